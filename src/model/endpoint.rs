@@ -1,0 +1,69 @@
+//! An endpoint: a URL that receives an application's messages.
+
+use super::{AppId, EndpointId, Metadata, OrgId, RetryPolicy, Time};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Bytes that the vault has encrypted; nothing else can read them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed(pub String);
+
+/// A signing secret, as stored: the text that its owner sees (`whsec_…`, `whsk_…`), encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret {
+    /// The secret's text, encrypted.
+    pub sealed: Sealed,
+    /// When it was made.
+    pub created_at: Time,
+    /// From when on it signs no longer. `None`: the current one.
+    pub expires_at: Option<Time>,
+}
+
+/// Why an endpoint is disabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisabledBy {
+    /// Its owner asked for it.
+    Owner,
+    /// It failed throughout the disabling period.
+    Failing,
+    /// It answered `410 Gone`.
+    Gone,
+}
+
+/// A URL that receives an application's messages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Identifier.
+    pub id: EndpointId,
+    /// Its application.
+    pub app: AppId,
+    /// Owner of the application.
+    pub org: OrgId,
+    /// The owner's own name for it, unique in the application.
+    pub uid: Option<String>,
+    /// Where deliveries go, absolute, `http` or `https`, without user information.
+    pub url: String,
+    /// For people.
+    pub description: String,
+    /// Event types it wants. `None`: all.
+    pub event_types: Option<Vec<String>>,
+    /// Channels it wants; a message must carry at least one of them. `None`: messages of any channel or none.
+    pub channels: Option<Vec<String>>,
+    /// Whether deliveries are held, and why.
+    pub disabled: Option<DisabledBy>,
+    /// Deliveries a second at most. `None`: the application's limit.
+    pub throttle_rate: Option<u16>,
+    /// The owner's notes.
+    pub metadata: Metadata,
+    /// Custom headers: names in lower case, values encrypted.
+    pub headers: BTreeMap<String, Sealed>,
+    /// Signing secrets, the current one last.
+    pub secrets: Vec<Secret>,
+    /// Its own retry policy.
+    pub retry_policy: Option<RetryPolicy>,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+}

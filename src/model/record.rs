@@ -1,0 +1,178 @@
+//! Records: everything that is configured rather than flowing. One envelope for all kinds, so that a store keeps them
+//! with one set of verbs, and a new kind costs a store nothing.
+
+use super::{AppId, Application, Endpoint, EndpointId, EventType, KeyId, OrgId, Time, Token};
+use serde::{Deserialize, Serialize};
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Kind {
+    /// [`Organization`]
+    Organization,
+    /// [`Application`]
+    Application,
+    /// [`Endpoint`]
+    Endpoint,
+    /// [`EventType`]
+    EventType,
+    /// [`Token`]
+    Token,
+    /// [`Answered`]
+    Answered,
+    /// [`Failing`]
+    Failing,
+    /// [`Purge`]
+    Purge,
+}
+
+/// Owner of everything below it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Organization {
+    /// Identifier.
+    pub id: OrgId,
+    /// For people.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Time,
+}
+
+/// The answer that a request with an `Idempotency-Key` got, kept so that its repetition gets the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// Owner.
+    pub org: OrgId,
+    /// SHA-256 over token, method, path and key, hex.
+    pub key: String,
+    /// SHA-256 of the request's body, hex: the same key with another body is refused.
+    pub request: String,
+    /// Status of the answer.
+    pub status: u16,
+    /// JSON body of the answer, as text; empty when it has none.
+    pub body: String,
+    /// From when on the key may be used anew.
+    pub expires_at: Time,
+}
+
+/// An endpoint that has failed since its last success. Written at the first failure, deleted by the next success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    /// Its application.
+    pub app: AppId,
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// When the first failed attempt ended.
+    pub since: Time,
+    /// Whether `message.attempt.failing`-style warnings about the coming disablement were sent.
+    pub warned: bool,
+}
+
+/// Flowing data left to be deleted after its endpoint or application was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purge {
+    /// The application.
+    pub app: AppId,
+    /// The endpoint; `None` purges the application's messages too.
+    pub endpoint: Option<EndpointId>,
+}
+
+/// A record of any kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    /// An organization.
+    Organization(Organization),
+    /// An application.
+    Application(Application),
+    /// An endpoint.
+    Endpoint(Endpoint),
+    /// An event type.
+    EventType(EventType),
+    /// A token.
+    Token(Token),
+    /// An answer kept for its repetition.
+    Answered(Answered),
+    /// A failing endpoint.
+    Failing(Failing),
+    /// Data to be deleted.
+    Purge(Purge),
+}
+
+/// Where a record is kept: its kind, its parent and its key within the parent. Lists are in the order of `key`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    /// What it is.
+    pub kind: Kind,
+    /// The parent's id, or empty for what has none.
+    pub scope: String,
+    /// Unique within kind and scope.
+    pub key: String,
+}
+
+impl Address {
+    /// An address from its parts.
+    pub fn new(kind: Kind, scope: impl ToString, key: impl ToString) -> Self {
+        Address { kind, scope: scope.to_string(), key: key.to_string() }
+    }
+
+    /// Of an application.
+    #[must_use]
+    pub fn application(org: OrgId, app: AppId) -> Self {
+        Address::new(Kind::Application, org, app)
+    }
+
+    /// Of an endpoint.
+    #[must_use]
+    pub fn endpoint(app: AppId, endpoint: EndpointId) -> Self {
+        Address::new(Kind::Endpoint, app, endpoint)
+    }
+
+    /// Of an event type.
+    #[must_use]
+    pub fn event_type(org: OrgId, name: &str) -> Self {
+        Address::new(Kind::EventType, org, name)
+    }
+
+    /// Of a token.
+    #[must_use]
+    pub fn token(org: OrgId, key: KeyId) -> Self {
+        Address::new(Kind::Token, org, key)
+    }
+}
+
+impl Record {
+    /// Where it is kept.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        match self {
+            Record::Organization(r) => Address::new(Kind::Organization, "", r.id),
+            Record::Application(r) => Address::application(r.org, r.id),
+            Record::Endpoint(r) => Address::endpoint(r.app, r.id),
+            Record::EventType(r) => Address::event_type(r.org, &r.name),
+            Record::Token(r) => Address::token(r.org, r.id),
+            Record::Answered(r) => Address::new(Kind::Answered, r.org, &r.key),
+            Record::Failing(r) => Address::new(Kind::Failing, r.app, r.endpoint),
+            Record::Purge(r) => Address::new(Kind::Purge, r.app, r.endpoint.map(|e| e.to_string()).unwrap_or_default()),
+        }
+    }
+
+    /// A second name, unique among records of its kind within the returned scope: an owner's uid, a token's hash (unique
+    /// everywhere, hence the empty scope).
+    #[must_use]
+    pub fn alias(&self) -> Option<(String, &str)> {
+        match self {
+            Record::Application(r) => r.uid.as_deref().map(|uid| (r.org.to_string(), uid)),
+            Record::Endpoint(r) => r.uid.as_deref().map(|uid| (r.app.to_string(), uid)),
+            Record::Token(r) => Some((String::new(), &r.hash)),
+            _ => None,
+        }
+    }
+
+    /// From when on the store treats it as absent and may delete it.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Time> {
+        match self {
+            Record::Token(r) => r.expires_at,
+            Record::Answered(r) => Some(r.expires_at),
+            _ => None,
+        }
+    }
+}
