@@ -1,5 +1,9 @@
 //! Postrider sends, receives and operates webhooks. Modules in flow order.
 pub mod clock;
+pub mod crypto;
+pub mod flow;
 pub mod model;
+pub mod outbound;
 pub mod random;
+pub mod routing;
 pub mod store;

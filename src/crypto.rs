@@ -1,0 +1,163 @@
+//! The vault: what is secret is encrypted before it is stored (XChaCha20-Poly1305, a key id in front), and tokens are
+//! stored as hashes.
+
+use crate::{model::Sealed, random::Random};
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use zeroize::Zeroizing;
+
+/// Bytes of a master key.
+pub const KEY_BYTES: usize = 32;
+/// Bytes of the key id in front of what is sealed.
+const ID_BYTES: usize = 4;
+/// Bytes of an XChaCha20 nonce.
+const NONCE_BYTES: usize = 24;
+
+/// Why the vault refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VaultError {
+    /// The master key's text is not `postrider-master-key:` lines of 64 hex digits.
+    #[error("a master key is 64 hexadecimal digits, one key a line, the current one first")]
+    BadKey,
+    /// Sealed under a key that is not here.
+    #[error("sealed under a master key that is not loaded")]
+    UnknownKey,
+    /// Not what the vault sealed for this purpose.
+    #[error("the sealed value is damaged or belongs elsewhere")]
+    Damaged,
+}
+
+/// Encrypts and decrypts under the master keys.
+pub struct Vault {
+    current: [u8; ID_BYTES],
+    ciphers: HashMap<[u8; ID_BYTES], XChaCha20Poly1305>,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Vault({} keys)", self.ciphers.len())
+    }
+}
+
+impl Vault {
+    /// Reads master keys: 64 hexadecimal digits a line, the current key first, older ones below it.
+    ///
+    /// # Errors
+    /// [`VaultError::BadKey`] when a line is something else, or there is none.
+    pub fn from_text(text: &str) -> Result<Self, VaultError> {
+        let mut ciphers = HashMap::new();
+        let mut current = None;
+        for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
+            let key = Zeroizing::new(decode_key(line).ok_or(VaultError::BadKey)?);
+            let id = key_id(&key);
+            current.get_or_insert(id);
+            ciphers.insert(id, XChaCha20Poly1305::new((&*key).into()));
+        }
+        current.map(|current| Vault { current, ciphers }).ok_or(VaultError::BadKey)
+    }
+
+    /// A new master key, in the form that [`Vault::from_text`] reads.
+    #[must_use]
+    pub fn new_key(random: &Random) -> Zeroizing<String> {
+        Zeroizing::new(hex(&*Zeroizing::new(random.bytes::<KEY_BYTES>())))
+    }
+
+    /// Encrypts. `purpose` must be given again to decrypt: a value moved to another place does not open there.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownKey`] cannot happen to a vault that was made by [`Vault::from_text`].
+    pub fn seal(&self, random: &Random, purpose: &str, plain: &[u8]) -> Result<Sealed, VaultError> {
+        let nonce: [u8; NONCE_BYTES] = random.bytes();
+        let cipher = self.ciphers.get(&self.current).ok_or(VaultError::UnknownKey)?;
+        let payload = Payload { msg: plain, aad: purpose.as_bytes() };
+        let text = cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| VaultError::Damaged)?;
+        Ok(Sealed(STANDARD_NO_PAD.encode([&self.current[..], &nonce, &text].concat())))
+    }
+
+    /// Decrypts what [`Vault::seal`] made for the same purpose.
+    ///
+    /// # Errors
+    /// The key is not here, or the value is not what was sealed.
+    pub fn open(&self, purpose: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let bytes = STANDARD_NO_PAD.decode(&sealed.0).map_err(|_| VaultError::Damaged)?;
+        let (id, rest) = bytes.split_first_chunk::<ID_BYTES>().ok_or(VaultError::Damaged)?;
+        let (nonce, text) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(VaultError::Damaged)?;
+        let cipher = self.ciphers.get(id).ok_or(VaultError::UnknownKey)?;
+        let payload = Payload { msg: text, aad: purpose.as_bytes() };
+        cipher.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| VaultError::Damaged)
+    }
+
+    /// Decrypts text.
+    ///
+    /// # Errors
+    /// As [`Vault::open`]; also when the plain bytes are not text.
+    pub fn open_text(&self, purpose: &str, sealed: &Sealed) -> Result<Zeroizing<String>, VaultError> {
+        let plain = self.open(purpose, sealed)?;
+        std::str::from_utf8(&plain).map(|s| Zeroizing::new(s.to_owned())).map_err(|_| VaultError::Damaged)
+    }
+}
+
+/// SHA-256, as stored for tokens and request bodies: hex.
+#[must_use]
+pub fn fingerprint(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn key_id(key: &[u8; KEY_BYTES]) -> [u8; ID_BYTES] {
+    let digest = Sha256::digest([b"postrider key id".as_slice(), key].concat());
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
+fn decode_key(line: &str) -> Option<[u8; KEY_BYTES]> {
+    let mut key = [0; KEY_BYTES];
+    if line.len() != 2 * KEY_BYTES {
+        return None;
+    }
+    for (slot, at) in key.iter_mut().zip((0..).step_by(2)) {
+        *slot = u8::from_str_radix(line.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sealed_opens_for_its_purpose_only() {
+        let random = Random::seeded(1);
+        let old = Vault::new_key(&random);
+        let vault = Vault::from_text(&old).unwrap();
+        let sealed = vault.seal(&random, "endpoint secret", b"whsec_x").unwrap();
+        assert_eq!(vault.open_text("endpoint secret", &sealed).unwrap().as_str(), "whsec_x");
+        assert_eq!(vault.open("header", &sealed), Err(VaultError::Damaged));
+        assert!(!sealed.0.contains("whsec"));
+
+        let rotated = Vault::from_text(&format!("{}\n{}\n", *Vault::new_key(&random), *old)).unwrap();
+        assert_eq!(rotated.open_text("endpoint secret", &sealed).unwrap().as_str(), "whsec_x");
+        let stranger = Vault::from_text(&Vault::new_key(&random)).unwrap();
+        assert_eq!(stranger.open("endpoint secret", &sealed), Err(VaultError::UnknownKey));
+    }
+
+    #[test]
+    fn bad_keys_are_refused() {
+        for text in ["", "\n", "abc", &"g".repeat(64), &"a".repeat(63), &"é".repeat(32)] {
+            assert_eq!(Vault::from_text(text).err(), Some(VaultError::BadKey), "{text}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Which endpoints a message goes to. Pure.
+
+use crate::routing::{AppRoutes, Route};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Why a message skips an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Skip {
+    /// The endpoint does not subscribe to its event type.
+    EventType,
+    /// The endpoint wants channels that the message does not carry.
+    Channel,
+}
+
+/// Whether an endpoint wants a message, and if not, why.
+///
+/// # Errors
+/// The reason why it is skipped.
+pub fn judge(route: &Route, event_type: &str, channels: &[String]) -> Result<(), Skip> {
+    if route.event_types.as_ref().is_some_and(|wanted| wanted.binary_search_by(|w| w.as_str().cmp(event_type)).is_err()) {
+        return Err(Skip::EventType);
+    }
+    let carries = |wanted: &Arc<[String]>| channels.iter().any(|c| wanted.binary_search(c).is_ok());
+    if route.channels.as_ref().is_some_and(|wanted| !carries(wanted)) {
+        return Err(Skip::Channel);
+    }
+    Ok(())
+}
+
+/// The endpoints that a message goes to, in the order of their ids.
+pub fn matching<'a>(app: &'a AppRoutes, event_type: &'a str, channels: &'a [String]) -> impl Iterator<Item = &'a Arc<Route>> {
+    app.routes.iter().filter(move |route| judge(route, event_type, channels).is_ok())
+}

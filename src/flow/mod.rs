@@ -1,0 +1,22 @@
+//! The flow of a message: accept → match → sign → deliver → record → retry.
+//!
+//! ```text
+//!             accept                    attempt succeeds
+//!  (message) ───────▶ pending ──▶ in flight ───────────▶ delivered
+//!                     ▲  │  ▲         │
+//!          enable     │  │  │         │ attempt fails, a retry is left: pending(due_at)
+//!        held ────────┘  │  └─────────┤
+//!          ▲   disable   │            │ attempt fails, none is left, or the failure is final
+//!          └─────────────┤            └──────────▶ exhausted ──recover──▶ pending
+//!                        │ endpoint deleted
+//!                        └─────────────▶ cancelled
+//! ```
+//! `held` and `in flight` are not written: the first is pending at a disabled endpoint, the second pending under a lease.
+//! A manual attempt (resend) may start from any state and never takes away a scheduled one, unless it succeeds.
+
+mod accept;
+mod engine;
+pub mod matching;
+
+pub use accept::{Answer, Draft};
+pub use engine::{Engine, Parts, Settings};

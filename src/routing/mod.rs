@@ -1,0 +1,149 @@
+//! The routing table: applications and compiled endpoints in memory, so that the hot path reads nothing from the store.
+//!
+//! An application's entry is swapped whole when anything in it changes; readers keep the one they have. It is one entry an
+//! application, not one table for all, because a change would otherwise copy every application of the process.
+
+mod route;
+
+pub use route::{HEADER_PURPOSE, Route, RouteError, SECRET_PURPOSE};
+
+use crate::{
+    crypto::Vault,
+    model::{AppId, Application, Endpoint, EndpointId, OrgId},
+};
+use parking_lot::RwLock;
+use std::{collections::HashMap, sync::Arc};
+
+/// An application with its endpoints, ready to be matched.
+#[derive(Debug)]
+pub struct AppRoutes {
+    /// The application.
+    pub application: Application,
+    /// Its endpoints in the order of their ids.
+    pub routes: Vec<Arc<Route>>,
+}
+
+impl AppRoutes {
+    /// The endpoint with this id.
+    #[must_use]
+    pub fn route(&self, endpoint: EndpointId) -> Option<&Arc<Route>> {
+        self.routes.binary_search_by_key(&endpoint, |r| r.id).ok().and_then(|at| self.routes.get(at))
+    }
+}
+
+/// All applications and their endpoints.
+#[derive(Debug, Default)]
+pub struct Routing {
+    apps: RwLock<HashMap<AppId, Arc<AppRoutes>>>,
+    uids: RwLock<HashMap<OrgId, HashMap<String, AppId>>>,
+    owners: RwLock<HashMap<EndpointId, AppId>>,
+}
+
+impl Routing {
+    /// The application with this id or uid, if it is the organization's.
+    #[must_use]
+    pub fn app(&self, org: OrgId, id_or_uid: &str) -> Option<Arc<AppRoutes>> {
+        let id = match id_or_uid.parse() {
+            Ok(id) => id,
+            Err(_) => *self.uids.read().get(&org)?.get(id_or_uid)?,
+        };
+        self.by_id(id).filter(|app| app.application.org == org)
+    }
+
+    /// The application with this id, whoever owns it.
+    #[must_use]
+    pub fn by_id(&self, app: AppId) -> Option<Arc<AppRoutes>> {
+        self.apps.read().get(&app).cloned()
+    }
+
+    /// An endpoint and its application.
+    #[must_use]
+    pub fn endpoint(&self, endpoint: EndpointId) -> Option<(Arc<AppRoutes>, Arc<Route>)> {
+        let app = *self.owners.read().get(&endpoint)?;
+        let app = self.by_id(app)?;
+        let route = app.route(endpoint)?.clone();
+        Some((app, route))
+    }
+
+    /// Every application's id.
+    #[must_use]
+    pub fn app_ids(&self) -> Vec<AppId> {
+        self.apps.read().keys().copied().collect()
+    }
+
+    /// Every organization that has an application.
+    #[must_use]
+    pub fn orgs(&self) -> Vec<OrgId> {
+        self.uids.read().keys().copied().collect()
+    }
+
+    /// Adds an application or takes over its new form; its endpoints stay.
+    pub fn put_application(&self, application: Application) {
+        let mut apps = self.apps.write();
+        let mut uids = self.uids.write();
+        let names = uids.entry(application.org).or_default();
+        let old = apps.get(&application.id);
+        if let Some(uid) = old.and_then(|o| o.application.uid.as_ref()) {
+            names.remove(uid);
+        }
+        if let Some(uid) = &application.uid {
+            names.insert(uid.clone(), application.id);
+        }
+        let routes = old.map(|o| o.routes.clone()).unwrap_or_default();
+        apps.insert(application.id, Arc::new(AppRoutes { application, routes }));
+    }
+
+    /// Adds an endpoint or takes over its new form. Its application must be here.
+    ///
+    /// # Errors
+    /// The endpoint cannot be compiled (a secret that does not decrypt, a URL that cannot be read): it is left out.
+    pub fn put_endpoint(&self, endpoint: &Endpoint, vault: &Vault) -> Result<(), RouteError> {
+        self.put_route(Route::compile(endpoint, vault)?);
+        Ok(())
+    }
+
+    fn put_route(&self, route: Route) {
+        let mut apps = self.apps.write();
+        let Some(app) = apps.get_mut(&route.app) else { return };
+        self.owners.write().insert(route.id, route.app);
+        let change = |routes: &mut Vec<Arc<Route>>| match routes.binary_search_by_key(&route.id, |r| r.id) {
+            Ok(at) => routes.get_mut(at).into_iter().for_each(|slot| *slot = Arc::new(route.clone())),
+            Err(at) => routes.insert(at, Arc::new(route.clone())),
+        };
+        edit(app, change);
+    }
+
+    /// Forgets an endpoint.
+    pub fn remove_endpoint(&self, endpoint: EndpointId) {
+        let Some(app) = self.owners.write().remove(&endpoint) else { return };
+        if let Some(app) = self.apps.write().get_mut(&app) {
+            edit(app, |routes| routes.retain(|r| r.id != endpoint));
+        }
+    }
+
+    /// Forgets an application and its endpoints; the endpoints.
+    pub fn remove_application(&self, app: AppId) -> Vec<EndpointId> {
+        let Some(gone) = self.apps.write().remove(&app) else { return Vec::new() };
+        if let Some(uid) = &gone.application.uid
+            && let Some(names) = self.uids.write().get_mut(&gone.application.org)
+        {
+            names.remove(uid);
+        }
+        let mut owners = self.owners.write();
+        let ids = gone.routes.iter().map(|r| r.id);
+        ids.inspect(|id| {
+            owners.remove(id);
+        })
+        .collect()
+    }
+}
+
+/// Changes the list in place when nobody reads it, else on a copy that takes its place.
+fn edit(app: &mut Arc<AppRoutes>, change: impl FnOnce(&mut Vec<Arc<Route>>)) {
+    if let Some(owned) = Arc::get_mut(app) {
+        return change(&mut owned.routes);
+    }
+    let mut routes = app.routes.clone();
+    change(&mut routes);
+    *app = Arc::new(AppRoutes { application: app.application.clone(), routes });
+}
