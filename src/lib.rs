@@ -2,8 +2,10 @@
 pub mod clock;
 pub mod crypto;
 pub mod flow;
+pub mod lanes;
 pub mod model;
 pub mod outbound;
 pub mod random;
 pub mod routing;
 pub mod store;
+pub mod upkeep;

@@ -1,10 +1,11 @@
 //! Accepting: a draft becomes a durable message with its deliveries, and those go to their lanes.
 
-use super::Engine;
+use super::{Engine, matching};
 use crate::{
-    model::{Answered, EndpointId, Message, MsgId, Time},
-    routing::AppRoutes,
-    store::StoreError,
+    lanes::{Lane, Work},
+    model::{Answered, EndpointId, LATEST, Message, MsgId, Record, Time, Trigger},
+    routing::{AppRoutes, Route},
+    store::{Lease, NewMessage, StoreError},
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -44,7 +45,105 @@ impl Engine {
         draft: Draft,
         answer: Option<Answer>,
     ) -> Result<Arc<Message>, StoreError> {
-        let _ = (app, draft, answer, MsgId(0));
-        Err(StoreError::Stale)
+        let now = self.clock.now();
+        let routes = recipients(app, &draft);
+        let message = Arc::new(message(app, draft, &routes, MsgId(self.random.id(now))));
+        let answer = answer.map(|answer| Record::Answered(answer(&message)));
+        let mut taken =
+            Taken { engine: self, message: message.clone(), lanes: self.take_lanes(&routes, message.first_due() <= now) };
+        let leases = taken.lanes.iter().map(|lane| lane.as_ref().map(|(_, lease)| *lease)).collect();
+        self.store.accept(NewMessage { message: message.clone(), leases, answer }).await?;
+        taken.start(&routes);
+        Ok(message)
+    }
+
+    /// For each endpoint: its lane with room reserved and a lease, or `None` when the delivery is to stay in the store (the
+    /// endpoint is disabled, the message is for later, the lane is full).
+    fn take_lanes(&self, routes: &[&Arc<Route>], now: bool) -> Vec<Option<(Arc<Lane>, Lease)>> {
+        let take = |route: &&Arc<Route>| {
+            let lane = (now && route.disabled.is_none()).then(|| self.lanes.open(route.id))?;
+            lane.reserve(&self.lanes.budget).then(|| (lane, self.lease()))
+        };
+        routes.iter().map(take).collect()
+    }
+
+    /// A lease that no other claim has. The embedded store frees leases when the process ends, so they never run out.
+    pub(super) fn lease(&self) -> Lease {
+        Lease { token: self.leases.fetch_add(1, std::sync::atomic::Ordering::Relaxed), until: LATEST }
+    }
+}
+
+fn recipients<'a>(app: &'a AppRoutes, draft: &Draft) -> Vec<&'a Arc<Route>> {
+    match draft.only {
+        Some(endpoint) => app.route(endpoint).into_iter().collect(),
+        None => matching::matching(app, &draft.event_type, &draft.channels).collect(),
+    }
+}
+
+fn message(app: &AppRoutes, draft: Draft, routes: &[&Arc<Route>], id: MsgId) -> Message {
+    Message {
+        id,
+        app: app.application.id,
+        org: app.application.org,
+        event_type: draft.event_type,
+        event_id: draft.event_id,
+        channels: draft.channels,
+        tags: draft.tags,
+        deliver_at: draft.deliver_at.filter(|at| *at > id.time()),
+        payload_expires_at: draft.payload_expires_at,
+        endpoints: routes.iter().map(|r| r.id).collect(),
+        payload: draft.payload,
+        expunged: false,
+    }
+}
+
+/// Lanes in which room was taken for a message. Dropped before it was started — the commit failed, or the caller went away
+/// while it ran — it gives the room and the leases back, so that a message which became durable all the same goes out
+/// from the store.
+struct Taken<'a> {
+    engine: &'a Arc<Engine>,
+    message: Arc<Message>,
+    lanes: Vec<Option<(Arc<Lane>, Lease)>>,
+}
+
+impl Taken<'_> {
+    /// The message is durable: its deliveries start, or wait in the store.
+    fn start(&mut self, routes: &[&Arc<Route>]) {
+        for (route, lane) in routes.iter().zip(std::mem::take(&mut self.lanes)) {
+            match lane {
+                Some((lane, lease)) => {
+                    let work = Work {
+                        endpoint: route.id,
+                        app: route.app,
+                        message: self.message.clone(),
+                        trigger: Trigger::Scheduled,
+                        lease,
+                        failed: 0,
+                        attempts: 0,
+                    };
+                    lane.push(work, &self.engine.lanes.budget);
+                    self.engine.pump(&lane);
+                }
+                None if route.disabled.is_none() => self.engine.note_due(route.id, self.message.first_due()),
+                None => {}
+            }
+        }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let lanes: Vec<_> = std::mem::take(&mut self.lanes).into_iter().flatten().collect();
+        if lanes.is_empty() {
+            return;
+        }
+        lanes.iter().for_each(|(lane, _)| lane.unreserve());
+        let (engine, message) = (self.engine.clone(), self.message.clone());
+        tokio::spawn(async move {
+            for (lane, lease) in lanes {
+                engine.give_back((lane.endpoint(), message.id, Trigger::Scheduled), lease).await;
+                engine.note_due(lane.endpoint(), message.first_due());
+            }
+        });
     }
 }

@@ -1,14 +1,33 @@
-//! The engine: what the steps of the flow share, and the changes of configuration that reach them.
+//! The engine: what the steps of the flow share, how it starts and how it stops.
 
+use super::{dispatch, health::Health};
 use crate::{
     clock::Clock,
     crypto::Vault,
-    model::{AppId, EndpointId, MsgId, OrgId, RetryPolicy},
+    lanes::Lanes,
+    model::{AppId, EndpointId, Kind, MsgId, OrgId, Record, RetryPolicy},
+    outbound::Outbound,
     random::Random,
     routing::{AppRoutes, Routing},
-    store::{Change, Requeue, Store, StoreError},
+    store::{Requeue, Store, StoreError},
+    upkeep,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+use tokio::sync::{Mutex, Notify, Semaphore};
+
+/// Attempts whose results the store has not taken yet, at most; more wait without a slot.
+const UNSETTLED: usize = 10_000;
+/// Locks over which changes of configuration are spread, so that the routing table takes them over in their order.
+const CHANGE_LOCKS: usize = 64;
+/// Between two looks at whether everything has ended.
+const DRAIN_STEP: Duration = Duration::from_millis(10);
 
 /// What the engine is told once, at its start.
 #[derive(Clone, Debug)]
@@ -19,8 +38,10 @@ pub struct Settings {
     pub retry_policy: RetryPolicy,
     /// An endpoint that has failed for so long is disabled.
     pub disable_after: Duration,
-    /// How long messages are kept that do not say otherwise.
+    /// How long messages are kept.
     pub retention: Duration,
+    /// Attempts that run at once, over all endpoints.
+    pub max_in_flight: usize,
 }
 
 impl Default for Settings {
@@ -30,13 +51,17 @@ impl Default for Settings {
             retry_policy: RetryPolicy::default(),
             disable_after: Duration::from_secs(5 * 86_400),
             retention: Duration::from_secs(90 * 86_400),
+            max_in_flight: 4096,
         }
     }
 }
 
 /// What the engine is made of.
-#[derive(Debug)]
 pub struct Parts {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// The hostile network.
+    pub outbound: Outbound,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Chance.
@@ -61,48 +86,141 @@ pub struct Engine {
     pub vault: Arc<Vault>,
     /// Settings.
     pub settings: Settings,
+    pub(crate) lanes: Lanes,
+    pub(super) outbound: Outbound,
+    pub(super) health: Health,
+    pub(super) leases: AtomicU64,
+    pub(super) unsettled: Arc<Semaphore>,
+    pub(super) changing: Vec<Mutex<()>>,
+    stopping: AtomicBool,
+    stop: Notify,
+    purge: Notify,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl Engine {
-    /// The application with this id or uid, if it is the organization's.
+    /// Loads the tables, finds what is pending and begins to deliver.
     ///
     /// # Errors
-    /// The store is away, and had to be asked because another node may have made the application.
-    pub async fn app(&self, org: OrgId, id_or_uid: &str) -> Result<Option<Arc<AppRoutes>>, StoreError> {
-        Ok(self.routing.app(org, id_or_uid))
+    /// The store cannot be read.
+    pub async fn start(parts: Parts) -> Result<Arc<Self>, StoreError> {
+        let Parts { store, outbound, clock, random, vault, settings } = parts;
+        let engine = Arc::new(Engine {
+            lanes: Lanes::new(settings.max_in_flight),
+            leases: AtomicU64::new(1),
+            unsettled: Arc::new(Semaphore::new(UNSETTLED)),
+            changing: std::iter::repeat_with(Mutex::default).take(CHANGE_LOCKS).collect(),
+            routing: Routing::default(),
+            health: Health::default(),
+            stopping: AtomicBool::new(false),
+            stop: Notify::new(),
+            purge: Notify::new(),
+            store,
+            outbound,
+            clock,
+            random,
+            vault,
+            settings,
+        });
+        engine.load().await?;
+        for (endpoint, due) in engine.store.queued_endpoints().await? {
+            engine.note_due(endpoint, due);
+        }
+        tokio::spawn(dispatch::watch(engine.clone()));
+        tokio::spawn(upkeep::run(engine.clone()));
+        Ok(engine)
     }
 
-    /// Applies changes of configuration, all or none, and lets them reach the routing table, the lanes and the operator's
-    /// own application (`endpoint.created`, `.updated`, `.deleted`).
-    /// Deleting an application or an endpoint also deletes what flowed through it, in the background.
-    ///
-    /// # Errors
-    /// As [`crate::store::Store::change`].
-    pub async fn change(self: &Arc<Self>, changes: Vec<Change>) -> Result<(), StoreError> {
-        let _ = changes;
+    async fn load(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let load = |stored: crate::store::Stored| match stored.record {
+            Record::Application(application) => self.routing.put_application(application),
+            Record::Endpoint(endpoint) => {
+                if let Err(error) = self.routing.put_endpoint(&endpoint, &self.vault) {
+                    tracing::error!(%error, endpoint = %endpoint.id, "endpoint left out: its deliveries wait");
+                }
+            }
+            Record::Failing(failing) => self.health.put(failing),
+            _ => {}
+        };
+        for kind in [Kind::Application, Kind::Endpoint, Kind::Failing] {
+            self.store.each(kind, now, &mut |stored| load(stored)).await?;
+        }
         Ok(())
+    }
+
+    /// The application with this id or uid, if it is the organization's.
+    #[must_use]
+    pub fn app(&self, org: OrgId, id_or_uid: &str) -> Option<Arc<AppRoutes>> {
+        self.routing.app(org, id_or_uid)
     }
 
     /// Queues deliveries of an endpoint again and starts them; the number queued.
     ///
     /// # Errors
-    /// As [`crate::store::Store::requeue`].
+    /// As [`Store::requeue`].
     pub async fn requeue(self: &Arc<Self>, app: AppId, endpoint: EndpointId, which: Requeue) -> Result<u64, StoreError> {
-        let _ = (app, endpoint, which);
-        Ok(0)
+        let queued = self.store.requeue(app, endpoint, which, self.clock.now()).await?;
+        if queued > 0 {
+            self.look(endpoint);
+        }
+        Ok(queued)
     }
 
     /// Whether an attempt of this delivery is running now.
     #[must_use]
     pub fn in_flight(&self, endpoint: EndpointId, msg: MsgId) -> bool {
-        let _ = (endpoint, msg);
-        false
+        self.lanes.get(endpoint).is_some_and(|lane| lane.runs(msg))
     }
 
     /// How many attempts to this endpoint are running now.
     #[must_use]
     pub fn in_flight_count(&self, endpoint: EndpointId) -> usize {
-        let _ = endpoint;
-        0
+        self.lanes.get(endpoint).map_or(0, |lane| lane.running())
+    }
+
+    /// Whether the engine is on its way down.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(SeqCst)
+    }
+
+    /// Waits until the engine is told to stop.
+    pub async fn stopped(&self) {
+        let notified = self.stop.notified();
+        if !self.stopping() {
+            notified.await;
+        }
+    }
+
+    /// Something was deleted: upkeep need not wait for its next round.
+    pub(super) fn ask_for_purge(&self) {
+        self.purge.notify_one();
+    }
+
+    /// Waits until something was deleted.
+    pub(crate) async fn purge_asked(&self) {
+        self.purge.notified().await;
+    }
+
+    /// Starts no further attempt, waits for running ones at most `within`, and closes the store. What has not ended by
+    /// then is attempted again at the next start.
+    ///
+    /// # Errors
+    /// The store could not make its last writes durable.
+    pub async fn shut_down(&self, within: Duration) -> Result<(), StoreError> {
+        self.stopping.store(true, SeqCst);
+        self.stop.notify_waiters();
+        let busy = || !self.lanes.is_quiet() || self.unsettled.available_permits() < UNSETTLED;
+        let deadline = tokio::time::Instant::now() + within;
+        while busy() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_STEP).await;
+        }
+        self.store.close().await
     }
 }

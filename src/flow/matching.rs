@@ -30,6 +30,10 @@ pub fn judge(route: &Route, event_type: &str, channels: &[String]) -> Result<(),
 }
 
 /// The endpoints that a message goes to, in the order of their ids.
-pub fn matching<'a>(app: &'a AppRoutes, event_type: &'a str, channels: &'a [String]) -> impl Iterator<Item = &'a Arc<Route>> {
+pub fn matching<'a, 'm>(
+    app: &'a AppRoutes,
+    event_type: &'m str,
+    channels: &'m [String],
+) -> impl Iterator<Item = &'a Arc<Route>> + use<'a, 'm> {
     app.routes.iter().filter(move |route| judge(route, event_type, channels).is_ok())
 }

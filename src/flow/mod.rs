@@ -15,8 +15,16 @@
 //! A manual attempt (resend) may start from any state and never takes away a scheduled one, unless it succeeds.
 
 mod accept;
+mod configure;
+mod deliver;
+mod dispatch;
 mod engine;
+mod health;
 pub mod matching;
+mod notify;
+mod record;
+pub mod retry;
+pub mod signing;
 
 pub use accept::{Answer, Draft};
 pub use engine::{Engine, Parts, Settings};

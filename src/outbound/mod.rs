@@ -12,3 +12,23 @@ impl Target {
         Ok(Target)
     }
 }
+
+/// R
+#[derive(Debug)]
+pub struct OutboundRequest {
+    /// m
+    pub method: http::Method,
+    /// h
+    pub headers: http::HeaderMap,
+    /// b
+    pub body: bytes::Bytes,
+}
+/// O
+#[derive(Debug)]
+pub struct Outbound;
+impl Outbound {
+    /// s
+    pub async fn send(&self, _t: &Target, _r: OutboundRequest, _d: std::time::Duration) -> crate::model::Outcome {
+        crate::model::Outcome::failed(crate::model::Cause::Internal, "")
+    }
+}

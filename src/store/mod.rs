@@ -223,7 +223,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Records an attempt and moves its delivery. Returns when the result can be read; it is durable with the next
     /// commit, at the latest after [`embedded::SETTLE_SYNC`] (a result lost with the power repeats an attempt, no more).
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError>;
+    async fn settle(&self, settlement: Arc<Settlement>) -> Result<Settled, StoreError>;
 
     /// Queues deliveries of an endpoint again; the number queued.
     async fn requeue(&self, app: AppId, endpoint: EndpointId, which: Requeue, now: Time) -> Result<u64, StoreError>;

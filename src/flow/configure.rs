@@ -1,0 +1,174 @@
+//! Changes of configuration: into the store, then into the routing table and the lanes, then told to the operator.
+
+use super::{Engine, notify};
+use crate::{
+    model::{Address, AppId, Application, DisabledBy, Endpoint, EndpointId, Kind, Purge, Record},
+    store::{Change, StoreError},
+};
+use std::sync::Arc;
+use tokio::sync::MutexGuard;
+
+/// What is told of an endpoint.
+struct Told {
+    kind: &'static str,
+    endpoint: Endpoint,
+}
+
+impl Engine {
+    /// Applies changes of configuration, all or none, and lets them reach the routing table, the lanes and the operator's
+    /// own application (`endpoint.created`, `.updated`, `.deleted`).
+    /// Deleting an application deletes its endpoints; what flowed through either is deleted in the background.
+    ///
+    /// # Errors
+    /// As [`crate::store::Store::change`].
+    pub async fn change(self: &Arc<Self>, mut changes: Vec<Change>) -> Result<(), StoreError> {
+        let told = {
+            let _in_order = self.lock(&changes).await;
+            let told = self.expand(&mut changes).await?;
+            self.store.change(changes.clone(), self.clock.now()).await?;
+            changes.into_iter().for_each(|change| self.take_over(change));
+            told
+        };
+        for Told { kind, endpoint } in told {
+            notify::configured(self, kind, &endpoint).await;
+        }
+        Ok(())
+    }
+
+    /// Changes of one application reach the routing table in the order in which they became durable.
+    async fn lock(&self, changes: &[Change]) -> Option<MutexGuard<'_, ()>> {
+        let app = changes.iter().find_map(app_of)?;
+        let lock = self.changing.get(usize::try_from(app.0 % self.changing.len() as u128).unwrap_or(0))?;
+        Some(lock.lock().await)
+    }
+
+    /// Adds what follows from deletions, and finds out what is to be told.
+    async fn expand(&self, changes: &mut Vec<Change>) -> Result<Vec<Told>, StoreError> {
+        let mut told = Vec::new();
+        let mut more = Vec::new();
+        for change in changes.iter() {
+            match change {
+                Change::Insert(Record::Endpoint(endpoint)) => {
+                    told.push(Told { kind: "endpoint.created", endpoint: endpoint.clone() });
+                }
+                Change::Replace(Record::Endpoint(endpoint), _) if endpoint.disabled.is_none_or(by_owner) => {
+                    if endpoint.disabled.is_none() && self.is_disabled(endpoint.id) {
+                        // Its failures before are no reason to disable it again at the next one.
+                        more.push(not_failing(endpoint));
+                    }
+                    told.push(Told { kind: "endpoint.updated", endpoint: endpoint.clone() });
+                }
+                Change::Delete(address) if address.kind == Kind::Application => {
+                    let Ok(app) = address.key.parse::<AppId>() else { continue };
+                    let endpoints = self.routing.by_id(app).map(|a| a.routes.clone()).unwrap_or_default();
+                    more.extend(endpoints.iter().map(|route| Change::Delete(Address::endpoint(app, route.id))));
+                    more.extend(endpoints.iter().map(|route| purge(app, Some(route.id))));
+                    more.push(purge(app, None));
+                }
+                Change::Delete(address) if address.kind == Kind::Endpoint => {
+                    let found = self.store.find(address, self.clock.now()).await?;
+                    if let Some(Record::Endpoint(endpoint)) = found.map(|f| f.record) {
+                        more.extend([purge(endpoint.app, Some(endpoint.id)), not_failing(&endpoint)]);
+                        told.push(Told { kind: "endpoint.deleted", endpoint });
+                    }
+                }
+                _ => {}
+            }
+        }
+        changes.append(&mut more);
+        Ok(told)
+    }
+
+    fn take_over(self: &Arc<Self>, change: Change) {
+        match change {
+            Change::Insert(record) | Change::Replace(record, _) | Change::Write(record) => match record {
+                Record::Application(application) => self.take_over_application(application),
+                Record::Endpoint(endpoint) => self.take_over_endpoint(&endpoint),
+                _ => {}
+            },
+            Change::Delete(address) => match address.kind {
+                Kind::Application => {
+                    let gone = address.key.parse().map(|app| self.routing.remove_application(app));
+                    gone.unwrap_or_default().into_iter().for_each(|endpoint| self.forget(endpoint));
+                }
+                Kind::Endpoint => {
+                    if let Ok(endpoint) = address.key.parse() {
+                        self.routing.remove_endpoint(endpoint);
+                        self.forget(endpoint);
+                    }
+                }
+                _ => {}
+            },
+        }
+    }
+
+    fn is_disabled(&self, endpoint: EndpointId) -> bool {
+        self.routing.endpoint(endpoint).is_some_and(|(_, route)| route.disabled.is_some())
+    }
+
+    fn take_over_application(self: &Arc<Self>, application: Application) {
+        let id = application.id;
+        self.routing.put_application(application);
+        // A higher rate may let waiting deliveries go.
+        let routes = self.routing.by_id(id).map(|app| app.routes.clone()).unwrap_or_default();
+        routes.iter().filter_map(|route| self.lanes.get(route.id)).for_each(|lane| {
+            self.pump(&lane);
+        });
+    }
+
+    fn take_over_endpoint(self: &Arc<Self>, endpoint: &Endpoint) {
+        let was_disabled = self.is_disabled(endpoint.id);
+        if let Err(error) = self.routing.put_endpoint(endpoint, &self.vault) {
+            tracing::error!(%error, endpoint = %endpoint.id, "endpoint not taken over");
+        }
+        if was_disabled && endpoint.disabled.is_none() {
+            self.health.forget(endpoint.id);
+            self.look(endpoint.id);
+        } else if let Some(lane) = self.lanes.get(endpoint.id) {
+            self.pump(&lane);
+        }
+    }
+
+    /// An endpoint is gone: what waits in memory goes back to the store, to be purged there; its health is of no interest.
+    fn forget(self: &Arc<Self>, endpoint: EndpointId) {
+        self.health.forget(endpoint);
+        if let Some(lane) = self.lanes.get(endpoint) {
+            let (engine, works) = (self.clone(), lane.drain(&self.lanes.budget));
+            tokio::spawn(async move {
+                for work in works {
+                    engine.give_back((endpoint, work.message.id, work.trigger), work.lease).await;
+                }
+                engine.ask_for_purge();
+            });
+        } else {
+            self.ask_for_purge();
+        }
+    }
+}
+
+fn by_owner(by: DisabledBy) -> bool {
+    by == DisabledBy::Owner
+}
+
+fn not_failing(endpoint: &Endpoint) -> Change {
+    Change::Delete(Address::new(Kind::Failing, endpoint.app, endpoint.id))
+}
+
+fn purge(app: AppId, endpoint: Option<EndpointId>) -> Change {
+    Change::Write(Record::Purge(Purge { app, endpoint }))
+}
+
+fn app_of(change: &Change) -> Option<AppId> {
+    match change {
+        Change::Insert(record) | Change::Replace(record, _) | Change::Write(record) => match record {
+            Record::Application(a) => Some(a.id),
+            Record::Endpoint(e) => Some(e.app),
+            _ => None,
+        },
+        Change::Delete(address) => match address.kind {
+            Kind::Application => address.key.parse().ok(),
+            Kind::Endpoint => address.scope.parse().ok(),
+            _ => None,
+        },
+    }
+}

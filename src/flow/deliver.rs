@@ -1,0 +1,48 @@
+//! Delivering: one attempt, from the routing table to the lane's report.
+
+use super::{Engine, record, retry, signing};
+use crate::{
+    lanes::{Report, Work},
+    model::{AttemptId, Cause, Outcome, Verdict},
+    routing::{AppRoutes, Route},
+};
+use std::sync::Arc;
+
+/// Carries out one attempt: look up, sign, send, judge, record.
+pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
+    let Some((app, route)) = engine.routing.endpoint(work.endpoint) else {
+        record::withdraw(engine, work);
+        return Report::None;
+    };
+    if route.disabled.is_some() {
+        engine.hold(vec![work]).await;
+        return Report::None;
+    }
+    let begun = engine.clock.now();
+    let request = signing::request(&app, &route, &work.message, begun);
+    let sent = record::sent_headers(&request, &route);
+    let outcome = engine.outbound.send(&route.target, request, engine.settings.attempt_timeout).await;
+    let verdict = judge(engine, &app, &route, &work, &outcome);
+    let report = if outcome.succeeded() { Report::Good } else { Report::Bad };
+    let attempt = AttemptId(engine.random.id(begun));
+    record::record(engine, record::Made { work, route, attempt, sent, outcome, verdict });
+    report
+}
+
+/// An attempt that panicked counts as failed, visibly: a defect of ours must not hide a delivery.
+pub(super) fn broke(engine: &Arc<Engine>, work: Work) -> Report {
+    tracing::error!(endpoint = %work.endpoint, msg = %work.message.id, "an attempt panicked");
+    if let Some((app, route)) = engine.routing.endpoint(work.endpoint) {
+        let outcome = Outcome::failed(Cause::Internal, "");
+        let verdict = judge(engine, &app, &route, &work, &outcome);
+        let attempt = AttemptId(engine.random.id(engine.clock.now()));
+        record::record(engine, record::Made { work, route, attempt, sent: Vec::new(), outcome, verdict });
+    }
+    Report::Bad
+}
+
+fn judge(engine: &Engine, app: &AppRoutes, route: &Route, work: &Work, outcome: &Outcome) -> Verdict {
+    let policy = route.retry_policy.as_deref().or(app.application.retry_policy.as_ref()).unwrap_or(&engine.settings.retry_policy);
+    let chance = if outcome.succeeded() { 0.0 } else { engine.random.unit() };
+    retry::judge(outcome, policy, (work.trigger, work.failed), engine.clock.now(), chance)
+}

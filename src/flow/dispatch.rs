@@ -1,0 +1,197 @@
+//! Dispatching: carries out what lanes decide. Starts attempts, claims what is due from the store, waits for times.
+
+use super::{
+    Engine,
+    deliver::{broke, deliver},
+};
+use crate::{
+    lanes::{Lane, Next, Work},
+    model::{EndpointId, MsgId, Time, Trigger},
+    store::{Claimed, Lease, StoreError},
+};
+use futures_util::FutureExt;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+/// The longest sleep between two looks at the alarms: the safety net under a wall clock that jumps.
+const MAX_SLEEP: Duration = Duration::from_secs(5);
+/// How long a lane waits before it asks a store again that did not answer, or for memory that was not there.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Lanes that are called after an attempt, at most, until one of them takes the free slot.
+const CALLS: usize = 8;
+
+impl Engine {
+    /// Starts what the lane may start; whether it started anything.
+    pub(super) fn pump(self: &Arc<Self>, lane: &Arc<Lane>) -> bool {
+        let mut started = false;
+        while let Some(work) = self.next(lane) {
+            started = true;
+            tokio::spawn(run(self.clone(), lane.clone(), work));
+        }
+        self.claim(lane);
+        started
+    }
+
+    /// The lane's next delivery, with a slot taken for it.
+    fn next(&self, lane: &Lane) -> Option<Work> {
+        if lane.is_empty() || self.stopping() {
+            return None;
+        }
+        let rate = self.rate(lane.endpoint());
+        match lane.next(rate, self.clock.now(), &self.lanes.budget) {
+            Next::Start(work) => Some(work),
+            Next::At(time) => {
+                self.alarm(lane, time);
+                None
+            }
+            Next::Rest => None,
+        }
+    }
+
+    fn rate(&self, endpoint: EndpointId) -> Option<u16> {
+        let (app, route) = self.routing.endpoint(endpoint)?;
+        route.throttle_rate.or(app.application.throttle_rate)
+    }
+
+    /// Something is due in the store at that time.
+    pub(crate) fn note_due(self: &Arc<Self>, endpoint: EndpointId, due: Time) {
+        let lane = self.lanes.open(endpoint);
+        if let Some(at) = lane.note_due(due) {
+            self.lanes.alarm.set(at, endpoint);
+        }
+    }
+
+    fn alarm(&self, lane: &Lane, at: Time) {
+        if let Some(at) = lane.set_alarm(at) {
+            self.lanes.alarm.set(at, lane.endpoint());
+        }
+    }
+
+    /// Claims what is due from the store, if the lane wants it and its endpoint is enabled.
+    fn claim(self: &Arc<Self>, lane: &Arc<Lane>) {
+        let Some(due) = lane.stored_due() else { return };
+        let now = self.clock.now();
+        let held = self.routing.endpoint(lane.endpoint()).is_some_and(|(_, route)| route.disabled.is_some());
+        if held || self.stopping() {
+            return;
+        }
+        if due > now {
+            return self.alarm(lane, due);
+        }
+        if !self.lanes.budget.has_memory() {
+            return self.alarm(lane, now.plus(PAUSE));
+        }
+        if let Some(limit) = lane.wants_claim(now) {
+            tokio::spawn(claim(self.clone(), lane.clone(), limit));
+        }
+    }
+
+    /// Gives waiting work of a disabled endpoint back to the store, where it is held.
+    pub(super) async fn hold(self: &Arc<Self>, mut works: Vec<Work>) {
+        if let Some(lane) = works.first().and_then(|w| self.lanes.get(w.endpoint)) {
+            works.extend(lane.drain(&self.lanes.budget));
+        }
+        for work in works {
+            self.give_back((work.endpoint, work.message.id, work.trigger), work.lease).await;
+            // Enabled again meanwhile? Then it is due at once; a lane whose endpoint is disabled does not claim it.
+            self.note_due(work.endpoint, work.message.first_due());
+        }
+    }
+
+    pub(super) async fn give_back(&self, (endpoint, msg, trigger): (EndpointId, MsgId, Trigger), lease: Lease) {
+        if let Err(error) = self.store.release(endpoint, msg, trigger, lease).await
+            && !self.stopping()
+        {
+            tracing::error!(%error, %endpoint, %msg, "delivery not given back");
+        }
+    }
+
+    /// The endpoint was enabled, or has something new in the store: look at once.
+    pub(super) fn look(self: &Arc<Self>, endpoint: EndpointId) {
+        let lane = self.lanes.open(endpoint);
+        let _looked_at_now = lane.note_due(self.clock.now());
+        lane.rang();
+        self.pump(&lane);
+    }
+}
+
+/// Runs an attempt, and after it the lane's next ones in the same task, as long as there are any.
+async fn run(engine: Arc<Engine>, lane: Arc<Lane>, work: Work) {
+    let mut next = Some(work);
+    while let Some(work) = next {
+        let (msg, kept) = (work.message.id, work.clone());
+        let delivered = AssertUnwindSafe(deliver(&engine, work)).catch_unwind().await;
+        let report = delivered.unwrap_or_else(|_| broke(&engine, kept));
+        lane.finish(msg, report, &engine.lanes.budget);
+        call_waiting(&engine);
+        next = engine.next(&lane);
+        if next.is_some() {
+            // A lane whose limit has grown starts more than the one that has ended.
+            engine.pump(&lane);
+        }
+    }
+    engine.pump(&lane);
+}
+
+/// Offers free slots to lanes that wait for one.
+fn call_waiting(engine: &Arc<Engine>) {
+    for endpoint in std::iter::from_fn(|| engine.lanes.budget.next_waiting()).take(CALLS) {
+        let Some(lane) = engine.lanes.get(endpoint) else { continue };
+        lane.called();
+        if engine.pump(&lane) {
+            return;
+        }
+    }
+}
+
+async fn claim(engine: Arc<Engine>, lane: Arc<Lane>, limit: usize) {
+    let now = engine.clock.now();
+    let (endpoint, lease) = (lane.endpoint(), engine.lease());
+    let claims = match engine.store.claim(endpoint, lease, now, limit).await {
+        Ok(claims) => claims,
+        Err(error) => {
+            lane.claimed(Vec::new(), Some(now), &engine.lanes.budget);
+            if !(engine.stopping() && matches!(error, StoreError::Unavailable(_))) {
+                tracing::error!(%error, %endpoint, "nothing claimed");
+            }
+            return engine.alarm(&lane, now.plus(PAUSE));
+        }
+    };
+    let works = claims.taken.into_iter().map(work).collect();
+    lane.claimed(works, claims.next_due, &engine.lanes.budget);
+    if let Some(due) = lane.stored_due().filter(|due| *due > now) {
+        engine.alarm(&lane, due);
+    }
+    engine.pump(&lane);
+}
+
+fn work(Claimed { delivery, trigger, message, lease }: Claimed) -> Work {
+    Work {
+        endpoint: delivery.endpoint,
+        app: delivery.app,
+        message,
+        trigger,
+        lease,
+        failed: delivery.failed,
+        attempts: u32::try_from(delivery.attempts.len()).unwrap_or(u32::MAX),
+    }
+}
+
+/// Looks at lanes when their times come, until the engine stops.
+pub(super) async fn watch(engine: Arc<Engine>) {
+    while !engine.stopping() {
+        let now = engine.clock.now();
+        let (due, next) = engine.lanes.alarm.due(now);
+        for endpoint in due {
+            if let Some(lane) = engine.lanes.get(endpoint) {
+                lane.rang();
+                engine.pump(&lane);
+            }
+        }
+        let sleep = next.map_or(MAX_SLEEP, |at| at.since(now)).min(MAX_SLEEP);
+        tokio::select! {
+            () = tokio::time::sleep(sleep) => {}
+            () = engine.lanes.alarm.changed() => {}
+            () = engine.stopped() => {}
+        }
+    }
+}

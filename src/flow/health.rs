@@ -1,0 +1,100 @@
+//! An endpoint's health: since when it has failed, and when that disables it.
+
+use super::{Engine, notify, record::Glance, retry::GONE};
+use crate::{
+    lanes::Work,
+    model::{Address, DisabledBy, EndpointId, Failing, Kind, Record, Time, Trigger},
+    routing::Route,
+    store::{Change, StoreError},
+};
+use parking_lot::Mutex;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+/// How long before an endpoint is disabled its owner is told.
+const WARNING: Duration = Duration::from_secs(86_400);
+/// Tries to disable an endpoint that is being changed at the same time.
+const TRIES: usize = 5;
+
+/// Endpoints that have failed since their last success.
+#[derive(Debug, Default)]
+pub(super) struct Health(Mutex<HashMap<EndpointId, Failing>>);
+
+impl Health {
+    pub(super) fn put(&self, failing: Failing) {
+        self.0.lock().insert(failing.endpoint, failing);
+    }
+
+    pub(super) fn forget(&self, endpoint: EndpointId) -> Option<Failing> {
+        self.0.lock().remove(&endpoint)
+    }
+
+    fn get(&self, endpoint: EndpointId) -> Option<Failing> {
+        self.0.lock().get(&endpoint).cloned()
+    }
+}
+
+/// Learns from an attempt; what the store is to remember with it. Manual attempts prove health, but their failures do not
+/// count: somebody is trying something out.
+pub(super) fn learn(engine: &Engine, work: &Work, succeeded: bool, now: Time) -> Vec<Change> {
+    let endpoint = work.endpoint;
+    if succeeded {
+        let recovered = engine.health.forget(endpoint);
+        return recovered.map(|f| Change::Delete(Address::new(Kind::Failing, f.app, f.endpoint))).into_iter().collect();
+    }
+    if work.trigger == Trigger::Manual || engine.health.get(endpoint).is_some() {
+        return Vec::new();
+    }
+    let failing = Failing { app: work.app, endpoint, since: now, warned: false };
+    engine.health.put(failing.clone());
+    vec![Change::Write(Record::Failing(failing))]
+}
+
+/// Disables the endpoint when it is gone or has failed for too long, and warns before.
+pub(super) async fn after(engine: &Arc<Engine>, route: &Arc<Route>, glance: Glance, now: Time) {
+    if glance.succeeded {
+        return;
+    }
+    if glance.status == Some(GONE) {
+        return disable(engine, route, DisabledBy::Gone, now).await;
+    }
+    let Some(failing) = engine.health.get(route.id) else { return };
+    let disable_at = failing.since.plus(engine.settings.disable_after);
+    if now >= disable_at {
+        disable(engine, route, DisabledBy::Failing, failing.since).await;
+    } else if !failing.warned && now >= disable_at.minus(WARNING) && failing.since != now {
+        let warned = Failing { warned: true, ..failing };
+        engine.health.put(warned.clone());
+        notify::will_be_disabled(engine, route, warned.since, disable_at).await;
+        if let Err(error) = engine.store.change(vec![Change::Write(Record::Failing(warned))], now).await {
+            tracing::error!(%error, endpoint = %route.id, "warning not remembered");
+        }
+    }
+}
+
+async fn disable(engine: &Arc<Engine>, route: &Arc<Route>, by: DisabledBy, since: Time) {
+    for _ in 0..TRIES {
+        match try_to_disable(engine, route, by).await {
+            Ok(true) => {
+                tracing::info!(endpoint = %route.id, ?by, "endpoint disabled");
+                return notify::disabled(engine, route, since, by).await;
+            }
+            Ok(false) => return,
+            Err(StoreError::Stale) => {}
+            Err(error) => return tracing::error!(%error, endpoint = %route.id, "endpoint not disabled"),
+        }
+    }
+}
+
+/// `false`: it is gone or disabled already.
+async fn try_to_disable(engine: &Arc<Engine>, route: &Route, by: DisabledBy) -> Result<bool, StoreError> {
+    let now = engine.clock.now();
+    let found = engine.store.find(&Address::endpoint(route.app, route.id), now).await?;
+    let Some((Record::Endpoint(mut endpoint), revision)) = found.map(|f| (f.record, f.revision)) else { return Ok(false) };
+    if endpoint.disabled.is_some() {
+        return Ok(false);
+    }
+    endpoint.disabled = Some(by);
+    endpoint.updated_at = now;
+    engine.change(vec![Change::Replace(Record::Endpoint(endpoint), revision)]).await?;
+    Ok(true)
+}

@@ -1,0 +1,84 @@
+//! Operational messages: what happens to an organization's endpoints, sent by this same engine to the operator's own
+//! application (its uid is [`OPERATIONAL_UID`]; without it nothing is sent). What happens to that application's own
+//! endpoints is not told, or a failing one would feed on itself.
+
+use super::{Draft, Engine, record::Glance};
+use crate::{
+    model::{Delivery, DisabledBy, Endpoint, OPERATIONAL_UID, Time, Trigger, Verdict},
+    routing::{AppRoutes, Route},
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// A message is told to be failing after so many scheduled attempts.
+const FAILING_AFTER: u32 = 4;
+
+/// Tells what an attempt changed: failing, exhausted, recovered.
+pub(super) async fn after(engine: &Arc<Engine>, route: &Route, delivery: &Delivery, glance: Glance) {
+    let scheduled = glance.trigger == Trigger::Scheduled;
+    let kind = match glance.verdict {
+        Verdict::Delivered if delivery.failed >= FAILING_AFTER => "message.attempt.recovered",
+        Verdict::Exhausted if scheduled => "message.attempt.exhausted",
+        Verdict::Retry(_) if scheduled && delivery.failed == FAILING_AFTER => "message.attempt.failing",
+        _ => return,
+    };
+    let Some((operator, app)) = audience(engine, route) else { return };
+    let event_id = engine.store.message(route.app, delivery.msg).await.ok().flatten().and_then(|m| m.event_id);
+    let data = json!({
+        "appId": route.app, "appUid": app.application.uid, "endpointId": route.id,
+        "msgId": delivery.msg, "msgEventId": event_id,
+        "lastAttempt": {
+            "id": glance.attempt, "timestamp": glance.attempt.time().to_string(),
+            "responseStatusCode": glance.status.unwrap_or(0),
+        },
+    });
+    send(engine, &operator, kind, data).await;
+}
+
+/// Tells that an endpoint will be disabled if it goes on failing.
+pub(super) async fn will_be_disabled(engine: &Arc<Engine>, route: &Route, since: Time, at: Time) {
+    let Some((operator, app)) = audience(engine, route) else { return };
+    let data = json!({
+        "appId": route.app, "appUid": app.application.uid, "endpointId": route.id,
+        "failSince": since.to_string(), "disableAt": at.to_string(),
+    });
+    send(engine, &operator, "endpoint.failing", data).await;
+}
+
+/// Tells that an endpoint was disabled.
+pub(super) async fn disabled(engine: &Arc<Engine>, route: &Route, since: Time, by: DisabledBy) {
+    let Some((operator, app)) = audience(engine, route) else { return };
+    let data = json!({
+        "appId": route.app, "appUid": app.application.uid, "endpointId": route.id,
+        "failSince": since.to_string(), "reason": by, "trigger": "automatic",
+    });
+    send(engine, &operator, "endpoint.disabled", data).await;
+}
+
+/// Tells that an endpoint was created, updated or deleted.
+pub(super) async fn configured(engine: &Arc<Engine>, kind: &str, endpoint: &Endpoint) {
+    let Some(app) = engine.routing.by_id(endpoint.app) else { return };
+    let Some(operator) = operator(engine, &app) else { return };
+    let data = json!({
+        "appId": endpoint.app, "appUid": app.application.uid, "endpointId": endpoint.id, "endpointUid": endpoint.uid,
+    });
+    send(engine, &operator, kind, data).await;
+}
+
+fn audience(engine: &Engine, route: &Route) -> Option<(Arc<AppRoutes>, Arc<AppRoutes>)> {
+    let app = engine.routing.by_id(route.app)?;
+    Some((operator(engine, &app)?, app))
+}
+
+fn operator(engine: &Engine, about: &AppRoutes) -> Option<Arc<AppRoutes>> {
+    let operator = engine.routing.app(about.application.org, OPERATIONAL_UID)?;
+    (operator.application.id != about.application.id && !operator.routes.is_empty()).then_some(operator)
+}
+
+async fn send(engine: &Arc<Engine>, operator: &AppRoutes, kind: &str, data: Value) {
+    let payload = json!({ "type": kind, "data": data }).to_string().into();
+    let draft = Draft { event_type: kind.to_owned(), payload, ..Draft::default() };
+    if let Err(error) = engine.accept(operator, draft, None).await {
+        tracing::error!(%error, kind, "operational message not sent");
+    }
+}

@@ -1,0 +1,97 @@
+//! Upkeep: what has to be done from time to time, in small pieces that the hot path does not feel.
+
+use crate::{
+    flow::Engine,
+    model::{Kind, Purge, Record, Time},
+    store::{Change, StoreError},
+};
+use std::{sync::Arc, time::Duration};
+
+/// Between two rounds of expiry, purging and sweeping.
+const ROUND: Duration = Duration::from_secs(30);
+/// Between two looks for old messages, and for queued deliveries that no lane waits for.
+const LONG_ROUND: Duration = Duration::from_secs(600);
+/// Rows that one call deletes.
+const CHUNK: usize = 500;
+/// Between two chunks.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// Does the upkeep until the engine stops.
+pub async fn run(engine: Arc<Engine>) {
+    let mut long_due = engine.clock.now().plus(LONG_ROUND);
+    while !engine.stopping() {
+        let now = engine.clock.now();
+        let round = async {
+            expire(&engine, now).await?;
+            purge(&engine, now).await?;
+            if now >= long_due {
+                long_due = now.plus(LONG_ROUND);
+                rescue(&engine).await?;
+                prune(&engine, now).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = round.await
+            && !engine.stopping()
+        {
+            tracing::error!(%error, "upkeep goes on in the next round");
+        }
+        engine.lanes.sweep();
+        tokio::select! {
+            () = tokio::time::sleep(ROUND) => {}
+            () = engine.purge_asked() => {}
+            () = engine.stopped() => {}
+        }
+    }
+}
+
+/// Payloads, tokens and kept answers whose time is over.
+async fn expire(engine: &Engine, now: Time) -> Result<(), StoreError> {
+    while engine.store.expire(now, CHUNK).await? == CHUNK {
+        breathe(engine).await?;
+    }
+    Ok(())
+}
+
+/// What flowed through deleted endpoints and applications. The order to do so is a record, so that a restart goes on.
+async fn purge(engine: &Engine, now: Time) -> Result<(), StoreError> {
+    let mut orders: Vec<Purge> = Vec::new();
+    let mut collect = |stored: crate::store::Stored| {
+        if let Record::Purge(order) = stored.record {
+            orders.push(order);
+        }
+    };
+    engine.store.each(Kind::Purge, now, &mut collect).await?;
+    for order in orders {
+        while engine.store.purge(order.app, order.endpoint, CHUNK).await? > 0 {
+            breathe(engine).await?;
+        }
+        engine.store.change(vec![Change::Delete(Record::Purge(order).address())], now).await?;
+    }
+    Ok(())
+}
+
+/// Messages older than the retention.
+async fn prune(engine: &Engine, now: Time) -> Result<(), StoreError> {
+    let cutoff = now.minus(engine.settings.retention);
+    for app in engine.routing.app_ids() {
+        while engine.store.prune(app, cutoff, CHUNK).await? == CHUNK {
+            breathe(engine).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks for queued deliveries whose lane has forgotten them: the safety net under the alarms.
+async fn rescue(engine: &Arc<Engine>) -> Result<(), StoreError> {
+    for (endpoint, due) in engine.store.queued_endpoints().await? {
+        engine.note_due(endpoint, due);
+    }
+    Ok(())
+}
+
+/// Lets others have the store.
+async fn breathe(engine: &Engine) -> Result<(), StoreError> {
+    tokio::time::sleep(BREATH).await;
+    if engine.stopping() { Err(StoreError::Unavailable("stopping".into())) } else { Ok(()) }
+}
