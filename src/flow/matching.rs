@@ -37,3 +37,26 @@ pub fn matching<'a, 'm>(
 ) -> impl Iterator<Item = &'a Arc<Route>> + use<'a, 'm> {
     app.routes.iter().filter(move |route| judge(route, event_type, channels).is_ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::tests::{app, endpoint};
+
+    #[test]
+    fn a_message_goes_where_type_and_channel_agree() {
+        let all = endpoint(1, None, None);
+        let typed = endpoint(2, Some(&["b.c", "a.b"]), None);
+        let channelled = endpoint(3, None, Some(&["eu", "us"]));
+        let app = app(&[all, typed, channelled]);
+        let to = |event_type: &str, channels: &[&str]| {
+            let channels: Vec<String> = channels.iter().map(ToString::to_string).collect();
+            matching(&app, event_type, &channels).map(|r| r.id.0).collect::<Vec<_>>()
+        };
+        assert_eq!(to("a.b", &[]), [1, 2]);
+        assert_eq!(to("a.b", &["eu"]), [1, 2, 3]);
+        assert_eq!(to("a", &["asia", "us"]), [1, 3]);
+        let reason = |n: usize| judge(&app.routes[n], "x.y", &[]);
+        assert_eq!((reason(0), reason(1), reason(2)), (Ok(()), Err(Skip::EventType), Err(Skip::Channel)));
+    }
+}

@@ -147,3 +147,6 @@ fn edit(app: &mut Arc<AppRoutes>, change: impl FnOnce(&mut Vec<Arc<Route>>)) {
     change(&mut routes);
     *app = Arc::new(AppRoutes { application: app.application.clone(), routes });
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
