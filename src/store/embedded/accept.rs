@@ -1,0 +1,51 @@
+//! Accepting: a message and its queue entries, in one commit.
+
+use super::lanes::Held;
+use super::spaces::Space;
+use super::writes::Writes;
+use super::{codec, keys, keys::Place, records};
+use crate::model::{Delivery, Trigger};
+use crate::store::{Change, Conflict, NewMessage, StoreError};
+use fjall::Slice;
+
+/// Stages the message, already encoded, with its deliveries.
+pub(super) fn accept(writes: &mut Writes<'_>, new: NewMessage, encoded: Slice) -> Result<(), StoreError> {
+    let NewMessage { message, leases, answer } = new;
+    if let Some(event_id) = &message.event_id {
+        let key = keys::event_id(message.app, event_id);
+        if writes.get(Space::EventIds, &key)?.is_some() {
+            return Err(StoreError::Conflict(Conflict::EventId));
+        }
+        writes.put(Space::EventIds, key, message.id.bytes());
+    }
+    if let Some(answer) = answer {
+        records::apply(writes, Change::Insert(answer), message.id.time())?;
+    }
+    let key = keys::message(message.app, message.id);
+    if let Some(at) = message.payload_expires_at {
+        writes.put(Space::Expiry, keys::expiry(at, keys::EXPIRING_PAYLOAD, &key), []);
+    }
+    writes.put(Space::Messages, key, encoded);
+
+    let due = message.first_due();
+    let place = Place { due, msg: message.id };
+    let mut leases = leases.into_iter();
+    let mut held = Vec::new();
+    for endpoint in message.endpoints.iter().copied() {
+        let lease = leases.next().flatten();
+        let delivery = Delivery::fresh(message.app, message.id, endpoint, due);
+        writes.enqueue(&delivery, Trigger::Scheduled, place, lease.is_some());
+        writes.count(endpoint, message.id.time(), |counters| counters.accepted += 1)?;
+        held.extend(lease.map(|lease| (endpoint, lease)));
+    }
+    for (endpoint, lease) in held {
+        let held = Held { lease, due, fresh: true, settling: false };
+        writes.lanes.lane(endpoint).hold(message.id, Trigger::Scheduled, held);
+    }
+    Ok(())
+}
+
+/// What the committing thread need not do itself.
+pub(super) fn encode(new: &NewMessage) -> Result<Slice, StoreError> {
+    codec::write_message(&new.message)
+}

@@ -1,0 +1,114 @@
+//! Claiming: leases what is due, oldest first, and loads it. Leases are in memory, so a claim writes nothing.
+
+use super::lanes::{Held, Lane, Lanes};
+use super::spaces::{Space, Spaces, failure};
+use super::{keys, keys::Place, read};
+use crate::model::{AppId, Delivery, EndpointId, Time, Trigger};
+use crate::store::{Claimed, Claims, Lease, StoreError};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// A queue entry that may be taken.
+#[derive(Clone, Copy)]
+struct Entry {
+    place: Place,
+    trigger: Trigger,
+    app: AppId,
+    /// Found by the scan; otherwise it is in the lane already, its lease having run out.
+    scanned: bool,
+}
+
+/// What a claim is for.
+#[derive(Clone, Copy)]
+pub(super) struct Claim {
+    pub(super) endpoint: EndpointId,
+    pub(super) lease: Lease,
+    pub(super) now: Time,
+    pub(super) limit: usize,
+}
+
+/// Leases and loads.
+pub(super) fn claim(spaces: &Spaces, lanes: &Mutex<Lanes>, claim: Claim) -> Result<Claims, StoreError> {
+    let (entries, next_due) = lease(spaces, lanes, claim)?;
+    let mut taken = Vec::with_capacity(entries.len());
+    for Entry { place, trigger, app, .. } in entries {
+        // A message that was purged before its queue entries: the purge will come for them too.
+        let Some(message) = read::message(spaces, app, place.msg)? else { continue };
+        let delivery = read::delivery_row(spaces, claim.endpoint, place.msg)?
+            .unwrap_or_else(|| Delivery::fresh(app, place.msg, claim.endpoint, message.first_due()));
+        taken.push(Claimed { delivery, trigger, message: Arc::new(message), lease: claim.lease });
+    }
+    Ok(Claims { taken, next_due })
+}
+
+/// Leases under the lock, so that the entries read are those that the lanes know: a settled entry is deleted from the
+/// database first and forgotten by its lane after.
+fn lease(spaces: &Spaces, lanes: &Mutex<Lanes>, claim: Claim) -> Result<(Vec<Entry>, Option<Time>), StoreError> {
+    let mut lanes = lanes.lock();
+    let lane = lanes.lane(claim.endpoint);
+    let mut entries = run_out(spaces, lane, claim)?;
+    for trigger in [Trigger::Manual, Trigger::Scheduled] {
+        scan(spaces, lane, trigger, claim, &mut entries)?;
+    }
+    entries.sort_unstable_by_key(|entry| (entry.place, entry.trigger));
+    let due = entries.iter().take_while(|entry| entry.place.due <= claim.now).count();
+    let left = entries.split_off(due.min(claim.limit));
+
+    for trigger in [Trigger::Manual, Trigger::Scheduled] {
+        *lane.cursor(trigger) = left.iter().find(|entry| entry.scanned && entry.trigger == trigger).map(|entry| entry.place);
+    }
+    for Entry { place, trigger, .. } in entries.iter().copied() {
+        lane.hold(place.msg, trigger, Held { lease: claim.lease, due: place.due, fresh: false, settling: false });
+    }
+    Ok((entries, left.first().map(|entry| entry.place.due)))
+}
+
+/// Entries whose lease has run out. Some are no longer queued: a manual attempt settled the delivery meanwhile.
+fn run_out(spaces: &Spaces, lane: &mut Lane, claim: Claim) -> Result<Vec<Entry>, StoreError> {
+    let mut entries = Vec::new();
+    for (trigger, place) in lane.run_out(claim.now) {
+        match spaces.get(Space::Queue, &keys::queue(claim.endpoint, trigger, place))? {
+            Some(app) => entries.push(Entry { place, trigger, app: read_app(&app)?, scanned: false }),
+            None => lane.drop_held(place.msg, trigger),
+        }
+    }
+    Ok(entries)
+}
+
+/// Adds what nobody holds from the cursor on: up to one more than the limit, or the first that is not due.
+fn scan(spaces: &Spaces, lane: &mut Lane, trigger: Trigger, claim: Claim, into: &mut Vec<Entry>) -> Result<(), StoreError> {
+    let Some(from) = *lane.cursor(trigger) else { return Ok(()) };
+    let end = keys::queue(claim.endpoint, trigger, Place::LAST);
+    let mut found = 0;
+    for guard in spaces.of(Space::Queue).range(keys::queue(claim.endpoint, trigger, from)..=end) {
+        let (key, app) = guard.into_inner().map_err(failure)?;
+        let (_, _, place) = keys::read_queue(&key).ok_or_else(|| StoreError::Damaged("a queue key".into()))?;
+        if lane.knows(place.msg, trigger) {
+            continue;
+        }
+        into.push(Entry { place, trigger, app: read_app(&app)?, scanned: true });
+        found += 1;
+        if found > claim.limit || place.due > claim.now {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn read_app(value: &[u8]) -> Result<AppId, StoreError> {
+    AppId::from_bytes(value).ok_or_else(|| StoreError::Damaged("a queue entry".into()))
+}
+
+/// Endpoints with anything queued: for each the first key, then on to the next endpoint.
+pub(super) fn queued_endpoints(spaces: &Spaces) -> Result<Vec<(EndpointId, Time)>, StoreError> {
+    let mut found = Vec::new();
+    let mut from = Some(EndpointId(0));
+    while let Some(endpoint) = from {
+        let Some(guard) = spaces.of(Space::Queue).range(endpoint.bytes()..).next() else { break };
+        let key = guard.key().map_err(failure)?;
+        let (endpoint, _, place) = keys::read_queue(&key).ok_or_else(|| StoreError::Damaged("a queue key".into()))?;
+        found.push((endpoint, place.due));
+        from = endpoint.0.checked_add(1).map(EndpointId);
+    }
+    Ok(found)
+}

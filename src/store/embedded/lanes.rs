@@ -1,0 +1,135 @@
+//! Who holds which delivery, and where each endpoint's queue begins. In memory only: a crash frees every lease.
+//!
+//! The front of a queue fills with the traces of deleted entries, which a scan has to step over. A lane therefore
+//! remembers for each section (trigger) the lowest place that may have an entry which nobody holds. The rule that keeps
+//! this exact: *every entry below the cursor is in `held`*. A claim moves the cursor only past what it found held or
+//! takes; an entry committed without a lease pulls it back; a lease that is given back or runs out stays in `held`,
+//! where the next claim finds it.
+
+use super::keys::Place;
+use crate::model::{EndpointId, MsgId, Time, Trigger};
+use crate::store::Lease;
+use std::collections::HashMap;
+
+/// When the lease of an entry that was given back "ran out"; under it no result counts.
+const GIVEN_BACK: Time = Time(0);
+
+/// The lanes of all endpoints.
+#[derive(Debug, Default)]
+pub(super) struct Lanes(HashMap<EndpointId, Lane>);
+
+/// What is held of one endpoint's queue.
+#[derive(Debug)]
+pub(super) struct Lane {
+    manual: Option<Place>,
+    scheduled: Option<Place>,
+    held: HashMap<(MsgId, Trigger), Held>,
+    /// No held entry's lease runs out before.
+    earliest: Time,
+}
+
+/// A queue entry that is, or was last, leased.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    /// The fence; others may claim from `until` on.
+    pub(super) lease: Lease,
+    /// The due time in the entry's key.
+    pub(super) due: Time,
+    /// The delivery has no row yet, so there is none to look for.
+    pub(super) fresh: bool,
+    /// Its result is being committed: nobody may claim it any more.
+    pub(super) settling: bool,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Lane { manual: Some(Place::FIRST), scheduled: Some(Place::FIRST), held: HashMap::new(), earliest: Time(u64::MAX) }
+    }
+}
+
+impl Lanes {
+    /// The endpoint's lane.
+    pub(super) fn lane(&mut self, endpoint: EndpointId) -> &mut Lane {
+        self.0.entry(endpoint).or_default()
+    }
+
+    /// Forgets the endpoint, its leases included.
+    pub(super) fn forget(&mut self, endpoint: EndpointId) {
+        self.0.remove(&endpoint);
+    }
+
+    /// The entry, when it is held under that lease and its result is not in yet.
+    pub(super) fn held(&mut self, endpoint: EndpointId, msg: MsgId, trigger: Trigger, lease: Lease) -> Option<&mut Held> {
+        let held = self.0.get_mut(&endpoint)?.held.get_mut(&(msg, trigger))?;
+        let counts = held.lease.token == lease.token && held.lease.until > GIVEN_BACK && !held.settling;
+        counts.then_some(held)
+    }
+
+    /// Whether somebody holds the entry or held it last.
+    pub(super) fn lane_knows(&self, endpoint: EndpointId, msg: MsgId, trigger: Trigger) -> bool {
+        self.0.get(&endpoint).is_some_and(|lane| lane.knows(msg, trigger))
+    }
+
+    /// The delivery has a row from now on.
+    pub(super) fn written(&mut self, endpoint: EndpointId, msg: MsgId) {
+        if let Some(held) = self.0.get_mut(&endpoint).and_then(|lane| lane.held.get_mut(&(msg, Trigger::Scheduled))) {
+            held.fresh = false;
+        }
+    }
+}
+
+impl Lane {
+    /// Leases an entry.
+    pub(super) fn hold(&mut self, msg: MsgId, trigger: Trigger, held: Held) {
+        self.earliest = self.earliest.min(held.lease.until);
+        self.held.insert((msg, trigger), held);
+    }
+
+    /// Ends a lease together with its entry.
+    pub(super) fn drop_held(&mut self, msg: MsgId, trigger: Trigger) {
+        self.held.remove(&(msg, trigger));
+        if self.held.is_empty() {
+            self.held = HashMap::new();
+            self.earliest = Time(u64::MAX);
+        }
+    }
+
+    /// Gives an entry back: the next claim may take it.
+    pub(super) fn give_back(&mut self, msg: MsgId, trigger: Trigger) {
+        if let Some(held) = self.held.get_mut(&(msg, trigger)) {
+            held.lease.until = GIVEN_BACK;
+            self.earliest = GIVEN_BACK;
+        }
+    }
+
+    /// Whether somebody holds the entry or held it last.
+    pub(super) fn knows(&self, msg: MsgId, trigger: Trigger) -> bool {
+        self.held.contains_key(&(msg, trigger))
+    }
+
+    /// Entries whose lease has run out by `now`.
+    pub(super) fn run_out(&mut self, now: Time) -> Vec<(Trigger, Place)> {
+        if self.earliest > now {
+            return Vec::new();
+        }
+        let free = self.held.iter().filter(|(_, held)| !held.settling);
+        self.earliest = free.clone().map(|(_, held)| held.lease.until).min().unwrap_or(Time(u64::MAX));
+        free.filter(|(_, held)| held.lease.until <= now)
+            .map(|((msg, trigger), held)| (*trigger, Place { due: held.due, msg: *msg }))
+            .collect()
+    }
+
+    /// From where on a claim has to look; `None`: nowhere.
+    pub(super) fn cursor(&mut self, trigger: Trigger) -> &mut Option<Place> {
+        match trigger {
+            Trigger::Manual => &mut self.manual,
+            Trigger::Scheduled => &mut self.scheduled,
+        }
+    }
+
+    /// An entry that nobody holds was committed.
+    pub(super) fn queued(&mut self, trigger: Trigger, place: Place) {
+        let cursor = self.cursor(trigger);
+        *cursor = Some(cursor.map_or(place, |at| at.min(place)));
+    }
+}

@@ -1,0 +1,95 @@
+//! Settling: the result of a leased delivery's turn, and queueing deliveries again.
+
+use super::keys::{self, Place};
+use super::spaces::Space;
+use super::writes::{Effect, Writes};
+use super::{codec, read, records};
+use crate::model::{AppId, Delivery, DeliveryState, EndpointId, MsgId, Time, Trigger};
+use crate::store::{Settled, Settlement, StoreError};
+
+/// Records the result, unless the lease is lost. `now`: decides which records have expired.
+pub(super) fn settle(writes: &mut Writes<'_>, settlement: Settlement, now: Time) -> Result<Settled, StoreError> {
+    let Settlement { msg, endpoint, app, trigger, lease, verdict, attempt, changes } = settlement;
+    let Some(held) = writes.lanes.held(endpoint, msg, trigger, lease).copied() else { return Ok(Settled::LeaseLost) };
+    let row = if held.fresh { None } else { writes.delivery(endpoint, msg)? };
+    let mut delivery = match (row, trigger) {
+        (Some(row), _) => row,
+        (None, Trigger::Scheduled) => Delivery::fresh(app, msg, endpoint, held.due),
+        (None, Trigger::Manual) => Delivery::fresh(app, msg, endpoint, first_due(writes, app, msg)?),
+    };
+    let before = delivery.state;
+    delivery.conclude(trigger, verdict, attempt.as_ref().map(|attempt| attempt.id));
+
+    if let Some(attempt) = attempt {
+        writes.put(Space::Attempts, keys::attempt(endpoint, attempt.id), codec::write_attempt(&attempt)?);
+    }
+    for change in changes {
+        records::apply(writes, change, now)?;
+    }
+    writes.count_move(before, &delivery)?;
+    requeue_after(writes, trigger, Place { due: held.due, msg }, before, &delivery);
+    writes.then(Effect::Ended(endpoint, trigger, msg));
+    writes.put_delivery(&delivery)?;
+    if let Some(held) = writes.lanes.held(endpoint, msg, trigger, lease) {
+        held.settling = true;
+    }
+    Ok(Settled::Recorded(delivery))
+}
+
+fn first_due(writes: &Writes<'_>, app: AppId, msg: MsgId) -> Result<Time, StoreError> {
+    let message = writes.get(Space::Messages, &keys::message(app, msg))?;
+    Ok(message.map(|value| codec::read_message(app, msg, value)).transpose()?.map_or(msg.time(), |message| message.first_due()))
+}
+
+/// Keeps the rule that a scheduled entry exists exactly while the delivery is pending, at the place of its due time.
+fn requeue_after(writes: &mut Writes<'_>, trigger: Trigger, place: Place, before: DeliveryState, after: &Delivery) {
+    writes.remove(Space::Queue, keys::queue(after.endpoint, trigger, place));
+    if trigger == Trigger::Manual && before == after.state {
+        return;
+    }
+    if let DeliveryState::Pending(due) = before {
+        let old = Place { due, msg: after.msg };
+        writes.remove(Space::Queue, keys::queue(after.endpoint, Trigger::Scheduled, old));
+    }
+    if let DeliveryState::Pending(due) = after.state {
+        writes.enqueue(after, Trigger::Scheduled, Place { due, msg: after.msg }, false);
+    }
+}
+
+/// Queues one manual attempt; `false` when there is no such message.
+pub(super) fn once(writes: &mut Writes<'_>, app: AppId, endpoint: EndpointId, msg: MsgId) -> Result<bool, StoreError> {
+    let key = keys::message(app, msg);
+    let Some(value) = writes.get(Space::Messages, &key)? else { return Ok(false) };
+    let mut message = codec::read_message(app, msg, value)?;
+    let place = Place::manual(msg);
+    if writes.get(Space::Queue, &keys::queue(endpoint, Trigger::Manual, place))?.is_some() {
+        return Ok(true);
+    }
+    let mut delivery = Delivery::fresh(app, msg, endpoint, message.first_due());
+    if !message.endpoints.contains(&endpoint) {
+        // It never had a schedule, so nothing automatic is left to wait for: exhausted, until the attempt succeeds.
+        delivery.state = DeliveryState::Exhausted;
+        message.endpoints.push(endpoint);
+        writes.put(Space::Messages, key, codec::write_message(&message)?);
+        writes.count(endpoint, msg.time(), |counters| counters.accepted += 1)?;
+        writes.count_move(DeliveryState::Pending(Time(0)), &delivery)?;
+        writes.put_delivery(&delivery)?;
+    }
+    writes.enqueue(&delivery, Trigger::Manual, place, false);
+    Ok(true)
+}
+
+/// Starts the schedules of these deliveries anew, as far as they are exhausted still; how many were.
+pub(super) fn restart(writes: &mut Writes<'_>, endpoint: EndpointId, msgs: &[MsgId], now: Time) -> Result<u64, StoreError> {
+    let mut restarted = 0;
+    for msg in msgs {
+        let Some(mut delivery) = writes.delivery(endpoint, *msg)?.filter(read::is_restartable) else { continue };
+        delivery.state = DeliveryState::Pending(now);
+        delivery.failed = 0;
+        writes.count_move(DeliveryState::Exhausted, &delivery)?;
+        writes.put_delivery(&delivery)?;
+        writes.enqueue(&delivery, Trigger::Scheduled, Place { due: now, msg: *msg }, false);
+        restarted += 1;
+    }
+    Ok(restarted)
+}

@@ -1,0 +1,43 @@
+//! The embedded engine before the conformance suite, and what only it promises.
+
+use super::{EmbeddedOptions, EmbeddedStore};
+use crate::clock::VirtualClock;
+use crate::store::conformance::{Harness, NOW, conformance};
+use crate::store::{Store, StoreError};
+use std::sync::Arc;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self) -> Result<Arc<EmbeddedStore>, StoreError> {
+        EmbeddedStore::open(&EmbeddedOptions::at(self.0.path()), Arc::new(VirtualClock::starting_at(NOW)))
+    }
+}
+
+#[async_trait::async_trait]
+impl Harness for Folder {
+    async fn fresh(&self) -> Arc<dyn Store> {
+        self.open().unwrap()
+    }
+
+    async fn restart(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        drop(store);
+        self.open().unwrap()
+    }
+}
+
+conformance!(Folder::new());
+
+#[test]
+fn a_folder_has_one_owner() {
+    let folder = Folder::new();
+    let first = folder.open().unwrap();
+    let refused = folder.open().map(drop);
+    assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("another process")), "{refused:?}");
+    drop(first);
+    folder.open().unwrap();
+}
