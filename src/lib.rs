@@ -1,4 +1,5 @@
 //! Postrider sends, receives and operates webhooks. Modules in flow order.
+pub mod api;
 pub mod clock;
 pub mod crypto;
 pub mod flow;

@@ -1,0 +1,285 @@
+//! What comes in: JSON bodies, queries and path parameters, refused with a problem that names the place. And instants, as
+//! they are written in JSON.
+
+use super::problem::{Problem, ValidationErrorItem};
+use crate::model::Time;
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+
+/// The longest query string, in bytes.
+const MAX_QUERY_BYTES: usize = 16 * 1024;
+
+/// A JSON body, with the bytes it was read from. The limit on its size is the router's.
+#[derive(Debug)]
+pub struct Json<T> {
+    /// What it says.
+    pub value: T,
+    /// As it was sent.
+    pub bytes: Bytes,
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !says_json(request.headers()) {
+            return Err(Problem::NotJson);
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|refused| match refused.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
+            _ => Problem::bad_request("unreadable_body", "The body ended early or could not be read."),
+        })?;
+        parse_json(&bytes).map(|value| Json { value, bytes })
+    }
+}
+
+/// Nothing said, or any form of JSON. Compatible clients leave the type out on bodies of one or two operations.
+fn says_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
+    let essence = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence.is_empty() || essence == "application/json" || essence.ends_with("+json")
+}
+
+/// Reads JSON. Nesting is bounded by the parser (128), and a field that a struct names may come once only.
+///
+/// # Errors
+/// 400 when it is not JSON, 422 naming the place when it is not what is asked for.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Every body of the API is an object; a derived struct would also be read from an array, field by field.
+    let listed = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
+    // The fast way first; where the fault is, is looked for only when there is one.
+    let error = match serde_json::from_slice(bytes) {
+        Ok(_) if listed => return Err(fault("body", &[], "invalid type: sequence, expected an object")),
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    if !error.is_data() {
+        return Err(Problem::bad_request("malformed_json", format!("The body is not JSON: {error}.")));
+    }
+    let mut parser = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize::<_, T>(&mut parser) {
+        Ok(_) => Err(fault("body", &[], &error.to_string())),
+        Err(placed) => Err(fault("body", &segments(placed.path()), &placed.inner().to_string())),
+    }
+}
+
+fn segments(path: &serde_path_to_error::Path) -> Vec<String> {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .filter(|s| !matches!(s, Segment::Unknown))
+        .map(ToString::to_string)
+        .map(|s| s.trim_matches(['[', ']']).into())
+        .collect()
+}
+
+/// A 422 from what serde says, e.g. ``missing field `name` at line 1 column 2``.
+fn fault(root: &str, path: &[String], said: &str) -> Problem {
+    let msg = said.split(" at line ").next().unwrap_or(said).to_owned();
+    let mut loc: Vec<String> = std::iter::once(root.to_owned()).chain(path.iter().cloned()).collect();
+    let named = msg.split('`').nth(1).map(str::to_owned);
+    let kind = match (msg.split(' ').next(), named) {
+        (Some("missing"), Some(field)) => {
+            loc.push(field);
+            "missing"
+        }
+        (Some("unknown"), _) => "unknown",
+        (Some("duplicate"), Some(field)) => {
+            loc.push(field);
+            "duplicate"
+        }
+        _ => "type_error",
+    };
+    Problem::Invalid(vec![ValidationErrorItem { loc, msg: msg.into(), kind: kind.into() }])
+}
+
+/// The query, read into a struct; what the struct does not name is ignored, so that a handler may take several of them.
+/// A parameter that is repeated is joined with commas, as clients that send lists either way expect.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parse_query(parts.uri.query().unwrap_or_default()).map(Query)
+    }
+}
+
+/// Reads a query string.
+///
+/// # Errors
+/// 422 naming the parameter.
+pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    if query.len() > MAX_QUERY_BYTES {
+        return Err(Problem::field(&["query"], "length", "The query is too long."));
+    }
+    let joined = joined(query);
+    let pairs = form_urlencoded::parse(joined.as_deref().unwrap_or(query).as_bytes());
+    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs))
+        .map_err(|placed| fault("query", &segments(placed.path()), &placed.inner().to_string()))
+}
+
+/// The query with repeated parameters joined; `None` when none is.
+fn joined(query: &str) -> Option<String> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    let mut repeated = false;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match pairs.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, list)) => {
+                repeated = true;
+                list.push(',');
+                list.push_str(&value);
+            }
+            None => pairs.push((name.into_owned(), value.into_owned())),
+        }
+    }
+    repeated.then(|| form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
+}
+
+/// Path parameters.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        // Only bytes that are not UTF-8 get here: nothing has such a name.
+        read.map(|path| Path(path.0)).map_err(|_| Problem::not_found("resource"))
+    }
+}
+
+/// An answer with a JSON body that is text already.
+#[must_use]
+pub fn json_text(status: StatusCode, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// What is to be answered, as JSON text.
+///
+/// # Errors
+/// 500 when it cannot be written, which our own types never cause.
+pub fn to_text(body: &impl Serialize) -> Result<String, Problem> {
+    serde_json::to_string(body).map_err(|error| {
+        tracing::error!(%error, "an answer cannot be written as JSON");
+        Problem::Internal
+    })
+}
+
+/// An instant in JSON: RFC 3339. In schemas: `value_type = String, format = DateTime`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp(pub Time);
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stamp {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+        let refused = || serde::de::Error::custom("an instant in the form of RFC 3339 is needed, from 1970 to 9999");
+        Time::parse(&text).map(Stamp).ok_or_else(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Form {
+        name: String,
+        #[serde(default)]
+        list: Vec<Inner>,
+        at: Option<Stamp>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Inner {
+        rate: u16,
+    }
+
+    fn place(text: &str) -> (Vec<String>, String) {
+        match parse_json::<Form>(text.as_bytes()) {
+            Err(Problem::Invalid(mut items)) => {
+                let item = items.remove(0);
+                (item.loc, item.kind.into_owned())
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn faults_are_placed() {
+        let strings = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(place("{}"), (strings(&["body", "name"]), "missing".into()));
+        assert_eq!(
+            place(r#"{"name":"x","list":[{"rate":1},{"rate":"y"}]}"#),
+            (strings(&["body", "list", "1", "rate"]), "type_error".into())
+        );
+        assert_eq!(place(r#"{"name":"x","list":[{}]}"#), (strings(&["body", "list", "0", "rate"]), "missing".into()));
+        assert_eq!(place(r#"{"name":"x","name":"y"}"#), (strings(&["body", "name"]), "duplicate".into()));
+        assert_eq!(place(r#"{"name":"x","at":"soon"}"#), (strings(&["body", "at"]), "type_error".into()));
+        assert_eq!(place("[]"), (strings(&["body"]), "type_error".into()));
+        assert_eq!(place(r#"["x",[],null]"#), (strings(&["body"]), "type_error".into()));
+    }
+
+    #[test]
+    fn what_is_not_json_is_a_400() {
+        let deep = format!(r#"{{"name":"x","unknown":{}"#, "[".repeat(100_000));
+        for text in ["", "{", r#"{"name":}"#, r#"{"name":"x"} {}"#, deep.as_str()] {
+            assert_eq!(
+                parse_json::<Form>(text.as_bytes()).unwrap_err().status(),
+                StatusCode::BAD_REQUEST,
+                "{}",
+                &text[..text.len().min(20)]
+            );
+        }
+        assert_eq!(parse_json::<Form>(b"{\"name\":\"\xff\"}").unwrap_err().status(), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn content_types_are_taken_leniently() {
+        let said = |text: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            text.map(|t| headers.insert(header::CONTENT_TYPE, t.parse().unwrap()));
+            says_json(&headers)
+        };
+        assert!(said(None) && said(Some("application/json; charset=utf-8")) && said(Some("application/merge-patch+json")));
+        assert!(!said(Some("text/plain")) && !said(Some("application/x-www-form-urlencoded")));
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Asked {
+        limit: Option<u64>,
+        tags: Option<String>,
+    }
+
+    #[test]
+    fn queries_join_what_is_repeated() {
+        let asked: Asked = parse_query("limit=5&tags=a&tags=b%26c&other=1").unwrap();
+        assert_eq!(asked, Asked { limit: Some(5), tags: Some("a,b&c".into()) });
+        for bad in ["limit=x", "limit=-1", "limit=1&limit=2", "limit="] {
+            let Err(Problem::Invalid(items)) = parse_query::<Asked>(bad) else { panic!("{bad}") };
+            assert_eq!(items[0].loc, ["query", "limit"], "{bad}");
+        }
+    }
+
+    #[test]
+    fn raw_values_keep_their_bytes() {
+        #[derive(Deserialize)]
+        struct Raw {
+            payload: Box<serde_json::value::RawValue>,
+        }
+        let raw: Raw = parse_json(br#"{"payload": {"a":1.0, "a" : 1e2}}"#).unwrap();
+        assert_eq!(raw.payload.get(), r#"{"a":1.0, "a" : 1e2}"#);
+    }
+}

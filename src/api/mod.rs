@@ -1,0 +1,61 @@
+//! The API: router, callers, problems, and one file per resource.
+
+pub mod auth;
+pub mod body;
+pub mod health;
+pub mod idempotency;
+mod jwt;
+pub mod openapi;
+pub mod page;
+pub mod patch;
+pub mod problem;
+pub mod revise;
+mod router;
+pub mod rules;
+
+pub use auth::{Caller, TokenCache};
+pub use body::{Json, Path, Query, Stamp};
+pub use idempotency::Idempotent;
+pub use patch::Patch;
+pub use problem::{Errors, Problem};
+pub use router::router;
+
+use crate::{flow::Engine, model::OrgId};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The largest payload of a message by default, in bytes.
+pub const DEFAULT_MAX_PAYLOAD: usize = 1 << 20;
+
+/// What the handlers share.
+pub struct Api {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Tokens seen lately.
+    pub tokens: TokenCache,
+    /// Options.
+    pub options: ApiOptions,
+}
+
+/// The state of the router.
+pub type Shared = Arc<Api>;
+
+/// What the API is told once, at its start.
+pub struct ApiOptions {
+    /// The largest payload of a message, in bytes.
+    pub max_payload: usize,
+    /// Where people reach this server, without a slash at the end. `None`: as the request's `Host` says.
+    pub public_url: Option<String>,
+    /// Turns on JWTs that are signed with it (HS256).
+    pub jwt_secret: Option<Zeroizing<String>>,
+    /// The organization of a fresh data folder, for which JWTs without an organization of ours stand.
+    pub first_org: OrgId,
+}
+
+impl ApiOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new(first_org: OrgId) -> Self {
+        ApiOptions { max_payload: DEFAULT_MAX_PAYLOAD, public_url: None, jwt_secret: None, first_org }
+    }
+}

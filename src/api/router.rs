@@ -1,0 +1,25 @@
+//! Every route of the API, the limit on bodies, and what is answered where there is no route.
+
+use super::{Problem, Shared, health, openapi};
+use axum::{Router, extract::DefaultBodyLimit};
+use utoipa_axum::router::OpenApiRouter;
+
+/// What a body may hold beside the payload it carries, in bytes.
+const ENVELOPE_BYTES: usize = 64 * 1024;
+
+/// The API: `/api/v1/…`, `/openapi.json` and `/docs`.
+pub fn router(api: Shared) -> Router {
+    let limit = api.options.max_payload.saturating_add(ENVELOPE_BYTES);
+    let (routes, document) = resources().split_for_parts();
+    routes
+        .merge(openapi::routes(document))
+        .fallback(async || Problem::not_found("path"))
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(DefaultBodyLimit::max(limit))
+        .with_state(api)
+}
+
+/// One line a resource.
+fn resources() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(openapi::frame()).merge(health::routes())
+}
