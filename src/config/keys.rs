@@ -1,0 +1,63 @@
+//! The settings by name: what each is called, what it is unless set, and what it may be.
+
+/// One setting. Its variable is `POSTRIDER_` and the name in capitals, its flag the name with hyphens.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// Its value unless set; empty when it has none.
+    pub default: &'static str,
+    /// What a value must be, as the end of a sentence that starts with "must be".
+    pub rule: &'static str,
+    /// Whether it is only ever shown masked, and has no flag (a flag is seen by every process of the machine).
+    pub secret: bool,
+}
+
+const fn key(name: &'static str, default: &'static str, rule: &'static str) -> Key {
+    Key { name, default, rule, secret: false }
+}
+
+const fn secret(name: &'static str, rule: &'static str) -> Key {
+    Key { name, default: "", rule, secret: true }
+}
+
+/// Every setting, in the order in which they are printed.
+pub const KEYS: [Key; 17] = [
+    key("data", "data", "a folder's path"),
+    key("listen", "127.0.0.1:8071", "an address and a port, as 127.0.0.1:8071"),
+    key("public_url", "", "an http or https URL without a query"),
+    key("allow_cidr", "none", "a list of networks, as 10.0.0.0/8"),
+    key("store", "embedded", "embedded, or a folder's path (postgres:// is not available in this version)"),
+    key("ca_file", "", "the path of a file with PEM certificates"),
+    secret("admin_key", "16 to 256 visible ASCII characters"),
+    secret("jwt_secret", "16 to 1024 characters"),
+    key("max_payload", "1MiB", "a size from 1KiB to 64MiB, as 512KiB or a number of bytes"),
+    key("attempt_timeout", "15s", "a duration from 100ms to 5m, as 15s"),
+    key("retry_schedule", "5s, 5m, 30m, 2h, 5h, 10h, 10h", "a list of at most 50 delays in whole seconds, each at most 30d"),
+    key("retention", "90d", "a duration from 1h to 3650d, as 90d"),
+    key("disable_after", "5d", "a duration from 1m to 365d, as 5d"),
+    key("shutdown_timeout", "10s", "a duration from 0s to 10m, as 10s"),
+    key("log", "info", "levels, as info or warn,postrider=debug"),
+    key("log_format", "text", "text or json"),
+    key("worker_threads", "0", "a number from 0 (one a core) to 1024"),
+];
+
+impl Key {
+    /// The setting of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Key> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// Its environment variable.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{}{}", super::PREFIX, self.name.to_ascii_uppercase())
+    }
+
+    /// Its flag.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        format!("--{}", self.name.replace('_', "-"))
+    }
+}

@@ -1,0 +1,265 @@
+//! Configuration: defaults, then a TOML file, then `POSTRIDER_*` variables, then flags. Every value knows where it came from.
+
+mod keys;
+mod layers;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use keys::{KEYS, Key};
+pub use layers::{Given, Source};
+pub use value::duration;
+
+use crate::{model::RetryPolicy, outbound::Cidr};
+use layers::Layers;
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use zeroize::Zeroizing;
+
+/// What the variables of settings start with.
+pub const PREFIX: &str = "POSTRIDER_";
+/// Bytes that a payload may be allowed.
+const PAYLOAD_BYTES: RangeInclusive<usize> = 1 << 10..=64 << 20;
+/// Characters of an admin key that its owner chose.
+const ADMIN_KEY_CHARS: RangeInclusive<usize> = 16..=256;
+/// Bytes of the secret that signs JWTs.
+const JWT_SECRET_BYTES: RangeInclusive<usize> = 16..=1024;
+/// What the masked value of a secret looks like.
+const MASK: &str = "(set, not shown)";
+/// A minute, in seconds.
+const MINUTE_S: u64 = 60;
+/// A day, in seconds.
+const DAY_S: u64 = 86_400;
+
+/// Why a configuration was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration {} cannot be read: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: String,
+    },
+    /// The file is not TOML.
+    #[error("{}:{line}: not TOML: {error}", path.display())]
+    NotToml {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        error: String,
+    },
+    /// The file sets something that is no setting.
+    #[error("{}:{line}: there is no setting `{name}`; `postrider config` lists them", path.display())]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The name in the file.
+        name: String,
+    },
+    /// A value breaks its setting's rule.
+    #[error("{key}{} must be {rule} (from: {from})", shown(value))]
+    BadValue {
+        /// The setting.
+        key: &'static str,
+        /// The value; empty for secrets.
+        value: String,
+        /// Its rule.
+        rule: &'static str,
+        /// Where it came from.
+        from: String,
+    },
+}
+
+fn shown(value: &str) -> String {
+    if value.is_empty() { String::new() } else { format!(" is `{value}`, but") }
+}
+
+impl ConfigError {
+    fn bad(key: &Key, value: &str, source: &Source) -> Self {
+        let value = if key.secret { String::new() } else { value.to_owned() };
+        ConfigError::BadValue { key: key.name, value, rule: key.rule, from: source.to_string() }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A setting as it is in force, for people: secrets are masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value; empty when it has none.
+    pub value: String,
+    /// Where the value came from.
+    pub source: Source,
+}
+
+/// Everything that is configured.
+#[derive(Clone)]
+pub struct Config {
+    /// The folder of everything that is kept.
+    pub data: PathBuf,
+    /// Address and port to listen at; port 0 is any that is free.
+    pub listen: String,
+    /// Where people and browsers reach the server, without a slash at the end.
+    pub public_url: Option<String>,
+    /// Networks that are not public, to which deliveries may go all the same.
+    pub allow_cidr: Vec<Cidr>,
+    /// The embedded store's folder, if it is not in the data folder.
+    pub store: Option<PathBuf>,
+    /// More trusted roots towards receivers.
+    pub ca_file: Option<PathBuf>,
+    /// An admin key that its owner chose.
+    pub admin_key: Option<Zeroizing<String>>,
+    /// Turns on JWTs, which it signs (HS256).
+    pub jwt_secret: Option<Zeroizing<String>>,
+    /// Bytes of a payload at most.
+    pub max_payload: usize,
+    /// One deadline for an attempt.
+    pub attempt_timeout: Duration,
+    /// Delays before retries.
+    pub retry_policy: RetryPolicy,
+    /// How long messages are kept.
+    pub retention: Duration,
+    /// An endpoint that has failed for so long is disabled.
+    pub disable_after: Duration,
+    /// How long a shutdown may wait for what is running.
+    pub shutdown_timeout: Duration,
+    /// Levels of what is logged, as `tracing` filters are written.
+    pub log: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Threads that serve; 0 is one a core.
+    pub worker_threads: usize,
+    /// Every setting, for people.
+    pub in_force: Vec<InForce>,
+    /// Variables that look like settings and are none.
+    pub strays: Vec<String>,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config").field("in_force", &self.in_force).finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// The file cannot be read or names an unknown setting, or a value breaks its rule. The error names the setting, the
+    /// rule and the place.
+    pub fn read(given: &Given) -> Result<Self, ConfigError> {
+        let layers = layers::layers(given)?;
+        let get = Reader(&layers);
+        let within = |text: &str, from_s: Duration, to_s: u64| {
+            duration(text).filter(|d| (from_s..=Duration::from_secs(to_s)).contains(d))
+        };
+        let (zero, second) = (Duration::ZERO, Duration::from_secs(1));
+        Ok(Config {
+            data: get.value("data", path)?,
+            listen: get.value("listen", address)?,
+            public_url: get.optional("public_url", url)?,
+            allow_cidr: get.value("allow_cidr", |text| value::list(text, |item| item.parse().ok()))?,
+            store: get.value("store", store)?,
+            ca_file: get.optional("ca_file", path)?,
+            admin_key: get.optional("admin_key", admin_key)?,
+            jwt_secret: get.optional("jwt_secret", jwt_secret)?,
+            max_payload: get.value("max_payload", |text| value::size(text).filter(|n| PAYLOAD_BYTES.contains(n)))?,
+            attempt_timeout: get.value("attempt_timeout", |t| within(t, second / 10, 5 * MINUTE_S))?,
+            retry_policy: get.value("retry_schedule", schedule)?,
+            retention: get.value("retention", |t| within(t, second * 3600, 3650 * DAY_S))?,
+            disable_after: get.value("disable_after", |t| within(t, second * 60, 365 * DAY_S))?,
+            shutdown_timeout: get.value("shutdown_timeout", |t| within(t, zero, 10 * MINUTE_S))?,
+            log: get.value("log", |text| text.parse::<tracing_subscriber::EnvFilter>().is_ok().then(|| text.to_owned()))?,
+            log_format: get.value("log_format", log_format)?,
+            worker_threads: get.value("worker_threads", |text| text.parse().ok().filter(|n| *n <= 1024))?,
+            in_force: KEYS.iter().map(|key| get.in_force(key)).collect(),
+            strays: layers::strays(given),
+        })
+    }
+}
+
+struct Reader<'a>(&'a Layers);
+
+impl Reader<'_> {
+    fn text(&self, key: &Key) -> (&str, &Source) {
+        self.0.get(key.name).map_or((key.default, &Source::Default), |(text, source)| (text, source))
+    }
+
+    fn value<T>(&self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<T, ConfigError> {
+        const NONE: Key = Key { name: "", default: "", rule: "", secret: false };
+        let key = Key::named(name).unwrap_or(&NONE);
+        let (text, source) = self.text(key);
+        parse(text).ok_or_else(|| ConfigError::bad(key, text, source))
+    }
+
+    fn optional<T>(&self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, ConfigError> {
+        self.value(name, |text| if text.is_empty() { Some(None) } else { parse(text).map(Some) })
+    }
+
+    fn in_force(&self, key: &Key) -> InForce {
+        let (text, source) = self.text(key);
+        let value = if key.secret && !text.is_empty() { MASK.to_owned() } else { text.to_owned() };
+        InForce { name: key.name, value, source: source.clone() }
+    }
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+fn address(text: &str) -> Option<String> {
+    let (host, port) = text.rsplit_once(':')?;
+    let bare_ipv6 = host.contains(':') && !host.starts_with('[');
+    (!host.is_empty() && !bare_ipv6 && port.parse::<u16>().is_ok()).then(|| text.to_owned())
+}
+
+fn url(text: &str) -> Option<String> {
+    let uri: http::Uri = text.parse().ok()?;
+    let usable = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.query().is_none();
+    usable.then(|| text.trim_end_matches('/').to_owned())
+}
+
+fn store(text: &str) -> Option<Option<PathBuf>> {
+    match text {
+        "embedded" => Some(None),
+        "" => None,
+        text if text.contains("://") => None,
+        text => Some(Some(PathBuf::from(text))),
+    }
+}
+
+fn admin_key(text: &str) -> Option<Zeroizing<String>> {
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    (visible && ADMIN_KEY_CHARS.contains(&text.len())).then(|| Zeroizing::new(text.to_owned()))
+}
+
+fn jwt_secret(text: &str) -> Option<Zeroizing<String>> {
+    JWT_SECRET_BYTES.contains(&text.len()).then(|| Zeroizing::new(text.to_owned()))
+}
+
+fn schedule(text: &str) -> Option<RetryPolicy> {
+    let seconds = |item: &str| duration(item).filter(|d| d.subsec_millis() == 0).and_then(|d| u32::try_from(d.as_secs()).ok());
+    value::list(text, seconds).map(RetryPolicy::Delays).filter(|policy| policy.check().is_ok())
+}
+
+fn log_format(text: &str) -> Option<LogFormat> {
+    match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}
