@@ -43,7 +43,7 @@ impl Caller {
     /// # Errors
     /// 404 when the organization has none, or a portal token is for another one.
     pub async fn application(&self, api: &Api, id_or_uid: &str) -> Result<Arc<AppRoutes>, Problem> {
-        let app = api.engine.app(self.org, id_or_uid).await?;
+        let app = api.engine.app(self.org, id_or_uid);
         app.filter(|app| self.may_see(app.application.id)).ok_or_else(|| Problem::not_found("application"))
     }
 

@@ -104,9 +104,13 @@ async fn settle(engine: &Arc<Engine>, settlement: Settlement) -> Option<Delivery
                 return None;
             }
             Err(StoreError::Unavailable(_)) if engine.stopping() => return None,
-            Err(error) => {
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Full)) => {
                 tracing::error!(%error, endpoint = %settlement.endpoint, msg = %settlement.msg, "result not recorded yet");
                 tokio::time::sleep(STORE_PAUSE).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, endpoint = %settlement.endpoint, msg = %settlement.msg, "result not recorded");
+                return None;
             }
         }
     }

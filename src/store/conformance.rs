@@ -127,7 +127,7 @@ impl World {
 
     async fn settle(&mut self, msg: MsgId, trigger: Trigger, lease: Lease, verdict: Verdict) -> Settled {
         let settlement = self.settlement(msg, trigger, lease, verdict);
-        self.store.settle(settlement).await.unwrap()
+        self.store.settle(settlement.into()).await.unwrap()
     }
 
     /// Settles, and gives the delivery.

@@ -115,7 +115,7 @@ pub(crate) async fn attempts_by_window(harness: &impl Harness) {
         world.accept(&message, Some(lease(n, NOW))).await.unwrap();
         let settlement = world.settlement(message.id, Trigger::Scheduled, lease(n, NOW), Verdict::Retry(after(NOW, 9000)));
         made.push(settlement.attempt.clone().unwrap());
-        world.store.settle(settlement).await.unwrap();
+        world.store.settle(settlement.into()).await.unwrap();
     }
     world.accepted(NOW).await;
     let read = world.store.attempts(world.endpoint, Window { newest_first: true, limit: 3, ..all() }).await.unwrap();
@@ -156,7 +156,7 @@ pub(crate) async fn expunging_leaves_the_rest(harness: &impl Harness) {
     world.accept(&message, Some(lease(1, NOW))).await.unwrap();
     let settlement = world.settlement(message.id, Trigger::Scheduled, lease(1, NOW), Verdict::Delivered);
     let attempt = settlement.attempt.clone().unwrap();
-    world.store.settle(settlement).await.unwrap();
+    world.store.settle(settlement.into()).await.unwrap();
     let expunge = async |what| world.store.expunge(what).await.unwrap();
     assert!(!expunge(Expunge::Payload(AppId(1), message.id)).await);
     assert!(!expunge(Expunge::AnswerBody(EndpointId(1), attempt.id)).await);

@@ -120,7 +120,7 @@ pub(crate) async fn a_result_counts_once(harness: &impl Harness) {
         world.settlement(message.id, Trigger::Scheduled, lease(1, NOW), Verdict::Delivered),
         world.settlement(message.id, Trigger::Scheduled, lease(1, NOW), Verdict::Delivered),
     );
-    let (first, second) = tokio::join!(world.store.settle(first), world.store.settle(second));
+    let (first, second) = tokio::join!(world.store.settle(first.into()), world.store.settle(second.into()));
     assert_eq!([first.unwrap(), second.unwrap()].iter().filter(|s| **s == Settled::LeaseLost).count(), 1);
     assert_eq!(world.store.attempts(world.endpoint, all()).await.unwrap().len(), 1);
     let unclaimed = world.accepted(NOW).await;
@@ -306,17 +306,17 @@ pub(crate) async fn changes_ride_with_a_result(harness: &impl Harness) {
     world.accept(&message, Some(lease(1, NOW))).await.unwrap();
     let mut refused = world.settlement(message.id, Trigger::Scheduled, lease(1, NOW), Verdict::Delivered);
     refused.changes = vec![Change::Write(failing()), Change::Replace(failing(), 0)];
-    assert_eq!(world.store.settle(refused).await, Err(StoreError::Stale));
+    assert_eq!(world.store.settle(refused.into()).await, Err(StoreError::Stale));
     assert_eq!(world.store.find(&failing().address(), NOW).await.unwrap(), None);
     assert!(world.store.attempts(world.endpoint, all()).await.unwrap().is_empty());
     let mut written = world.settlement(message.id, Trigger::Scheduled, lease(1, NOW), Verdict::Retry(after(NOW, 5)));
     written.changes = vec![Change::Write(failing())];
-    assert!(matches!(world.store.settle(written).await, Ok(Settled::Recorded(_))));
+    assert!(matches!(world.store.settle(written.into()).await, Ok(Settled::Recorded(_))));
     assert_eq!(world.store.find(&failing().address(), NOW).await.unwrap().unwrap().record, failing());
     let claims = world.claim(2, after(NOW, 5), 9).await;
     let mut lost = world.settlement(message.id, Trigger::Scheduled, lease(1, NOW), Verdict::Delivered);
     lost.changes = vec![Change::Delete(failing().address())];
-    assert_eq!(world.store.settle(lost).await, Ok(Settled::LeaseLost));
+    assert_eq!(world.store.settle(lost.into()).await, Ok(Settled::LeaseLost));
     assert!(world.store.find(&failing().address(), NOW).await.unwrap().is_some());
     assert_eq!(claims.taken.len(), 1);
 }
@@ -346,7 +346,7 @@ pub(crate) async fn queued_endpoints_are_found(harness: &impl Harness) {
             attempt: None,
             changes: vec![],
         };
-        store.settle(settlement).await.unwrap();
+        store.settle(settlement.into()).await.unwrap();
     };
     settle(&*world.store).await;
     let mut found = world.store.queued_endpoints().await.unwrap();

@@ -201,9 +201,9 @@ impl Store for EmbeddedStore {
         Ok(())
     }
 
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+    async fn settle(&self, settlement: Arc<Settlement>) -> Result<Settled, StoreError> {
         let now = self.clock.now();
-        self.committer.run(Durability::Soon, move |writes| settle::settle(writes, settlement, now)).await
+        self.committer.run(Durability::Soon, move |writes| settle::settle(writes, &settlement, now)).await
     }
 
     async fn requeue(&self, app: AppId, endpoint: EndpointId, which: Requeue, now: Time) -> Result<u64, StoreError> {

@@ -8,8 +8,8 @@ use crate::model::{AppId, Delivery, DeliveryState, EndpointId, MsgId, Time, Trig
 use crate::store::{Settled, Settlement, StoreError};
 
 /// Records the result, unless the lease is lost. `now`: decides which records have expired.
-pub(super) fn settle(writes: &mut Writes<'_>, settlement: Settlement, now: Time) -> Result<Settled, StoreError> {
-    let Settlement { msg, endpoint, app, trigger, lease, verdict, attempt, changes } = settlement;
+pub(super) fn settle(writes: &mut Writes<'_>, settlement: &Settlement, now: Time) -> Result<Settled, StoreError> {
+    let Settlement { msg, endpoint, app, trigger, lease, verdict, ref attempt, ref changes } = *settlement;
     let Some(held) = writes.lanes.held(endpoint, msg, trigger, lease).copied() else { return Ok(Settled::LeaseLost) };
     let row = if held.fresh { None } else { writes.delivery(endpoint, msg)? };
     let mut delivery = match (row, trigger) {
@@ -21,10 +21,10 @@ pub(super) fn settle(writes: &mut Writes<'_>, settlement: Settlement, now: Time)
     delivery.conclude(trigger, verdict, attempt.as_ref().map(|attempt| attempt.id));
 
     if let Some(attempt) = attempt {
-        writes.put(Space::Attempts, keys::attempt(endpoint, attempt.id), codec::write_attempt(&attempt)?);
+        writes.put(Space::Attempts, keys::attempt(endpoint, attempt.id), codec::write_attempt(attempt)?);
     }
     for change in changes {
-        records::apply(writes, change, now)?;
+        records::apply(writes, change.clone(), now)?;
     }
     writes.count_move(before, &delivery)?;
     requeue_after(writes, trigger, Place { due: held.due, msg }, before, &delivery);
