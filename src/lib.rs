@@ -1,5 +1,6 @@
 //! Postrider sends, receives and operates webhooks. Modules in flow order.
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod crypto;
 pub mod flow;

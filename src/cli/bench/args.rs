@@ -1,0 +1,131 @@
+//! The flags of `postrider bench`, with their bounds.
+
+use anyhow::{Context, ensure};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+/// Longest measuring window, in seconds.
+const SECONDS_MAX: u64 = 120;
+/// Most connections of the client.
+const CONNECTIONS_MAX: usize = 1024;
+/// Payload sizes in bytes: the least that holds a sequence number, and the default limit of the API.
+const PAYLOAD_BYTES: std::ops::RangeInclusive<usize> = 64..=1_000_000;
+
+/// What to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Case {
+    /// The client straight into the receiver; measured before and after the others whenever they need it.
+    Raw,
+    /// One endpoint, closed loop.
+    One,
+    /// Ten endpoints, closed loop.
+    Ten,
+    /// Accept to delivered, open loop.
+    Latency,
+    /// A healthy application beside one whose endpoint hangs.
+    Neighbour,
+    /// Idle memory with many endpoints.
+    Memory,
+    /// Start after a kill with many pending deliveries.
+    Start,
+    /// Size of this binary.
+    Size,
+}
+
+/// All cases, in the order in which they run.
+pub(super) const ALL: [Case; 8] =
+    [Case::Raw, Case::One, Case::Ten, Case::Latency, Case::Neighbour, Case::Memory, Case::Start, Case::Size];
+
+/// Measure this machine: throughput as shares of what the network path alone allows, latency, memory and start.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BenchArgs {
+    /// Server to measure, as http://127.0.0.1:PORT; without it, a fresh one is started for each case
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub target: Option<String>,
+    /// Token for the target
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// Process id of the target, to read its CPU time and memory
+    #[arg(long, value_name = "PID", requires = "target")]
+    pub pid: Option<u32>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Cases to run, separated by commas [default: all]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub cases: Vec<Case>,
+    /// Length of each measuring window, in seconds
+    #[arg(long, default_value_t = 8)]
+    pub seconds: u64,
+    /// Connections of the client, each with one request at a time
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// Payload size, in bytes
+    #[arg(long, default_value_t = 1024)]
+    pub payload: usize,
+    /// Folder under which the servers keep their data (a new folder inside it, removed at the end) [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Loopback address on which the receiver listens
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
+    pub receive_listen: IpAddr,
+    /// Messages a second for the latency case; the neighbour case uses half of it
+    #[arg(long, default_value_t = 1000)]
+    pub rate: u64,
+    /// Shrinks the counts of the memory and start cases; below 1 they are not judged
+    #[arg(long, default_value_t = 1.0)]
+    pub scale: f64,
+    /// Longest time to fill a server for the memory and start cases, in seconds
+    #[arg(long, default_value_t = 300)]
+    pub fill_seconds: u64,
+}
+
+impl BenchArgs {
+    /// Refuses what is out of bounds.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        ensure!((1..=SECONDS_MAX).contains(&self.seconds), "--seconds must be from 1 to {SECONDS_MAX}");
+        ensure!((1..=CONNECTIONS_MAX).contains(&self.connections), "--connections must be from 1 to {CONNECTIONS_MAX}");
+        ensure!(PAYLOAD_BYTES.contains(&self.payload), "--payload must be within {PAYLOAD_BYTES:?} bytes");
+        ensure!((2..=100_000).contains(&self.rate), "--rate must be from 2 to 100000 messages a second");
+        ensure!(self.scale > 0.0 && self.scale <= 1.0, "--scale must be above 0 and at most 1");
+        ensure!((1..=3600).contains(&self.fill_seconds), "--fill-seconds must be from 1 to 3600");
+        ensure!(self.receive_listen.is_loopback(), "--receive-listen must be a loopback address");
+        Ok(())
+    }
+
+    /// The cases asked for, in running order.
+    pub(super) fn chosen(&self) -> Vec<Case> {
+        ALL.into_iter().filter(|case| self.cases.is_empty() || self.cases.contains(case)).collect()
+    }
+
+    /// The measuring window.
+    pub(super) fn window(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+
+    /// How long filling a server may take.
+    pub(super) fn fill(&self) -> Duration {
+        Duration::from_secs(self.fill_seconds)
+    }
+
+    /// A count of the design, shrunk by the scale; at least one.
+    pub(super) fn scaled(&self, count: u32) -> u32 {
+        let scaled = (f64::from(count) * self.scale).round() as u32;
+        scaled.max(1)
+    }
+
+    /// The target's socket address.
+    ///
+    /// # Errors
+    /// It is not plain HTTP on a loopback address: this is no tool against other people's machines.
+    pub(super) fn target_address(&self) -> anyhow::Result<Option<std::net::SocketAddr>> {
+        let Some(url) = &self.target else { return Ok(None) };
+        let uri: http::Uri = url.parse().context("--target is not a URL")?;
+        ensure!(uri.scheme_str() == Some("http"), "--target must start with http://");
+        ensure!(matches!(uri.path(), "" | "/"), "--target must not have a path");
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let host = if host == "localhost" { "127.0.0.1" } else { host };
+        let ip: IpAddr = host.parse().context("--target must name a loopback address")?;
+        ensure!(ip.is_loopback(), "--target must be a loopback address");
+        Ok(Some((ip, uri.port_u16().unwrap_or(80)).into()))
+    }
+}

@@ -1,0 +1,137 @@
+//! The server under test: this same binary as a child process.
+
+use super::{api::Target, process::Usage};
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+use tokio::{
+    process::{Child, Command},
+    time::Instant,
+};
+
+/// Longest wait for a server to be healthy.
+const START: Duration = Duration::from_secs(120);
+/// Longest wait for a server to end after SIGTERM.
+const END: Duration = Duration::from_secs(60);
+/// Pause between two questions whether it is healthy.
+const ASK: Duration = Duration::from_millis(5);
+/// How much of its log is shown when it fails, in lines.
+const LOG_LINES: usize = 10;
+
+/// How to start a server.
+#[derive(Clone, Debug)]
+pub(super) struct Recipe {
+    /// The binary.
+    pub(super) program: PathBuf,
+    /// Its data folder.
+    pub(super) data: PathBuf,
+    /// Its admin key.
+    pub(super) key: String,
+}
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub(super) struct Server {
+    child: Child,
+    pid: u32,
+    target: Target,
+    born: Instant,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts one on a free port and waits until it is healthy.
+    ///
+    /// # Errors
+    /// It ended, or was not healthy in time; the end of its log is in the message.
+    pub(super) async fn start(recipe: &Recipe) -> anyhow::Result<Self> {
+        let address = free_port()?;
+        let log = recipe.data.with_extension("log");
+        let file = std::fs::File::options().create(true).append(true).open(&log)?;
+        let born = Instant::now();
+        let child = Command::new(&recipe.program)
+            .args(["serve", "--allow-cidr", "127.0.0.0/8", "--listen", &address.to_string(), "--data"])
+            .arg(&recipe.data)
+            .env("POSTRIDER_ADMIN_KEY", &recipe.key)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", recipe.program.display()))?;
+        let pid = child.id().context("the server has ended at once")?;
+        let target = Target { address, token: recipe.key.clone() };
+        let mut server = Server { child, pid, target, born, log };
+        server.wait_healthy().await?;
+        Ok(server)
+    }
+
+    async fn wait_healthy(&mut self) -> anyhow::Result<()> {
+        loop {
+            if self.target.healthy().await {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server has ended, {status}\n{}", last_lines(&self.log));
+            }
+            if self.born.elapsed() > START {
+                bail!("the server is not healthy after {START:?}\n{}", last_lines(&self.log));
+            }
+            tokio::time::sleep(ASK).await;
+        }
+    }
+
+    /// Where it listens, and its key.
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// When its process was started.
+    pub(super) fn born(&self) -> Instant {
+        self.born
+    }
+
+    /// What it has used.
+    pub(super) fn usage(&self) -> anyhow::Result<Usage> {
+        Usage::of(self.pid)
+    }
+
+    /// Asks it to end and waits for that.
+    ///
+    /// # Errors
+    /// It did not end in time (it is killed then), or with an error.
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).context("not a process id")?;
+        kill_process(pid, Signal::TERM)?;
+        let Ok(status) = tokio::time::timeout(END, self.child.wait()).await else {
+            self.child.kill().await?;
+            bail!("the server did not end within {END:?} of SIGTERM\n{}", last_lines(&self.log));
+        };
+        let status = status?;
+        if !status.success() {
+            bail!("the server ended with {status}\n{}", last_lines(&self.log));
+        }
+        Ok(())
+    }
+
+    /// Kills it, as a crash would.
+    pub(super) async fn kill(mut self) -> std::io::Result<()> {
+        self.child.kill().await
+    }
+}
+
+/// A loopback address with a port that nobody uses now.
+fn free_port() -> std::io::Result<SocketAddr> {
+    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+fn last_lines(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let skipped = text.lines().count().saturating_sub(LOG_LINES);
+    text.lines().skip(skipped).collect::<Vec<_>>().join("\n")
+}
