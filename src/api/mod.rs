@@ -1,7 +1,9 @@
 //! The API: router, callers, problems, and one file per resource.
 
+pub mod application;
 pub mod auth;
 pub mod body;
+pub mod event_type;
 pub mod health;
 pub mod idempotency;
 mod jwt;

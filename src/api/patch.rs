@@ -20,6 +20,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     }
 }
 
+/// Reads a field that may be left out but not be `null`: `#[serde(default, deserialize_with = "given")]`.
+///
+/// # Errors
+/// It is `null`, or no `T`.
+pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
 impl<T> Patch<T> {
     /// Applies it to a field that may be missing.
     pub fn apply(self, field: &mut Option<T>) {
@@ -69,6 +77,8 @@ mod tests {
     struct Form {
         #[serde(default)]
         rate: Patch<u16>,
+        #[serde(default, deserialize_with = "given")]
+        name: Option<String>,
     }
 
     fn applied(text: &str) -> Option<u16> {
@@ -82,6 +92,8 @@ mod tests {
         assert_eq!(applied("{}"), Some(7));
         assert_eq!(applied(r#"{"rate":null}"#), None);
         assert_eq!(applied(r#"{"rate":3}"#), Some(3));
+        assert_eq!(serde_json::from_str::<Form>(r#"{"name":"x"}"#).unwrap().name.as_deref(), Some("x"));
+        assert!(serde_json::from_str::<Form>(r#"{"name":null}"#).is_err());
         assert!(serde_json::from_str::<Form>(r#"{"rate":"x"}"#).is_err());
         assert!(serde_json::from_str::<Form>(r#"{"rate":1,"rate":2}"#).is_err());
     }

@@ -19,6 +19,9 @@ pub enum Grant {
         read_only: bool,
         /// Feature flags: event types that carry a flag are shown only with it.
         feature_flags: Vec<String>,
+        /// Whose link it is, in the owner's words: links can be revoked by it.
+        #[serde(default)]
+        session: Option<String>,
     },
 }
 
