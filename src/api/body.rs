@@ -27,6 +27,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let RawJson(bytes) = RawJson::from_request(request, state).await?;
+        parse_json(&bytes).map(|value| Json { value, bytes })
+    }
+}
+
+/// The bytes of a body that is said to be JSON, for who reads them without copying.
+#[derive(Debug)]
+pub struct RawJson(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for RawJson {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !says_json(request.headers()) {
             return Err(Problem::NotJson);
         }
@@ -34,7 +47,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
             _ => Problem::bad_request("unreadable_body", "The body ended early or could not be read."),
         })?;
-        parse_json(&bytes).map(|value| Json { value, bytes })
+        Ok(RawJson(bytes))
     }
 }
 

@@ -1,13 +1,17 @@
 //! The API: router, callers, problems, and one file per resource.
 
 pub mod application;
+pub mod attempt;
 pub mod auth;
 pub mod body;
+pub mod endpoint;
 pub mod event_type;
 pub mod health;
 pub mod idempotency;
 mod jwt;
+pub mod message;
 pub mod openapi;
+pub mod operational;
 pub mod page;
 pub mod patch;
 pub mod problem;

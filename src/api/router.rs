@@ -1,6 +1,6 @@
 //! Every route of the API, the limit on bodies, and what is answered where there is no route.
 
-use super::{Problem, Shared, application, event_type, health, openapi};
+use super::{Problem, Shared, application, attempt, endpoint, event_type, health, message, openapi, operational};
 use axum::{Router, extract::DefaultBodyLimit};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -21,5 +21,12 @@ pub fn router(api: Shared) -> Router {
 
 /// One line a resource.
 fn resources() -> OpenApiRouter<Shared> {
-    OpenApiRouter::with_openapi(openapi::frame()).merge(application::routes()).merge(event_type::routes()).merge(health::routes())
+    OpenApiRouter::with_openapi(openapi::frame())
+        .merge(application::routes())
+        .merge(event_type::routes())
+        .merge(endpoint::routes())
+        .merge(message::routes())
+        .merge(attempt::routes())
+        .merge(operational::routes())
+        .merge(health::routes())
 }

@@ -1,0 +1,176 @@
+//! A checked change of an endpoint: what every way of writing one (create, update, patch) comes down to.
+
+use super::shape::{EndpointPatch, EndpointUpdate};
+use crate::{
+    api::{
+        message::{MAX_CHANNELS, labels},
+        patch::Patch,
+        problem::Problem,
+        rules::Check,
+    },
+    model::{DisabledBy, Endpoint, EndpointId, Metadata, RetryPolicy, Time},
+    outbound::Target,
+};
+use serde_json::Value;
+
+/// Bytes of an endpoint's URL at most, from the contract.
+const MAX_URL_BYTES: usize = 65_536;
+/// Event types that an endpoint names at most; one that wants more names none and gets all.
+const MAX_EVENT_TYPES: usize = 1_000;
+
+/// What is to change. `None`: stays. All of it is checked, except that the event types exist.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Edit {
+    pub(super) url: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) uid: Option<Option<String>>,
+    pub(super) throttle_rate: Option<Option<u16>>,
+    pub(super) disabled: Option<bool>,
+    pub(super) event_types: Option<Option<Vec<String>>>,
+    pub(super) channels: Option<Option<Vec<String>>>,
+    pub(super) metadata: Option<Metadata>,
+    pub(super) retry_policy: Option<Option<RetryPolicy>>,
+}
+
+impl Edit {
+    /// Everything an update names or leaves at its default.
+    ///
+    /// # Errors
+    /// A field breaks its rule.
+    pub(super) fn update(body: EndpointUpdate) -> Result<Self, Problem> {
+        let full = EndpointPatch {
+            url: Patch::Value(body.url),
+            description: Patch::Value(body.description.unwrap_or_default()),
+            uid: patch(body.uid),
+            throttle_rate: patch(body.throttle_rate),
+            disabled: Patch::Value(body.disabled.unwrap_or_default()),
+            event_types: patch(body.event_types),
+            channels: patch(body.channels),
+            metadata: Patch::Value(body.metadata.unwrap_or_default()),
+            retry_policy: body.retry_policy,
+        };
+        // Zero removes the limit in a patch only: the contract's patch admits it, its other shapes begin at 1.
+        if full.throttle_rate == Patch::Value(0) {
+            return Err(Problem::field(&["body", "throttleRate"], "range", "At least 1."));
+        }
+        Self::patch(full)
+    }
+
+    /// What a patch names.
+    ///
+    /// # Errors
+    /// A field breaks its rule.
+    pub(super) fn patch(body: EndpointPatch) -> Result<Self, Problem> {
+        let edit = Edit {
+            url: required("url", body.url)?,
+            description: required("description", body.description)?,
+            uid: optional(body.uid),
+            throttle_rate: optional(body.throttle_rate).map(|rate| rate.filter(|rate| *rate > 0)),
+            disabled: required("disabled", body.disabled)?,
+            event_types: list("eventTypes", body.event_types, MAX_EVENT_TYPES, labels::name)?,
+            channels: list("channels", body.channels, MAX_CHANNELS, labels::channel)?,
+            metadata: required("metadata", body.metadata)?,
+            retry_policy: match optional(body.retry_policy) {
+                Some(Some(policy)) => Some(Some(retry_policy(&policy)?)),
+                Some(None) => Some(None),
+                None => None,
+            },
+        };
+        edit.check()?;
+        Ok(edit)
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        if let Some(url) = &self.url {
+            check_url(url)?;
+        }
+        let mut check = Check::new();
+        self.description.iter().for_each(|text| check.text(&["body", "description"], text, 0));
+        self.metadata.iter().for_each(|metadata| check.metadata(&["body", "metadata"], metadata));
+        if let Some(uid) = self.uid.iter().flatten().next() {
+            check_uid(uid)?;
+        }
+        check.done()
+    }
+
+    /// Applies the change.
+    pub(super) fn apply(self, endpoint: &mut Endpoint, now: Time) {
+        fn set<T>(slot: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *slot = value;
+            }
+        }
+        set(&mut endpoint.url, self.url);
+        set(&mut endpoint.description, self.description);
+        set(&mut endpoint.uid, self.uid);
+        set(&mut endpoint.throttle_rate, self.throttle_rate);
+        set(&mut endpoint.event_types, self.event_types);
+        set(&mut endpoint.channels, self.channels);
+        set(&mut endpoint.metadata, self.metadata);
+        set(&mut endpoint.retry_policy, self.retry_policy);
+        endpoint.disabled = match self.disabled {
+            None => endpoint.disabled,
+            Some(false) => None,
+            // Who disables what is disabled already changes nothing: the reason stays.
+            Some(true) => endpoint.disabled.or(Some(DisabledBy::Owner)),
+        };
+        endpoint.updated_at = now;
+    }
+}
+
+fn check_url(url: &str) -> Result<(), Problem> {
+    if url.len() > MAX_URL_BYTES {
+        return Err(Problem::field(&["body", "url"], "length", format!("At most {MAX_URL_BYTES} bytes.")));
+    }
+    Target::parse(url).map(|_| ()).map_err(|error| Problem::field(&["body", "url"], "url", error.to_string()))
+}
+
+/// A uid that looked like an id could hide the endpoint of that id.
+fn check_uid(uid: &str) -> Result<(), Problem> {
+    labels::name(&["body", "uid"], uid)?;
+    if uid.starts_with(EndpointId::PREFIX) {
+        return Err(Problem::field(&["body", "uid"], "pattern", "Must not begin like an id, with `ep_`."));
+    }
+    Ok(())
+}
+
+/// # Errors
+/// Not a policy, or one that is absurd.
+fn retry_policy(value: &Value) -> Result<RetryPolicy, Problem> {
+    let shape = "A list of delays in seconds, or {max_retries, backoff: exponential | linear | fixed, initial, factor, max}.";
+    let policy: RetryPolicy =
+        serde_json::from_value(value.clone()).map_err(|_| Problem::field(&["body", "retryPolicy"], "type_error", shape))?;
+    policy.check().map_err(|rule| Problem::field(&["body", "retryPolicy"], "range", rule))?;
+    Ok(policy)
+}
+
+fn patch<T>(value: Option<T>) -> Patch<T> {
+    value.map_or(Patch::Null, Patch::Value)
+}
+
+fn optional<T>(patch: Patch<T>) -> Option<Option<T>> {
+    match patch {
+        Patch::Absent => None,
+        Patch::Null => Some(None),
+        Patch::Value(value) => Some(Some(value)),
+    }
+}
+
+fn required<T>(field: &str, patch: Patch<T>) -> Result<Option<T>, Problem> {
+    match patch {
+        Patch::Absent => Ok(None),
+        Patch::Null => Err(Problem::field(&["body", field], "type_error", "Cannot be null.")),
+        Patch::Value(value) => Ok(Some(value)),
+    }
+}
+
+/// A list that may be absent or null, but not empty: it would want nothing, which nobody means.
+fn list(field: &str, patch: Patch<Vec<String>>, max: usize, rule: labels::Rule) -> Result<Option<Option<Vec<String>>>, Problem> {
+    match optional(patch) {
+        Some(Some(list)) if list.is_empty() => {
+            Err(Problem::field(&["body", field], "length", "Not empty: null, or leaving it out, means all."))
+        }
+        Some(Some(list)) => Ok(Some(Some(labels::names(field, Some(list), max, rule)?))),
+        cleared_or_absent => Ok(cleared_or_absent),
+    }
+}

@@ -1,0 +1,39 @@
+//! Endpoints: `…/endpoint…`. Custom headers and secrets are written here and never read back by the flow, which has them
+//! compiled in its routing table.
+
+mod crud;
+mod edit;
+mod example;
+mod header_rules;
+mod headers;
+mod headers_api;
+mod recover;
+mod secret;
+mod secrets;
+mod send_example;
+mod shape;
+mod stats;
+mod store;
+
+pub(in crate::api) use crud::{deleted, insert, listed, put};
+pub(in crate::api) use headers::{EndpointHeadersIn, EndpointHeadersOut};
+pub(in crate::api) use headers_api::{set, shown};
+pub(in crate::api) use secret::{EndpointSecretOut, EndpointSecretRotateIn, current, rotated};
+pub(in crate::api) use shape::{EndpointIn, EndpointOut, EndpointUpdate};
+pub(in crate::api) use store::{by_id, find};
+
+use super::Shared;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The operations on endpoints.
+pub fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(crud::list, crud::create))
+        .routes(routes!(crud::get, crud::update, crud::patch, crud::delete))
+        .routes(routes!(headers_api::get_headers, headers_api::set_headers, headers_api::patch_headers))
+        .routes(routes!(secret::get))
+        .routes(routes!(secret::rotate))
+        .routes(routes!(recover::recover))
+        .routes(routes!(send_example::send_example))
+        .routes(routes!(stats::stats))
+}

@@ -1,0 +1,25 @@
+//! Messages: `…/msg…`.
+
+mod body;
+mod create;
+mod filter;
+mod inline;
+pub(in crate::api) mod labels;
+mod params;
+mod read;
+mod shape;
+
+pub(in crate::api) use body::MAX_CHANNELS;
+pub(in crate::api) use create::accept;
+pub(in crate::api) use filter::{Asked, Filter};
+pub(in crate::api) use params::{ContentParam, MessageParams};
+pub(in crate::api) use read::find;
+pub(in crate::api) use shape::{Content, MessageOut};
+
+use super::Shared;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The operations on messages.
+pub fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(read::list, create::create)).routes(routes!(read::get)).routes(routes!(read::expunge))
+}

@@ -1,0 +1,161 @@
+//! A message as the API shows it.
+
+use crate::{
+    api::body::Stamp,
+    model::{Message, MsgId},
+};
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+/// What a message's `payload` shows.
+#[derive(Clone, Debug)]
+pub(in crate::api) enum Content {
+    /// The payload, as it came: valid JSON, or it would not have been accepted.
+    Shown(Bytes),
+    /// `{}`: the request asked for no content.
+    Hidden,
+    /// `{"expired":true}`, as the contract's server answers: the payload was deleted.
+    Expunged,
+}
+
+impl Content {
+    /// Of a message.
+    pub(in crate::api) fn of(message: &Message, shown: bool) -> Self {
+        match (shown, message.expunged) {
+            (false, _) => Content::Hidden,
+            (true, true) => Content::Expunged,
+            (true, false) => Content::Shown(message.payload.clone()),
+        }
+    }
+}
+
+impl Serialize for Content {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let json = match self {
+            Content::Shown(bytes) => bytes,
+            Content::Hidden => b"{}".as_slice(),
+            Content::Expunged => br#"{"expired":true}"#.as_slice(),
+        };
+        serde_json::from_slice::<&RawValue>(json).map_err(serde::ser::Error::custom)?.serialize(to)
+    }
+}
+
+/// A message. `payload` stays the last field: [`MessageOut::text`] relies on it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct MessageOut {
+    /// Identifier.
+    #[schema(value_type = String)]
+    pub(in crate::api) id: MsgId,
+    /// Name of its event type.
+    pub(in crate::api) event_type: String,
+    /// The producer's own id, unique in the application.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::api) event_id: Option<String>,
+    /// Channels that endpoints can filter by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::api) channels: Option<Vec<String>>,
+    /// Tags to search by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::api) tags: Option<Vec<String>>,
+    /// Not delivered before this instant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(in crate::api) deliver_at: Option<Stamp>,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    pub(in crate::api) timestamp: Stamp,
+    /// Any JSON value. `{}` without content, `{"expired":true}` once deleted.
+    #[schema(value_type = Object)]
+    pub(in crate::api) payload: Content,
+}
+
+impl MessageOut {
+    /// Of a message, with or without its payload.
+    pub(in crate::api) fn new(message: &Message, with_content: bool) -> Self {
+        let labels = |labels: &[String]| Some(labels.to_vec()).filter(|labels| !labels.is_empty());
+        MessageOut {
+            id: message.id,
+            event_type: message.event_type.clone(),
+            event_id: message.event_id.clone(),
+            channels: labels(&message.channels),
+            tags: labels(&message.tags),
+            deliver_at: message.deliver_at.map(Stamp),
+            timestamp: Stamp(message.id.time()),
+            payload: Content::of(message, with_content),
+        }
+    }
+
+    /// The JSON text of a message that was accepted just now: its payload is known to be JSON and put in as it is,
+    /// without reading it once more.
+    ///
+    /// # Errors
+    /// None that can happen: nothing in it fails to become JSON.
+    pub(in crate::api) fn text(message: &Message, with_content: bool) -> serde_json::Result<String> {
+        let mut text = serde_json::to_string(&MessageOut::new(message, false))?;
+        if with_content
+            && !message.expunged
+            && let Ok(payload) = std::str::from_utf8(&message.payload)
+            && let Some(head) = text.strip_suffix("{}}").map(str::len)
+        {
+            text.truncate(head);
+            text.reserve_exact(payload.len() + 1);
+            text.push_str(payload);
+            text.push('}');
+        }
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AppId, OrgId, Time};
+    use serde_json::{Value, json};
+
+    fn message(payload: &'static str) -> Message {
+        Message {
+            id: MsgId::lowest_at(Time(1000)),
+            app: AppId(1),
+            org: OrgId(1),
+            event_type: "a.b".into(),
+            event_id: Some("e".into()),
+            channels: vec!["c".into()],
+            tags: Vec::new(),
+            deliver_at: Some(Time(2000)),
+            payload_expires_at: None,
+            endpoints: Vec::new(),
+            payload: Bytes::from_static(payload.as_bytes()),
+            expunged: false,
+        }
+    }
+
+    #[test]
+    fn the_text_is_what_serialising_gives() {
+        for payload in ["{}", "{ \"b\":1.0,\n\"a\": \"{}}\"}", "[1, 2]", "null", "\"x\""] {
+            let message = message(payload);
+            for content in [true, false] {
+                let text = MessageOut::text(&message, content).unwrap();
+                assert_eq!(text, serde_json::to_string(&MessageOut::new(&message, content)).unwrap());
+                assert_eq!(text.ends_with(&format!("\"payload\":{payload}}}")), content || payload == "{}", "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn fields_are_the_contracts() {
+        let shown = serde_json::to_value(MessageOut::new(&message("[1]"), true)).unwrap();
+        let id = MsgId::lowest_at(Time(1000)).to_string();
+        let expected = json!({
+            "id": id, "eventType": "a.b", "eventId": "e", "channels": ["c"], "payload": [1],
+            "timestamp": "1970-01-01T00:00:01.000Z", "deliverAt": "1970-01-01T00:00:02.000Z"
+        });
+        assert_eq!(shown, expected);
+        let gone = Message { expunged: true, payload: Bytes::new(), ..message("") };
+        let shown: Value = serde_json::from_str(&MessageOut::text(&gone, true).unwrap()).unwrap();
+        assert_eq!(shown["payload"], json!({}));
+        assert_eq!(serde_json::to_value(MessageOut::new(&gone, true)).unwrap()["payload"], json!({"expired": true}));
+    }
+}
