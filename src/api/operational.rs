@@ -64,7 +64,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
 /// The operational application of the caller's organization, if there is one yet.
 async fn existing(api: &Api, caller: &Caller) -> Result<Option<Arc<AppRoutes>>, Problem> {
     caller.manage()?;
-    Ok(api.engine.app(caller.org, OPERATIONAL_UID).await?)
+    Ok(api.engine.app(caller.org, OPERATIONAL_UID))
 }
 
 /// Its id. Without it there is no operational endpoint either.

@@ -137,7 +137,7 @@ async fn create(
 
 async fn existing(api: &Api, caller: &Caller, uid: Option<&str>) -> Result<Option<ApplicationOut>, Problem> {
     let Some(uid) = uid else { return Ok(None) };
-    let found = api.engine.app(caller.org, uid).await?;
+    let found = api.engine.app(caller.org, uid);
     Ok(found.map(|app| ApplicationOut::from(&app.application)))
 }
 
@@ -191,7 +191,7 @@ fn named(uid: Patch<String>, app_id: &str) -> Patch<String> {
 
 /// Makes the application that a request names by a uid, unless it is there.
 async fn make_missing(api: &Api, caller: &Caller, app_id: &str, form: &ApplicationIn) -> Result<Option<ApplicationOut>, Problem> {
-    if app_id.parse::<AppId>().is_ok() || api.engine.app(caller.org, app_id).await?.is_some() {
+    if app_id.parse::<AppId>().is_ok() || api.engine.app(caller.org, app_id).is_some() {
         return Ok(None);
     }
     let app = form.clone().make(api, caller.org);
@@ -212,7 +212,7 @@ pub async fn ensure(api: &Api, caller: &Caller, app_id: &str, form: Option<&Appl
     if let Some(form) = form {
         caller.manage()?;
         let form = ApplicationIn { uid: named(form.uid.clone(), app_id), ..form.clone() };
-        if api.engine.app(caller.org, app_id).await?.is_none() {
+        if api.engine.app(caller.org, app_id).is_none() {
             form.check(&["body", "application"])?;
             if let Some(made) = make_missing(api, caller, app_id, &form).await? {
                 return caller.application(api, &made.id.to_string()).await;
