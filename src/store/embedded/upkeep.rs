@@ -79,7 +79,7 @@ pub(super) fn old_messages(
 ) -> Result<Vec<Slice>, StoreError> {
     let low = after.map_or_else(|| Bound::Included(Slice::from(keys::message(app, MsgId(0)))), Bound::Excluded);
     let high = Bound::Excluded(Slice::from(keys::message(app, MsgId::lowest_at(cutoff))));
-    if matches!(&low, Bound::Included(low) if *low >= Slice::from(keys::message(app, MsgId::lowest_at(cutoff)))) {
+    if matches!(&low, Bound::Included(low) if **low >= keys::message(app, MsgId::lowest_at(cutoff))[..]) {
         return Ok(Vec::new());
     }
     take_keys(spaces.of(Space::Messages).range::<Slice, _>((low, high)), limit)
