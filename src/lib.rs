@@ -2,6 +2,7 @@
 pub mod api;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod crypto;
 pub mod flow;
 pub mod lanes;
@@ -9,5 +10,7 @@ pub mod model;
 pub mod outbound;
 pub mod random;
 pub mod routing;
+pub mod shutdown;
 pub mod store;
+pub mod telemetry;
 pub mod upkeep;

@@ -9,6 +9,7 @@ pub mod event_type;
 pub mod health;
 pub mod idempotency;
 mod jwt;
+pub mod key;
 pub mod message;
 pub mod openapi;
 pub mod operational;

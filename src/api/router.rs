@@ -1,6 +1,6 @@
 //! Every route of the API, the limit on bodies, and what is answered where there is no route.
 
-use super::{Problem, Shared, application, attempt, endpoint, event_type, health, message, openapi, operational};
+use super::{Problem, Shared, application, attempt, endpoint, event_type, health, key, message, openapi, operational};
 use axum::{Router, extract::DefaultBodyLimit};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -28,5 +28,6 @@ fn resources() -> OpenApiRouter<Shared> {
         .merge(message::routes())
         .merge(attempt::routes())
         .merge(operational::routes())
+        .merge(key::routes())
         .merge(health::routes())
 }

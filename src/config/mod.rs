@@ -164,9 +164,8 @@ impl Config {
     pub fn read(given: &Given) -> Result<Self, ConfigError> {
         let layers = layers::layers(given)?;
         let get = Reader(&layers);
-        let within = |text: &str, from_s: Duration, to_s: u64| {
-            duration(text).filter(|d| (from_s..=Duration::from_secs(to_s)).contains(d))
-        };
+        let within =
+            |text: &str, from_s: Duration, to_s: u64| duration(text).filter(|d| (from_s..=Duration::from_secs(to_s)).contains(d));
         let (zero, second) = (Duration::ZERO, Duration::from_secs(1));
         Ok(Config {
             data: get.value("data", path)?,

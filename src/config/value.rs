@@ -5,8 +5,7 @@ use std::time::Duration;
 /// Units of durations, in milliseconds. Longer names first, so that `ms` is not read as `m`.
 const DURATION_UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 /// Units of sizes, in bytes.
-const SIZE_UNITS: [(&str, u64); 6] =
-    [("KiB", 1 << 10), ("MiB", 1 << 20), ("KB", 1000), ("MB", 1_000_000), ("B", 1), ("", 1)];
+const SIZE_UNITS: [(&str, u64); 6] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("KB", 1000), ("MB", 1_000_000), ("B", 1), ("", 1)];
 
 /// Reads a duration: whole numbers with units (`90d`, `1h30m`, `250ms`); a number alone is seconds.
 #[must_use]
@@ -31,7 +30,7 @@ pub fn duration(text: &str) -> Option<Duration> {
 
 /// Reads a size: a whole number of bytes, or with a unit (`512KiB`, `1 MiB`).
 #[must_use]
-pub fn size(text: &str) -> Option<usize> {
+pub(super) fn size(text: &str) -> Option<usize> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
@@ -40,7 +39,7 @@ pub fn size(text: &str) -> Option<usize> {
 }
 
 /// Reads a list: values between commas; `none` is the empty list.
-pub fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+pub(super) fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     match text.trim() {
         "" | "none" => Some(Vec::new()),
         text => text.split(',').map(|part| item(part.trim())).collect(),

@@ -1,0 +1,277 @@
+//! Keys: opaque API keys (`pr_…`) and sessions (`prs_…`), made, listed and revoked. Ours, not of the compatible contract.
+
+use super::{
+    Caller, Errors, Idempotent, Json, Path, Problem, Query, Shared, Stamp,
+    page::{FixedPageQuery, ListResponse, Ordering},
+    rules::Check,
+};
+use crate::{
+    crypto::fingerprint,
+    model::{Address, Grant, KeyId, Kind, OrgId, Record, Time, Token},
+    random::Random,
+    store::Change,
+};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use zeroize::{Zeroize, Zeroizing};
+
+/// What an API key's text starts with.
+pub const KEY_PREFIX: &str = "pr_";
+/// What a session's text starts with.
+pub const SESSION_PREFIX: &str = "prs_";
+/// Bytes of chance in a token's text.
+const TOKEN_BYTES: usize = 32;
+/// How long a session lasts that does not say otherwise.
+pub const SESSION_LASTS: Duration = Duration::from_secs(12 * 3600);
+/// The longest session, in seconds: 30 days.
+const MAX_SESSION_S: u64 = 30 * 86_400;
+/// The longest expiry of a key, in seconds: ten years.
+const MAX_KEY_S: u64 = 3650 * 86_400;
+
+/// A token that was just made: the only time that its text is known.
+#[derive(Debug)]
+pub struct Issued {
+    /// What its holder sends.
+    pub text: Zeroizing<String>,
+    /// What is stored.
+    pub token: Token,
+}
+
+/// Makes a key or a session of an organization. It is not stored yet.
+#[must_use]
+pub fn issue(random: &Random, now: Time, org: OrgId, grant: Grant, name: String) -> Issued {
+    let prefix = if grant == Grant::Session { SESSION_PREFIX } else { KEY_PREFIX };
+    let mut text = Zeroizing::new(String::with_capacity(prefix.len() + 43));
+    text.push_str(prefix);
+    URL_SAFE_NO_PAD.encode_string(*Zeroizing::new(random.bytes::<TOKEN_BYTES>()), &mut text);
+    let expires_at = (grant == Grant::Session).then(|| now.plus(SESSION_LASTS));
+    let token = token_of(random, now, (org, grant, name), &text);
+    Issued { token: Token { expires_at, ..token }, text }
+}
+
+/// What is stored of a token whose text somebody else chose.
+#[must_use]
+pub fn token_of(random: &Random, now: Time, (org, grant, name): (OrgId, Grant, String), text: &str) -> Token {
+    let hash = fingerprint(text.as_bytes());
+    Token { id: KeyId(random.id(now)), org, name, hash, grant, created_at: now, expires_at: None }
+}
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyKind {
+    /// An API key.
+    Key,
+    /// A session.
+    Session,
+}
+
+impl KeyKind {
+    /// What a grant is, when it is one of these.
+    #[must_use]
+    pub fn of(grant: &Grant) -> Option<Self> {
+        match grant {
+            Grant::Key => Some(KeyKind::Key),
+            Grant::Session => Some(KeyKind::Session),
+            Grant::Portal { .. } => None,
+        }
+    }
+}
+
+/// What a key should be.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyIn {
+    /// For people.
+    #[serde(default)]
+    pub name: String,
+    /// Seconds until it is refused; absent: never.
+    #[serde(default)]
+    pub expires_in: Option<u64>,
+}
+
+/// How long a session should last.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SessionIn {
+    /// For people.
+    #[serde(default)]
+    pub name: String,
+    /// Seconds until it is refused; absent: 12 hours.
+    #[serde(default)]
+    pub expires_in: Option<u64>,
+}
+
+/// A key or session, without its text.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyOut {
+    /// Its public name.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// What it is.
+    pub kind: KeyKind,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Stamp,
+    /// From when on it is refused.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Stamp>,
+}
+
+/// A key or session that was just made. Its text is shown once.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyMadeOut {
+    /// What is stored.
+    #[serde(flatten)]
+    pub key: KeyOut,
+    /// The text to send as `Authorization: Bearer …`.
+    pub token: String,
+}
+
+impl Drop for KeyMadeOut {
+    fn drop(&mut self) {
+        self.token.zeroize();
+    }
+}
+
+impl KeyOut {
+    /// A stored token for people; `None` for portal tokens.
+    #[must_use]
+    pub fn of(token: &Token) -> Option<Self> {
+        Some(KeyOut {
+            id: token.id.to_string(),
+            name: token.name.clone(),
+            kind: KeyKind::of(&token.grant)?,
+            created_at: Stamp(token.created_at),
+            expires_at: token.expires_at.map(Stamp),
+        })
+    }
+}
+
+/// The routes.
+pub fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(revoke)).routes(routes!(create_session))
+}
+
+/// Make an API key. The answer is the only place where its text is shown.
+#[utoipa::path(
+    post, path = "/api/v1/key", operation_id = "v1.key.create", tag = "Key", summary = "Create Key",
+    request_body = KeyIn, responses(Errors, (status = 201, body = KeyMadeOut))
+)]
+async fn create(
+    State(api): State<Shared>,
+    caller: Caller,
+    idempotent: Idempotent,
+    Json { value: key, bytes }: Json<KeyIn>,
+) -> Result<Response, Problem> {
+    make(&api, &caller, idempotent, (Grant::Key, key.name, key.expires_in), &bytes).await
+}
+
+/// Make a session: a token that ends by itself.
+#[utoipa::path(
+    post, path = "/api/v1/session", operation_id = "v1.session.create", tag = "Key", summary = "Create Session",
+    request_body = SessionIn, responses(Errors, (status = 201, body = KeyMadeOut))
+)]
+async fn create_session(
+    State(api): State<Shared>,
+    caller: Caller,
+    idempotent: Idempotent,
+    Json { value: session, bytes }: Json<SessionIn>,
+) -> Result<Response, Problem> {
+    make(&api, &caller, idempotent, (Grant::Session, session.name, session.expires_in), &bytes).await
+}
+
+async fn make(
+    api: &Shared,
+    caller: &Caller,
+    mut idempotent: Idempotent,
+    (grant, name, expires_in): (Grant, String, Option<u64>),
+    body: &[u8],
+) -> Result<Response, Problem> {
+    // A session must not outlive itself by making its own successor.
+    if caller.grant != Grant::Key {
+        return Err(Problem::forbidden("Only an API key may make keys and sessions."));
+    }
+    let most = if grant == Grant::Session { MAX_SESSION_S } else { MAX_KEY_S };
+    let mut check = Check::new();
+    check.text(&["body", "name"], &name, 0);
+    let fits = expires_in.is_none_or(|seconds| (1..=most).contains(&seconds));
+    check.rule(fits, &["body", "expiresIn"], "range", format!("It is from 1 to {most} seconds."));
+    check.done()?;
+    if let Some(answer) = idempotent.begin(api, body).await? {
+        return Ok(answer);
+    }
+    let now = api.engine.clock.now();
+    let mut issued = issue(&api.engine.random, now, caller.org, grant, name);
+    if let Some(seconds) = expires_in {
+        issued.token.expires_at = Some(now.plus(Duration::from_secs(seconds)));
+    }
+    let key = KeyOut::of(&issued.token).ok_or(Problem::Internal)?;
+    let made = KeyMadeOut { key, token: issued.text.to_string() };
+    idempotent.commit_sealed(api, vec![Change::Insert(Record::Token(issued.token))], StatusCode::CREATED, &made).await
+}
+
+/// List the organization's keys and sessions, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/key", operation_id = "v1.key.list", tag = "Key", summary = "List Keys",
+    params(FixedPageQuery), responses(Errors, (status = 200, body = ListResponse<KeyOut>))
+)]
+async fn list(State(api): State<Shared>, caller: Caller, Query(page): Query<FixedPageQuery>) -> Result<Response, Problem> {
+    caller.manage()?;
+    let page = page.check(Ordering::Ascending, |id| id.parse::<KeyId>().is_ok())?;
+    let keep = |record| match record {
+        Record::Token(token) => KeyOut::of(&token),
+        _ => None,
+    };
+    let rows = page.records(&api.engine, Kind::Token, &caller.org.to_string(), keep).await?;
+    Ok(axum::Json(page.answer(rows, |key| key.id.clone(), |key| key)).into_response())
+}
+
+/// Revoke a key or session: it is refused from then on.
+#[utoipa::path(
+    delete, path = "/api/v1/key/{key_id}", operation_id = "v1.key.revoke", tag = "Key", summary = "Revoke Key",
+    params(("key_id" = String, Path, description = "The key's id")), responses(Errors, (status = 204))
+)]
+async fn revoke(State(api): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    caller.manage()?;
+    let id: KeyId = id.parse().map_err(|_| Problem::not_found("key"))?;
+    let address = Address::token(caller.org, id);
+    let found = api.engine.store.find(&address, api.engine.clock.now()).await?;
+    let ours = |record: &Record| matches!(record, Record::Token(token) if KeyKind::of(&token.grant).is_some());
+    if !found.is_some_and(|stored| ours(&stored.record)) {
+        return Err(Problem::not_found("key"));
+    }
+    api.engine.change(vec![Change::Delete(address)]).await?;
+    api.tokens.forget(id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_random_text_and_stored_as_hashes() {
+        let random = Random::seeded(1);
+        let one = issue(&random, Time(5), OrgId(1), Grant::Key, "ci".into());
+        let two = issue(&random, Time(5), OrgId(1), Grant::Session, String::new());
+        assert!(one.text.starts_with("pr_") && one.text.len() == 46, "{}", *one.text);
+        assert!(two.text.starts_with("prs_") && two.text.len() == 47, "{}", *two.text);
+        assert!(one.text[3..] != two.text[4..]);
+        assert_eq!(one.token.hash, fingerprint(one.text.as_bytes()));
+        assert_eq!(one.token.expires_at, None);
+        assert_eq!(two.token.expires_at, Some(Time(5).plus(SESSION_LASTS)));
+        assert_eq!(KeyOut::of(&two.token).unwrap().kind, KeyKind::Session);
+    }
+}

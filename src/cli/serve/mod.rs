@@ -1,0 +1,202 @@
+//! `postrider serve`: opens everything from the bottom up, serves, and closes it from the top down.
+
+mod first;
+mod server;
+
+use super::{
+    demo,
+    folder::{self, Folder},
+    say,
+    settings::SettingArgs,
+};
+use crate::{
+    api::{self, Api, ApiOptions, TokenCache},
+    clock::{Clock, SystemClock},
+    config::{Config, LogFormat, Source},
+    flow::{Engine, Parts, Settings},
+    outbound::{Outbound, OutboundConfig, read_roots},
+    random::Random,
+    shutdown::Shutdown,
+    store::{
+        FIRST_ORG, Store,
+        embedded::{EmbeddedOptions, EmbeddedStore},
+    },
+    telemetry,
+};
+use anyhow::{Context, bail};
+use first::AdminKey;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, time::Instant};
+
+/// Attempts in flight, connections of clients and files of the store: what to ask of the system, if it allows so many.
+const WANTED_DESCRIPTORS: u64 = 65_536;
+
+/// Flags of `postrider serve`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    settings: SettingArgs,
+    /// Run a sample: a tenant, an echo receiver, a message every second; data in a temporary folder unless --data is given
+    #[arg(long)]
+    demo: bool,
+}
+
+/// Runs the server until a signal ends it.
+pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let mut config = args.settings.read()?;
+    let random = Arc::new(Random::from_system().context("the system has no randomness to give")?);
+    telemetry::start(&config.log, config.log_format == LogFormat::Json);
+    let temporary = args.demo && config.in_force.iter().any(|s| s.name == "data" && s.source == Source::Default);
+    if args.demo {
+        demo::adapt(&mut config)?;
+    }
+    if temporary {
+        config.data = folder::temporary(&random);
+    }
+    raise_descriptors();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if config.worker_threads > 0 {
+        runtime.worker_threads(config.worker_threads);
+    }
+    let data = config.data.clone();
+    let served = runtime.enable_all().build()?.block_on(serve(config, random, args.demo));
+    if temporary {
+        let _it_is_temporary = std::fs::remove_dir_all(data);
+    }
+    served
+}
+
+async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Result<()> {
+    let shutdown = Shutdown::by_signal()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let listener = TcpListener::bind(&config.listen).await.with_context(|| format!("cannot listen at {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let folder = Folder::of(&config);
+    folder.make()?;
+    let unlocked = folder.unlock(&random)?;
+    let store: Arc<dyn Store> = open(&folder, clock.clone())?;
+    if !unlocked.proven {
+        first::prove(&folder, &*store, &unlocked.vault, (&*clock, &random)).await?;
+    }
+    let admin = first::records(&folder, &*store, &config, (&*clock, &random)).await?;
+    let outbound = outbound(&config, clock.clone())?;
+    let parts = Parts { store, outbound, clock, random, vault: Arc::new(unlocked.vault), settings: settings(&config) };
+    let engine = Engine::start(parts).await.context("the engine cannot start")?;
+    folder.note_url(&format!("http://{}", reachable(address)))?;
+    announce(&config, &folder, address, (unlocked.new, &admin));
+
+    let router = api::router(Arc::new(Api { engine: engine.clone(), tokens: TokenCache::default(), options: options(&config) }));
+    let key = config.admin_key.clone().map_or_else(|| folder.read_admin_key(), |key| Ok(Some(key)));
+    let sample = match key? {
+        Some(key) if demo => Some(demo::start(key, reachable(address), shutdown.clone())?),
+        None if demo => bail!("the demonstration needs the admin key, and {} is not there", folder.admin_key().display()),
+        _ => None,
+    };
+    let begun = shutdown.clone();
+    let deadline = tokio::spawn(async move {
+        begun.raised().await;
+        Instant::now() + config.shutdown_timeout
+    });
+    server::serve(listener, router, shutdown, config.shutdown_timeout).await;
+    let left = deadline.await.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()));
+    folder.forget_url();
+    engine.shut_down(left).await.context("the store did not close well")?;
+    if let Some(sample) = sample {
+        sample.await??;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Opens the store of a data folder.
+///
+/// # Errors
+/// Another process has it open, or it cannot be read.
+pub(super) fn open(folder: &Folder, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<EmbeddedStore>> {
+    let store = EmbeddedStore::open(&EmbeddedOptions::at(folder.store()), clock);
+    store.with_context(|| format!("the store in {} cannot be opened", folder.store().display()))
+}
+
+fn outbound(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Outbound> {
+    let extra_roots = match &config.ca_file {
+        None => Vec::new(),
+        Some(path) => {
+            let pem = std::fs::read(path).with_context(|| format!("cannot read the certificates in {}", path.display()))?;
+            read_roots(&pem).with_context(|| format!("{} does not hold PEM certificates", path.display()))?
+        }
+    };
+    let outbound = OutboundConfig { allow: config.allow_cidr.clone(), extra_roots, ..OutboundConfig::default() };
+    Outbound::new(outbound, clock).context("outgoing HTTP cannot be set up")
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        attempt_timeout: config.attempt_timeout,
+        retry_policy: config.retry_policy.clone(),
+        disable_after: config.disable_after,
+        retention: config.retention,
+        ..Settings::default()
+    }
+}
+
+fn options(config: &Config) -> ApiOptions {
+    ApiOptions {
+        max_payload: config.max_payload,
+        public_url: config.public_url.clone(),
+        jwt_secret: config.jwt_secret.clone(),
+        ..ApiOptions::new(FIRST_ORG)
+    }
+}
+
+/// Where this machine reaches a socket that may listen at every address.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let mut reachable = address;
+    if address.ip().is_unspecified() {
+        reachable.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+    }
+    reachable
+}
+
+fn announce(config: &Config, folder: &Folder, address: SocketAddr, (new, admin): (bool, &AdminKey)) {
+    let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
+    say(&format!("postrider {}", env!("CARGO_PKG_VERSION")));
+    say(&format!("listening on   http://{address}"));
+    say(&format!("API reference  {url}/docs"));
+    say(&format!("data folder    {}", config.data.display()));
+    let note = if new { "  (made now; keep a copy: without it the stored secrets cannot be read)" } else { "" };
+    say(&format!("master key     {}{note}", folder.master_key().display()));
+    match admin {
+        AdminKey::Made => say(&format!("admin key      {}  (made now)", folder.admin_key().display())),
+        AdminKey::InFile => say(&format!("admin key      {}", folder.admin_key().display())),
+        AdminKey::Configured { new } => {
+            let note = if *new { "  (added now; keys that were there stay)" } else { "" };
+            say(&format!("admin key      as configured{note}"));
+        }
+        AdminKey::Kept => say("admin key      none here; `postrider keys list` shows the keys there are"),
+    }
+}
+
+/// Asks the system for more file descriptors, up to what it allows without privileges.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(WANTED_DESCRIPTORS, |most| most.min(WANTED_DESCRIPTORS));
+    if current.is_some_and(|current| current < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
+    {
+        tracing::warn!(%error, "the limit of open files stays as it was");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_every_address_is_reached_at_loopback() {
+        let said = |text: &str| reachable(text.parse().unwrap()).to_string();
+        assert_eq!(said("0.0.0.0:1"), "127.0.0.1:1");
+        assert_eq!(said("[::]:1"), "[::1]:1");
+        assert_eq!(said("10.1.2.3:1"), "10.1.2.3:1");
+    }
+}

@@ -1,0 +1,216 @@
+//! The listener: HTTP/1.1 and HTTP/2 over cleartext, bounded in what strangers can hold, stopped gracefully.
+
+use crate::shutdown::Shutdown;
+use axum::Router;
+use hyper::server::conn::{http1, http2};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use std::{pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+
+/// Connections at once; more wait in the system's backlog.
+const MAX_CONNECTIONS: u32 = 16_384;
+/// How long a client may take for a request's headers, and how long a connection may lie idle.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
+/// Bytes that an HTTP/1 connection buffers at most; a request's headers fit into it.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes of an HTTP/2 request's headers.
+const MAX_HEADER_LIST_BYTES: u32 = 32 * 1024;
+/// Requests at once on an HTTP/2 connection.
+const MAX_STREAMS: u32 = 256;
+/// Between two signs of life on an HTTP/2 connection.
+const PING_EVERY: Duration = Duration::from_secs(60);
+/// What an HTTP/2 connection starts with; no HTTP/1 method does.
+const HTTP2_PREFACE: &[u8; 3] = b"PRI";
+/// Between two looks at a connection that has sent less than [`HTTP2_PREFACE`].
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The pause after the system has refused to accept a connection (no descriptors left, mostly).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Clone)]
+struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    service: TowerToHyperService<Router>,
+    shutdown: Shutdown,
+}
+
+/// Serves until the shutdown, then waits for running requests at most `drain`.
+pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, drain: Duration) {
+    let protocols = Protocols { http1: http1(), http2: http2(), service: TowerToHyperService::new(router), shutdown };
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+    let accepting = accept(&listener, &protocols, &slots);
+    tokio::select! {
+        () = accepting => {}
+        () = protocols.shutdown.raised() => {}
+    }
+    drop(listener);
+    if tokio::time::timeout(drain, slots.acquire_many(MAX_CONNECTIONS)).await.is_err() {
+        tracing::warn!("requests were still running after {drain:?} and are cut off");
+    }
+}
+
+async fn accept(listener: &TcpListener, protocols: &Protocols, slots: &Arc<Semaphore>) {
+    loop {
+        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let protocols = protocols.clone();
+                tokio::spawn(async move {
+                    protocols.serve(stream).await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Protocols {
+    async fn serve(self, stream: TcpStream) {
+        let _slower_without = stream.set_nodelay(true);
+        let speaks_http2 = tokio::select! {
+            told = speaks_http2(&stream) => told,
+            () = self.shutdown.raised() => None,
+        };
+        let io = TokioIo::new(stream);
+        // A connection's end by the other side's fault is nobody's news.
+        let _peer_s_business = match speaks_http2 {
+            None => Ok(()),
+            Some(false) => {
+                let mut connection = pin!(self.http1.serve_connection(io, self.service));
+                tokio::select! {
+                    biased;
+                    served = connection.as_mut() => served,
+                    () = self.shutdown.raised() => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                }
+            }
+            Some(true) => {
+                let mut connection = pin!(self.http2.serve_connection(io, self.service));
+                tokio::select! {
+                    biased;
+                    served = connection.as_mut() => served,
+                    () = self.shutdown.raised() => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                }
+            }
+        };
+    }
+}
+
+/// Which protocol a connection starts with. `None`: it sends nothing, or ends.
+async fn speaks_http2(stream: &TcpStream) -> Option<bool> {
+    let deadline = Instant::now() + HEADER_TIMEOUT;
+    let mut start = [0; HTTP2_PREFACE.len()];
+    loop {
+        let seen = timeout_at(deadline, stream.peek(&mut start)).await.ok()?.ok()?;
+        let seen = start.get(..seen)?;
+        if seen.is_empty() || Instant::now() >= deadline {
+            return None;
+        }
+        if seen == HTTP2_PREFACE {
+            return Some(true);
+        }
+        if !HTTP2_PREFACE.starts_with(seen) {
+            return Some(false);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn http1() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_BUFFER_BYTES);
+    builder
+}
+
+fn http2() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEADER_LIST_BYTES)
+        .max_concurrent_streams(MAX_STREAMS)
+        .keep_alive_interval(PING_EVERY);
+    builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use std::net::SocketAddr;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::Notify,
+        task::JoinHandle,
+    };
+
+    const DRAIN: Duration = Duration::from_secs(20);
+
+    async fn start(router: Router) -> (SocketAddr, Shutdown, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::default());
+        (address, shutdown.clone(), tokio::spawn(serve(listener, router, shutdown, DRAIN)))
+    }
+
+    #[tokio::test]
+    async fn both_protocols_are_spoken_on_one_port() {
+        let (address, shutdown, served) = start(Router::new().route("/", get(async || "hello"))).await;
+        let mut plain = TcpStream::connect(address).await.unwrap();
+        plain.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        plain.read_to_string(&mut text).await.unwrap();
+        assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("hello"), "{text}");
+
+        let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::get(format!("http://{address}/")).body(String::new()).unwrap();
+        assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
+        drop(sender);
+        shutdown.raise();
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_waits_for_running_requests_and_for_nobody_else() {
+        let (begun, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (begins, finishes) = (begun.clone(), finish.clone());
+        let slow = get(async move || {
+            begins.notify_one();
+            finishes.notified().await;
+            "done"
+        });
+        let (address, shutdown, served) = start(Router::new().route("/", slow)).await;
+        let silent = TcpStream::connect(address).await.unwrap();
+        let mut busy = TcpStream::connect(address).await.unwrap();
+        busy.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        begun.notified().await;
+        let asked = Instant::now();
+        shutdown.raise();
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        finish.notify_one();
+        let mut text = String::new();
+        busy.read_to_string(&mut text).await.unwrap();
+        assert!(text.ends_with("done"), "{text}");
+        served.await.unwrap();
+        assert!(asked.elapsed() < DRAIN);
+        drop(silent);
+    }
+}

@@ -1,0 +1,134 @@
+//! The flags that set settings. They are text here: the configuration's rules judge them, wherever a value comes from.
+
+use super::complain;
+use crate::config::{Config, Given};
+use std::{collections::HashMap, path::PathBuf};
+
+/// Where the configuration and the data are.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct PlaceArgs {
+    /// Configuration file [default: postrider.toml in the data folder or the working folder]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of everything that is kept [default: data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+}
+
+/// Every setting that has a flag.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct SettingArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Address to listen at [default: 127.0.0.1:8071]
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Where people reach this server, if not at the address it listens at
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Network that is not public, to which deliveries may go all the same; may be repeated
+    #[arg(long, value_name = "CIDR")]
+    allow_cidr: Vec<String>,
+    /// Store: embedded, or the folder of one [default: embedded]
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// File of more trusted root certificates towards receivers
+    #[arg(long, value_name = "PEM")]
+    ca_file: Option<String>,
+    /// Largest payload of a message [default: 1MiB]
+    #[arg(long, value_name = "SIZE")]
+    max_payload: Option<String>,
+    /// One deadline for an attempt [default: 15s]
+    #[arg(long, value_name = "DURATION")]
+    attempt_timeout: Option<String>,
+    /// Delays before retries, between commas; none for no retries [default: 5s,5m,30m,2h,5h,10h,10h]
+    #[arg(long, value_name = "DELAYS")]
+    retry_schedule: Option<String>,
+    /// How long messages are kept [default: 90d]
+    #[arg(long, value_name = "DURATION")]
+    retention: Option<String>,
+    /// An endpoint that has failed for so long is disabled [default: 5d]
+    #[arg(long, value_name = "DURATION")]
+    disable_after: Option<String>,
+    /// How long a shutdown may wait for what is running [default: 10s]
+    #[arg(long, value_name = "DURATION")]
+    shutdown_timeout: Option<String>,
+    /// Levels of what is logged, as warn,postrider=debug [default: info]
+    #[arg(long, value_name = "LEVELS")]
+    log: Option<String>,
+    /// How log lines look: text or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Threads that serve; 0 is one a core [default: 0]
+    #[arg(long, value_name = "N")]
+    worker_threads: Option<String>,
+}
+
+impl PlaceArgs {
+    /// These places; `None` is the default.
+    pub(super) fn of(config: Option<PathBuf>, data: Option<String>) -> Self {
+        PlaceArgs { config, data }
+    }
+
+    /// The configuration, with no other flags.
+    pub(super) fn read(&self) -> anyhow::Result<Config> {
+        SettingArgs { place: self.clone(), ..SettingArgs::default() }.read()
+    }
+}
+
+impl SettingArgs {
+    /// The configuration, as flags, environment and file say.
+    pub(super) fn read(&self) -> anyhow::Result<Config> {
+        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let given = Given { file: self.place.config.clone(), variables: variables.collect(), flags: self.flags() };
+        let config = Config::read(&given)?;
+        for stray in &config.strays {
+            complain(&format!("warning: {stray} is set, but there is no such setting"));
+        }
+        Ok(config)
+    }
+
+    fn flags(&self) -> HashMap<&'static str, String> {
+        let cidrs = (!self.allow_cidr.is_empty()).then(|| self.allow_cidr.join(","));
+        let flags = [
+            ("data", &self.place.data),
+            ("listen", &self.listen),
+            ("public_url", &self.public_url),
+            ("allow_cidr", &cidrs),
+            ("store", &self.store),
+            ("ca_file", &self.ca_file),
+            ("max_payload", &self.max_payload),
+            ("attempt_timeout", &self.attempt_timeout),
+            ("retry_schedule", &self.retry_schedule),
+            ("retention", &self.retention),
+            ("disable_after", &self.disable_after),
+            ("shutdown_timeout", &self.shutdown_timeout),
+            ("log", &self.log),
+            ("log_format", &self.log_format),
+            ("worker_threads", &self.worker_threads),
+        ];
+        flags.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::KEYS;
+    use clap::Args;
+
+    #[test]
+    fn every_setting_that_is_no_secret_has_a_flag() {
+        let command = SettingArgs::augment_args(clap::Command::new("x"));
+        let flags: Vec<_> = command.get_arguments().filter_map(|arg| Some(format!("--{}", arg.get_long()?))).collect();
+        for key in &KEYS {
+            assert_eq!(flags.contains(&key.flag()), !key.secret, "{}", key.name);
+        }
+        let all = SettingArgs {
+            place: PlaceArgs { config: None, data: Some("d".into()) },
+            allow_cidr: vec!["10.0.0.0/8".into(), "::1/128".into()],
+            ..SettingArgs::default()
+        };
+        assert_eq!(all.flags()["allow_cidr"], "10.0.0.0/8,::1/128");
+    }
+}
