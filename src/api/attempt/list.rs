@@ -68,7 +68,7 @@ pub(super) async fn list_by_endpoint(
     let endpoint = endpoint::find(&api, app, &endpoint).await?.id;
     let store = &*api.engine.store;
     let mut messages = Messages { store, app, seen: HashMap::new() };
-    let (page, mut scan) = open(&page, filter.bounds(), |id: AttemptId| id.0)?;
+    let (page, mut scan) = open(&page, filter.attempt_bounds(), |id: AttemptId| id.0)?;
     while let Some(chunk) = scan.chunk() {
         let rows = store.attempts(endpoint, chunk).await?;
         let count = rows.len();
@@ -133,7 +133,7 @@ pub(super) async fn list_by_msg(
         Some(endpoint) => Some(endpoint::find(&api, app, endpoint).await?.id),
         None => None,
     };
-    let (page, mut scan) = open(&page, filter.bounds(), |id: AttemptId| id.0)?;
+    let (page, mut scan) = open(&page, filter.attempt_bounds(), |id: AttemptId| id.0)?;
     let ids = if filter.admits(&message) { attempts_of(&api, &message, only).await? } else { Vec::new() };
     while let Some(chunk) = scan.chunk() {
         let rows = within(&ids, chunk, |(id, _)| id.0);

@@ -27,6 +27,7 @@ pub(in crate::api) struct EmptyResponse {}
         ("app_id" = String, Path, description = "The application's id or uid"),
         ("msg_id" = String, Path, description = "The message's id or event id"),
         ("attempt_id" = String, Path, description = "The attempt's id"),
+        ("expanded_statuses" = Option<bool>, Query, description = "No attempt is ever `canceled`: makes no difference"),
     ),
     responses((status = 200, body = MessageAttemptOut), Errors)
 )]

@@ -125,11 +125,11 @@ fn check_url(url: &str) -> Result<(), Problem> {
     Target::parse(url).map(|_| ()).map_err(|error| Problem::field(&["body", "url"], "url", error.to_string()))
 }
 
-/// A uid that looked like an id could hide the endpoint of that id.
+/// A uid in the form of an id could never be found.
 fn check_uid(uid: &str) -> Result<(), Problem> {
     labels::name(&["body", "uid"], uid)?;
-    if uid.starts_with(EndpointId::PREFIX) {
-        return Err(Problem::field(&["body", "uid"], "pattern", "Must not begin like an id, with `ep_`."));
+    if uid.parse::<EndpointId>().is_ok() {
+        return Err(Problem::field(&["body", "uid"], "pattern", "A uid may not have the form of an endpoint's id."));
     }
     Ok(())
 }
@@ -172,5 +172,92 @@ fn list(field: &str, patch: Patch<Vec<String>>, max: usize, rule: labels::Rule) 
         }
         Some(Some(list)) => Ok(Some(Some(labels::names(field, Some(list), max, rule)?))),
         cleared_or_absent => Ok(cleared_or_absent),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AppId, OrgId};
+
+    fn endpoint() -> Endpoint {
+        Endpoint {
+            id: EndpointId(1),
+            app: AppId(1),
+            org: OrgId(1),
+            uid: Some("u".into()),
+            url: "https://example.com/".into(),
+            description: "d".into(),
+            event_types: Some(vec!["a".into()]),
+            channels: Some(vec!["c".into()]),
+            disabled: Some(DisabledBy::Gone),
+            throttle_rate: Some(5),
+            metadata: [("k".to_owned(), "v".to_owned())].into(),
+            headers: Default::default(),
+            secrets: Vec::new(),
+            retry_policy: Some(RetryPolicy::Delays(vec![1])),
+            created_at: Time(1),
+            updated_at: Time(1),
+        }
+    }
+
+    fn patched(json: &str) -> Result<Endpoint, Problem> {
+        let mut endpoint = endpoint();
+        Edit::patch(serde_json::from_str(json).unwrap())?.apply(&mut endpoint, Time(9));
+        Ok(endpoint)
+    }
+
+    fn updated(json: &str) -> Result<Endpoint, Problem> {
+        let mut endpoint = endpoint();
+        Edit::update(serde_json::from_str(json).unwrap())?.apply(&mut endpoint, Time(9));
+        Ok(endpoint)
+    }
+
+    #[test]
+    fn a_patch_keeps_what_is_absent_and_clears_what_is_null() {
+        assert_eq!(patched("{}").unwrap(), Endpoint { updated_at: Time(9), ..endpoint() });
+        let cleared = patched(r#"{"uid":null,"eventTypes":null,"channels":null,"throttleRate":null,"retryPolicy":null}"#).unwrap();
+        assert_eq!((cleared.uid, cleared.event_types, cleared.channels), (None, None, None));
+        assert_eq!((cleared.throttle_rate, cleared.retry_policy), (None, None));
+        assert_eq!(patched(r#"{"throttleRate":0}"#).unwrap().throttle_rate, None);
+        for field in ["url", "description", "disabled", "metadata"] {
+            assert!(patched(&format!(r#"{{"{field}":null}}"#)).is_err(), "{field}");
+        }
+    }
+
+    #[test]
+    fn an_update_resets_what_is_absent_but_for_the_retry_policy() {
+        let after = updated(r#"{"url":"https://example.com/new"}"#).unwrap();
+        assert_eq!((after.url.as_str(), after.uid, after.description.as_str()), ("https://example.com/new", None, ""));
+        assert_eq!((after.event_types, after.channels, after.throttle_rate, after.disabled), (None, None, None, None));
+        assert!(after.metadata.is_empty());
+        assert_eq!(after.retry_policy, endpoint().retry_policy);
+        assert!(updated(r#"{"url":"https://example.com/","throttleRate":0}"#).is_err());
+    }
+
+    #[test]
+    fn disabling_again_keeps_the_reason() {
+        assert_eq!(patched(r#"{"disabled":true}"#).unwrap().disabled, Some(DisabledBy::Gone));
+        assert_eq!(patched(r#"{"disabled":false}"#).unwrap().disabled, None);
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_refused() {
+        let id = EndpointId(7).to_string();
+        for json in [
+            r#"{"eventTypes":[]}"#.to_owned(),
+            r#"{"eventTypes":["a b"]}"#.to_owned(),
+            format!(r#"{{"eventTypes":[{}"a"]}}"#, "\"a\",".repeat(1_000_000)),
+            format!(r#"{{"channels":[{}]}}"#, (0..11).map(|n| format!("\"c{n}\"")).collect::<Vec<_>>().join(",")),
+            format!(r#"{{"uid":"{id}"}}"#),
+            r#"{"uid":"a/b"}"#.to_owned(),
+            format!(r#"{{"url":"https://example.com/{}"}}"#, "x".repeat(MAX_URL_BYTES)),
+            format!(r#"{{"description":"{}"}}"#, "x".repeat(5_000)),
+            r#"{"retryPolicy":"often"}"#.to_owned(),
+            r#"{"retryPolicy":[99999999]}"#.to_owned(),
+        ] {
+            assert!(patched(&json).is_err(), "{}", &json[..json.len().min(60)]);
+        }
+        assert!(patched(r#"{"retryPolicy":{"max_retries":3,"backoff":"fixed","initial":5}}"#).is_ok());
     }
 }

@@ -4,6 +4,7 @@ use super::{Asked, ContentParam, Filter, MessageOut, body::Body, inline};
 use crate::{
     api::{
         Api, Caller, Errors, Idempotent, Path, Problem, Query, Shared,
+        application::ApplicationIn,
         body::{RawJson, json_text},
     },
     flow::{Answer, Draft},
@@ -37,7 +38,7 @@ pub(super) struct MessageIn {
     #[schema(max_items = 5)]
     tags: Option<Vec<String>>,
     /// Makes the application that the path names, if there is none.
-    application: Option<inline::ApplicationIn>,
+    application: Option<ApplicationIn>,
     /// Not to be delivered before; at most 90 days ahead.
     #[schema(format = DateTime)]
     deliver_at: Option<String>,

@@ -89,6 +89,13 @@ impl Filter {
         (above, self.before.map_or(u128::MAX, lowest))
     }
 
+    /// As [`Filter::bounds`], for attempts: an attempt is recorded once it has succeeded or failed, so that no id fits
+    /// another status.
+    pub(in crate::api) fn attempt_bounds(&self) -> (u128, u128) {
+        let possible = self.admits_status(MessageStatus::Success) || self.admits_status(MessageStatus::Fail);
+        if possible { self.bounds() } else { (0, 0) }
+    }
+
     /// Whether the message itself matters: otherwise it need not be read.
     pub(in crate::api) fn asks_about_messages(&self) -> bool {
         !self.event_types.is_empty() || self.channel.is_some() || self.tag.is_some()
@@ -189,6 +196,14 @@ mod tests {
         let inside = |ms| (above..below).contains(&(MsgId::lowest_at(Time(ms)).0)) && MsgId::lowest_at(Time(ms)).0 > above;
         assert!(!inside(1000) && inside(1001) && inside(2999) && !inside(3000));
         assert_eq!(filter("").unwrap().bounds(), (0, u128::MAX));
+    }
+
+    #[test]
+    fn attempts_are_not_searched_for_what_they_never_are() {
+        assert_eq!(filter("status=1").unwrap().attempt_bounds(), (0, 0));
+        assert_eq!(filter("status=4&expanded_statuses=true").unwrap().attempt_bounds(), (0, 0));
+        assert_eq!(filter("status=2").unwrap().attempt_bounds(), (0, u128::MAX));
+        assert_eq!(filter("").unwrap().attempt_bounds(), (0, u128::MAX));
     }
 
     #[test]
