@@ -92,7 +92,7 @@ fn segments(path: &serde_path_to_error::Path) -> Vec<String> {
 
 /// A 422 from what serde says, e.g. ``missing field `name` at line 1 column 2``.
 fn fault(root: &str, path: &[String], said: &str) -> Problem {
-    let msg = said.split(" at line ").next().unwrap_or(said).to_owned();
+    let msg = plain(said.split(" at line ").next().unwrap_or(said));
     let mut loc: Vec<String> = std::iter::once(root.to_owned()).chain(path.iter().cloned()).collect();
     let named = msg.split('`').nth(1).map(str::to_owned);
     let kind = match (msg.split(' ').next(), named) {
@@ -108,6 +108,17 @@ fn fault(root: &str, path: &[String], said: &str) -> Problem {
         _ => "type_error",
     };
     Problem::Invalid(vec![ValidationErrorItem { loc, msg: msg.into(), kind: kind.into() }])
+}
+
+/// What serde says, without the names of our types.
+fn plain(said: &str) -> String {
+    if said.starts_with("data did not match any variant") {
+        return "it has none of the forms that are allowed here".to_owned();
+    }
+    match said.split_once("expected struct ") {
+        Some((before, _)) => format!("{before}expected an object"),
+        None => said.to_owned(),
+    }
 }
 
 /// The query, read into a struct; what the struct does not name is ignored, so that a handler may take several of them.
@@ -243,6 +254,12 @@ mod tests {
         assert_eq!(place(r#"{"name":"x","at":"soon"}"#), (strings(&["body", "at"]), "type_error".into()));
         assert_eq!(place("[]"), (strings(&["body"]), "type_error".into()));
         assert_eq!(place(r#"["x",[],null]"#), (strings(&["body"]), "type_error".into()));
+    }
+
+    #[test]
+    fn our_types_are_not_named() {
+        let Err(Problem::Invalid(items)) = parse_json::<Form>(br#"{"name":"x","list":[7]}"#) else { panic!() };
+        assert_eq!(items[0].msg, "invalid type: integer `7`, expected an object");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 pub mod application;
 pub mod attempt;
 pub mod auth;
+pub mod authentication;
 pub mod body;
+mod docs;
 pub mod endpoint;
 pub mod event_type;
 pub mod health;

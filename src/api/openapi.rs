@@ -1,11 +1,17 @@
 //! The OpenAPI document: the frame around what the handlers declare, and where it is served.
 
 use super::{
-    Shared,
+    Shared, docs,
+    page::Ordering,
     problem::{HTTPValidationError, HttpErrorOut},
 };
-use axum::{Router, http::header, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    http::header,
+    routing::{MethodRouter, get},
+};
 use bytes::Bytes;
+use serde_json::{Map, Value, json};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -13,6 +19,9 @@ use utoipa::{
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
+
+/// The reference page brings its own style, and nothing else is loaded.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// What is true of all operations.
 #[derive(OpenApi)]
@@ -22,7 +31,7 @@ use utoipa::{
         description = "Sends, receives and operates webhooks.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    components(schemas(HttpErrorOut, HTTPValidationError)),
+    components(schemas(HttpErrorOut, HTTPValidationError, Ordering)),
     security(("HTTPBearer" = [])),
     modifiers(&Bearer),
     tags(
@@ -54,24 +63,55 @@ pub fn frame() -> openapi::OpenApi {
     Frame::openapi()
 }
 
-/// Serves the document.
+/// Serves the document, and the reference page made from it.
 pub(super) fn routes(document: openapi::OpenApi) -> Router<Shared> {
-    let text = serde_json::to_value(document).map(|mut document| {
-        rename_lists(&mut document);
-        document.to_string()
+    let document = finished(document);
+    let page = docs::render(&document).unwrap_or_else(|error| {
+        tracing::error!(%error, "the reference page cannot be made");
+        String::new()
     });
-    let text = Bytes::from(text.unwrap_or_default());
-    let serve = get(move || {
-        let text = text.clone();
-        async move { ([(header::CONTENT_TYPE, "application/json")], text).into_response() }
-    });
-    Router::new().route("/openapi.json", serve.clone()).route("/api/v1/openapi.json", serve)
+    let json = fixed(Bytes::from(document.to_string()), "application/json");
+    let page = fixed(Bytes::from(page), "text/html; charset=utf-8");
+    Router::new().route("/openapi.json", json.clone()).route("/api/v1/openapi.json", json).route("/docs", page)
+}
+
+/// Always the same answer.
+fn fixed(body: Bytes, kind: &'static str) -> MethodRouter<Shared> {
+    get(move || {
+        let body = body.clone();
+        async move { ([(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, POLICY)], body) }
+    })
+}
+
+/// The document as it is served: lists are named, and refer to their entries, as in the contract.
+pub(super) fn finished(document: openapi::OpenApi) -> Value {
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        refer_to_entries(schemas);
+    }
+    rename_lists(&mut document);
+    document
+}
+
+/// Entries of lists by reference instead of written out.
+fn refer_to_entries(schemas: &mut Map<String, Value>) {
+    let mut entries = Vec::new();
+    for (name, schema) in schemas.iter_mut() {
+        let Some(entry) = name.strip_prefix("ListResponse_") else { continue };
+        if let Some(items) = schema.pointer_mut("/properties/data/items") {
+            let written = std::mem::replace(items, json!({ "$ref": format!("#/components/schemas/{entry}") }));
+            entries.push((entry.to_owned(), written));
+        }
+    }
+    for (entry, written) in entries {
+        schemas.entry(entry).or_insert(written);
+    }
 }
 
 /// Names list schemas as the contract does: `ListResponse_ApplicationOut_`.
-fn rename_lists(value: &mut serde_json::Value) {
+fn rename_lists(value: &mut Value) {
     match value {
-        serde_json::Value::Object(map) => {
+        Value::Object(map) => {
             let lists: Vec<String> = map.keys().filter(|key| key.starts_with("ListResponse_")).cloned().collect();
             for name in lists {
                 if let Some(schema) = map.remove(&name) {
@@ -80,12 +120,59 @@ fn rename_lists(value: &mut serde_json::Value) {
             }
             for (key, inner) in map.iter_mut() {
                 match inner {
-                    serde_json::Value::String(target) if key == "$ref" && target.contains("/ListResponse_") => target.push('_'),
+                    Value::String(target) if key == "$ref" && target.contains("/ListResponse_") => target.push('_'),
                     other => rename_lists(other),
                 }
             }
         }
-        serde_json::Value::Array(list) => list.iter_mut().for_each(rename_lists),
+        Value::Array(list) => list.iter_mut().for_each(rename_lists),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_named_as_in_the_contract() {
+        let mut document = serde_json::json!({
+            "schemas": {"ListResponse_X": {"items": {"$ref": "#/components/schemas/X"}}},
+            "paths": [{"$ref": "#/components/schemas/ListResponse_X"}],
+        });
+        rename_lists(&mut document);
+        assert!(document["schemas"]["ListResponse_X_"].is_object() && document["schemas"]["ListResponse_X"].is_null());
+        assert_eq!(document["paths"][0]["$ref"], "#/components/schemas/ListResponse_X_");
+        assert_eq!(document["schemas"]["ListResponse_X_"]["items"]["$ref"], "#/components/schemas/X");
+    }
+
+    /// Calls `visit` with every object inside.
+    fn walk(value: &Value, visit: &mut impl FnMut(&Map<String, Value>)) {
+        match value {
+            Value::Object(map) => {
+                visit(map);
+                map.values().for_each(|inner| walk(inner, visit));
+            }
+            Value::Array(list) => list.iter().for_each(|inner| walk(inner, visit)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_document_is_whole() {
+        let document = finished(crate::api::router::resources().split_for_parts().1);
+        let mut ids = Vec::new();
+        walk(&document, &mut |map| {
+            if let Some(target) = map.get("$ref").and_then(Value::as_str) {
+                assert!(document.pointer(target.trim_start_matches('#')).is_some(), "{target} is nowhere");
+            }
+            if map.contains_key("responses") && map.contains_key("operationId") {
+                assert!(map["tags"].is_array() && map["summary"].is_string(), "{}", map["operationId"]);
+                ids.push(map["operationId"].to_string());
+            }
+        });
+        assert!(ids.len() >= 15, "{ids:?}");
+        assert!(document["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer");
+        assert_eq!(document["openapi"], "3.1.0");
     }
 }

@@ -14,6 +14,9 @@ pub const DEFAULT_LIMIT: usize = 50;
 /// Entries of a page at most.
 pub const MAX_LIMIT: usize = 250;
 
+/// Stands in iterators before an id that starts with `-` itself, as an event type's name may; no id starts with it.
+const GUARD: char = '+';
+
 /// Defines the ordering in a listing of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -112,6 +115,7 @@ impl Page {
         };
         let cursor = iterator.filter(|text| !text.is_empty()).map(|text| {
             let (id, back) = text.strip_prefix('-').map_or((text, false), |id| (id, true));
+            let id = id.strip_prefix(GUARD).unwrap_or(id);
             let refused = || Problem::field(&["query", "iterator"], "iterator", "This is not an iterator of this list.");
             valid(id).then(|| Cursor { id: id.to_owned(), back }).ok_or_else(refused)
         });
@@ -157,8 +161,8 @@ impl Page {
             rows.reverse();
         }
         let repeated = || self.cursor.as_ref().map(|c| c.id.clone());
-        let iterator = rows.last().map(&id).or_else(repeated);
-        let prev_iterator = rows.first().map(&id).or_else(repeated).map(|id| format!("-{id}"));
+        let iterator = rows.last().map(&id).or_else(repeated).map(guarded);
+        let prev_iterator = rows.first().map(&id).or_else(repeated).map(|id| format!("-{}", guarded(id)));
         ListResponse { data: rows.into_iter().map(&mut out).collect(), iterator, prev_iterator, done }
     }
 
@@ -188,6 +192,11 @@ impl Page {
             }
         }
     }
+}
+
+/// The id as an iterator shows it.
+fn guarded(id: String) -> String {
+    if id.starts_with('-') { format!("{GUARD}{id}") } else { id }
 }
 
 #[cfg(test)]
@@ -234,6 +243,18 @@ mod tests {
         assert_eq!(text["prevIterator"], "-7");
         let nothing = page(None, None, Ordering::Ascending).unwrap().answer(Vec::<u8>::new(), ToString::to_string, |n| n);
         assert!(serde_json::to_value(nothing).unwrap()["iterator"].is_null());
+    }
+
+    #[test]
+    fn ids_that_start_with_a_dash_are_no_way_back() {
+        let check = |iterator: &str| {
+            let query = PageQuery { iterator: Some(iterator.into()), ..PageQuery::default() };
+            query.check(Ordering::Ascending, |id| id == "-x").unwrap()
+        };
+        let answer = check("+-x").answer(vec!["-x"], ToString::to_string, |id| id);
+        assert_eq!((answer.iterator.as_deref(), answer.prev_iterator.as_deref()), (Some("+-x"), Some("-+-x")));
+        assert!(!check("+-x").reads_down() && check("-+-x").reads_down());
+        assert_eq!(check("-+-x").after(), Some("-x"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Every route of the API, the limit on bodies, and what is answered where there is no route.
 
-use super::{Problem, Shared, application, attempt, endpoint, event_type, health, key, message, openapi, operational};
+use super::{
+    Problem, Shared, application, attempt, authentication, endpoint, event_type, health, key, message, openapi, operational,
+};
 use axum::{Router, extract::DefaultBodyLimit};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -20,7 +22,7 @@ pub fn router(api: Shared) -> Router {
 }
 
 /// One line a resource.
-fn resources() -> OpenApiRouter<Shared> {
+pub(super) fn resources() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(application::routes())
         .merge(event_type::routes())
@@ -28,6 +30,8 @@ fn resources() -> OpenApiRouter<Shared> {
         .merge(message::routes())
         .merge(attempt::routes())
         .merge(operational::routes())
-        .merge(key::routes())
+use super::{
+    Problem, Shared, application, attempt, authentication, endpoint, event_type, health, key, message, openapi, operational,
+};
         .merge(health::routes())
 }

@@ -36,7 +36,6 @@ impl Outbound {
         let started = Instant::now();
         let addresses = self.addresses(target).await?;
         phases.dns_us = micros(started);
-        let _permit = self.dials.acquire().await.map_err(|_| (Cause::Internal, String::new()))?;
         let dialling = Instant::now();
         let stream = self.connect(&addresses).await?;
         phases.connect_us = micros(dialling);

@@ -4,6 +4,9 @@
 //! body; at most [`READ_LIMIT`] bytes of a body are read. Redirects are not followed and proxies of the environment not
 //! used: either would lead past the address guard. A request is written at most once: a pooled connection that turns out
 //! dead before anything was written is replaced, after that whatever happens is the attempt's outcome.
+//!
+//! There is no limit on connections here: the lanes bound the attempts that run. One here would let endpoints that do not
+//! answer hold what others need.
 
 mod answer;
 mod connect;
@@ -32,11 +35,9 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 use std::{fmt, sync::Arc, time::Duration};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
-/// Connections that are being made at the same time, at most: bounds descriptors and handshakes.
-const DIALS: usize = 512;
 /// The default time for making a connection, all addresses together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -99,7 +100,6 @@ pub struct Outbound {
     clock: Arc<dyn Clock>,
     resolver: Box<dyn Resolve>,
     tls: TlsConnector,
-    dials: Semaphore,
     pool: Pool,
 }
 
@@ -151,7 +151,6 @@ impl Outbound {
             clock,
             resolver,
             tls: TlsConnector::from(Arc::new(tls)),
-            dials: Semaphore::new(DIALS),
             pool: Pool::new(),
         })
     }

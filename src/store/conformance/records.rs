@@ -39,7 +39,7 @@ fn event_type(name: &str) -> Record {
 }
 
 fn token(id: u128, hash: &str, expires_at: Option<Time>) -> Record {
-    let grant = Grant::Portal { app: AppId(9), read_only: true, feature_flags: vec!["beta".into()] };
+    let grant = Grant::Portal { app: AppId(9), read_only: true, feature_flags: vec!["beta".into()], session: None };
     Record::Token(Token { id: KeyId(id), org: OrgId(id), name: "t".into(), hash: hash.into(), grant, created_at: NOW, expires_at })
 }
 
