@@ -50,7 +50,7 @@ pub struct BenchArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
-    /// Cases to run, separated by commas [default: all]
+    /// Cases to run, separated by commas [default: all; with --target, those that need no server of our own]
     #[arg(long, value_enum, value_delimiter = ',')]
     pub cases: Vec<Case>,
     /// Length of each measuring window, in seconds
@@ -79,6 +79,13 @@ pub struct BenchArgs {
     pub fill_seconds: u64,
 }
 
+impl Case {
+    /// Whether it restarts the server or looks at its binary.
+    fn needs_own_server(self) -> bool {
+        matches!(self, Case::Memory | Case::Start | Case::Size)
+    }
+}
+
 impl BenchArgs {
     /// Refuses what is out of bounds.
     pub(super) fn check(&self) -> anyhow::Result<()> {
@@ -92,9 +99,10 @@ impl BenchArgs {
         Ok(())
     }
 
-    /// The cases asked for, in running order.
+    /// The cases asked for, in running order; by default all that can be measured.
     pub(super) fn chosen(&self) -> Vec<Case> {
-        ALL.into_iter().filter(|case| self.cases.is_empty() || self.cases.contains(case)).collect()
+        let by_default = |case: &Case| self.cases.is_empty() && (self.target.is_none() || !case.needs_own_server());
+        ALL.into_iter().filter(|case| by_default(case) || self.cases.contains(case)).collect()
     }
 
     /// The measuring window.

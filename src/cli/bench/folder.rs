@@ -1,7 +1,10 @@
 //! The folder of a run: made fresh, removed at the end.
 
 use anyhow::Context;
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 /// A folder that is removed, with all that is in it, when this is dropped.
 #[derive(Debug)]
@@ -16,10 +19,10 @@ impl Folder {
         std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
         let path = parent.join(format!("postrider-bench-{:016x}", u64::from_be_bytes(name)));
         std::fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Folder(path))
+        Ok(Folder(path.canonicalize()?))
     }
 
-    /// Where it is.
+    /// Where it is, absolute.
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
@@ -28,7 +31,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            eprintln!("cannot remove {}: {error}", self.0.display());
+            let _ = writeln!(std::io::stderr().lock(), "cannot remove {}: {error}", self.0.display());
         }
     }
 }

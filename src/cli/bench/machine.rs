@@ -13,6 +13,9 @@ const SYNCS: usize = 64;
 /// Size of each, in bytes.
 const SYNC_BYTES: usize = 4096;
 
+/// Above this load before the start, the machine is not quiet.
+const LOAD_MAX: f64 = 0.5;
+
 /// The machine.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Machine {
@@ -24,6 +27,8 @@ pub(super) struct Machine {
     /// Median time of one small write with `fdatasync` in the data folder, in nanoseconds.
     sync_ns: u64,
     debug_build: bool,
+    /// Processes that wanted to run, on average over the last minute, before the bench began.
+    load: f64,
 }
 
 impl Machine {
@@ -41,6 +46,7 @@ impl Machine {
             filesystem: filesystem(&read("/proc/self/mounts"), &folder.canonicalize()?),
             sync_ns: sync_time(folder)?,
             debug_build: cfg!(debug_assertions),
+            load: read("/proc/loadavg").split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0),
         })
     }
 
@@ -52,6 +58,9 @@ impl Machine {
         }
         if matches!(self.filesystem.as_str(), "tmpfs" | "ramfs") {
             doubts.push(format!("the data is kept in memory ({}): nothing is durable; use --data", self.filesystem));
+        }
+        if self.load > LOAD_MAX {
+            doubts.push(format!("other processes were busy (load {:.2} before the start): the figures may be too low", self.load));
         }
         doubts
     }

@@ -37,7 +37,7 @@ use machine::Machine;
 use receiver::Receiver;
 use report::Report;
 use server::Recipe;
-use std::{path::PathBuf, sync::Arc};
+use std::{io::Write, path::PathBuf, sync::Arc};
 use tokio::sync::oneshot;
 
 /// What all cases share.
@@ -74,11 +74,8 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
         let _ = done.send(report);
     })?;
     let report = report.await.context("the client's thread has ended")??;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        println!("{report}");
-    }
+    let text = if json { serde_json::to_string_pretty(&report)? } else { report.to_string() };
+    writeln!(std::io::stdout().lock(), "{text}")?;
     anyhow::ensure!(report.failures() == 0, "{} figures could not be measured or have faults", report.failures());
     Ok(())
 }
@@ -105,7 +102,8 @@ impl Bench {
         let machine = Machine::here(self.folder.path())?;
         let mut figures: Vec<Figure> = Vec::new();
         for case in cases::plan(&self.args.chosen()) {
-            eprintln!("measuring: {}", case.name);
+            // A reader that has gone is no reason to stop measuring.
+            let _ = writeln!(std::io::stderr().lock(), "measuring: {}", case.name);
             match case.kind.measure(self, case.name).await {
                 Ok(measured) => figures.extend(measured),
                 Err(error) => figures.push(Figure::unmeasured(case.name, format!("{error:#}"))),

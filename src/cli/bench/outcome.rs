@@ -10,6 +10,9 @@ use std::time::Duration;
 /// Longest wait for the deliveries that are still to come when a load has ended.
 const DRAIN: Duration = Duration::from_secs(30);
 
+/// How long duplicates are looked for after the last arrival.
+const GRACE: Duration = Duration::from_millis(300);
+
 /// A load, accounted for.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
@@ -44,9 +47,10 @@ impl Outcome {
     /// Waits until everything accepted has arrived (with a bound) and accounts for it. `endpoints` is the number of
     /// deliveries of each message.
     pub(super) async fn gather(board: &Board, log: Log, endpoints: u32) -> Self {
-        let tally = board.wait(log.accepted() * u64::from(endpoints), DRAIN).await;
+        board.wait(log.accepted() * u64::from(endpoints), DRAIN).await;
+        tokio::time::sleep(GRACE).await;
         let mut outcome = Self::account(&log, &board.arrivals(), endpoints);
-        outcome.faults.duplicates = tally.duplicates;
+        outcome.faults.duplicates = board.tally().duplicates;
         outcome
     }
 

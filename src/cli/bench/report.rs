@@ -13,6 +13,9 @@ use std::fmt;
 const HEAD: [&str; 13] =
     ["figure", "value", "rate", "floor", "goal", "mark", "p50 ms", "p99 ms", "max ms", "CPU us", "RSS MB", "dup", "lost+err"];
 
+/// Raw figures that differ by more than this share mean that something else was running.
+const RAW_SPREAD_MAX: f64 = 0.15;
+
 /// All that a run measured.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Report {
@@ -58,10 +61,12 @@ impl Report {
         let raw_per_second: Vec<f64> = raws.collect();
         let sum: f64 = raw_per_second.iter().sum();
         let raw = (sum > 0.0).then(|| sum / raw_per_second.len() as f64);
+        let mut doubts = machine.doubts();
+        doubts.extend(spread(&raw_per_second));
         Report {
             version: env!("CARGO_PKG_VERSION"),
             command,
-            doubts: machine.doubts(),
+            doubts,
             machine,
             raw_per_second,
             ceiling_per_second: raw.map(|raw| raw / 2.0),
@@ -73,6 +78,14 @@ impl Report {
     pub(super) fn failures(&self) -> usize {
         self.figures.iter().filter(|row| matches!(row.mark, Mark::Faulty | Mark::Unmeasured)).count()
     }
+}
+
+/// What the distance between the raw figures says.
+fn spread(raws: &[f64]) -> Option<String> {
+    let (low, high) = raws.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), raw| (low.min(*raw), high.max(*raw)));
+    let spread = (high - low) / high;
+    let doubt = || format!("the raw figures differ by {:.0} %: the machine was not quiet, shares are doubtful", spread * 100.0);
+    (spread > RAW_SPREAD_MAX).then(doubt)
 }
 
 impl Row {
@@ -200,6 +213,16 @@ mod tests {
         assert_eq!(line("ten endpoints")[2..=9], ["20.0", "%", "12000/s", "40.0", "%", "60.0", "%", "BELOW"]);
         assert!(text.contains("start: no disk"));
         assert_eq!(report().failures(), 1);
+        assert!(text.contains("note: the raw figures differ by 29 %"), "{text}");
+    }
+
+    #[test]
+    fn raw_figures_that_agree_raise_no_doubt() {
+        assert_eq!(spread(&[50_000.0, 45_000.0]), None);
+        assert_eq!(spread(&[50_000.0]), None);
+        assert_eq!(spread(&[]), None);
+        assert_eq!(spread(&[0.0, 0.0]), None);
+        assert!(spread(&[50_000.0, 40_000.0]).is_some());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{api::Target, process::Usage};
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
+    ffi::OsStr,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Stdio,
@@ -28,7 +29,7 @@ const LOG_LINES: usize = 10;
 pub(super) struct Recipe {
     /// The binary.
     pub(super) program: PathBuf,
-    /// Its data folder.
+    /// Its data folder, absolute.
     pub(super) data: PathBuf,
     /// Its admin key.
     pub(super) key: String,
@@ -54,7 +55,13 @@ impl Server {
         let log = recipe.data.with_extension("log");
         let file = std::fs::File::options().create(true).append(true).open(&log)?;
         let born = Instant::now();
-        let child = Command::new(&recipe.program)
+        let mut command = Command::new(&recipe.program);
+        // Defaults are measured, whatever is configured here.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| configures(name)) {
+            command.env_remove(name);
+        }
+        let child = command
+            .current_dir(recipe.data.parent().context("the data folder has no parent")?)
             .args(["serve", "--allow-cidr", "127.0.0.0/8", "--listen", &address.to_string(), "--data"])
             .arg(&recipe.data)
             .env("POSTRIDER_ADMIN_KEY", &recipe.key)
@@ -123,6 +130,11 @@ impl Server {
     pub(super) async fn kill(mut self) -> std::io::Result<()> {
         self.child.kill().await
     }
+}
+
+/// Whether an environment variable changes what a server does.
+fn configures(name: &OsStr) -> bool {
+    name == "RUST_LOG" || name.as_encoded_bytes().starts_with(b"POSTRIDER_")
 }
 
 /// A loopback address with a port that nobody uses now.

@@ -161,6 +161,7 @@ async fn a_whole_run_reports_every_case_and_cleans_up() {
     }
     assert_eq!(rows[2]["latency_ns"]["count"], 100);
     assert!(fake.apps.lock().iter().all(Option::is_none));
+    assert!(!args("--target http://127.0.0.1 --token t").chosen().contains(&Case::Memory));
     drop(bench);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
