@@ -41,6 +41,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
         (name = "Endpoint", description = "URLs that receive an application's messages."),
         (name = "Event Type", description = "The catalogue of events."),
         (name = "Authentication", description = "Portal links and tokens."),
+        (name = "Key", description = "API keys and sessions."),
         (name = "Health", description = "Whether the server works.")
     )
 )]

@@ -90,7 +90,10 @@ mod tests {
             read("postrider send --app demo --type invoice.paid --data - --tag a --tag b"),
             Ok(Cli { command: Command::Send(_) })
         ));
-        assert!(matches!(read("postrider keys create --session --expires-in 24h"), Ok(Cli { command: Command::Keys(_) })));
+        assert!(matches!(
+            read("postrider keys create --session --expires-in 24h --data d --url http://x"),
+            Ok(Cli { command: Command::Keys(_) })
+        ));
         for bad in
             ["postrider", "postrider serv", "postrider serve --admin-key x", "postrider send --type x", "postrider keys revoke"]
         {

@@ -14,10 +14,10 @@ use zeroize::Zeroizing;
 #[derive(Debug, clap::Args)]
 pub(super) struct ServerArgs {
     /// Server to talk to [default: POSTRIDER_URL, else the one that runs on the data folder]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true)]
     pub(super) url: Option<String>,
     /// Key to it, visible to every process of the machine [default: POSTRIDER_KEY, else that of the data folder]
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", global = true)]
     key: Option<String>,
 }
 

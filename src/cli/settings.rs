@@ -8,10 +8,10 @@ use std::{collections::HashMap, path::PathBuf};
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct PlaceArgs {
     /// Configuration file [default: postrider.toml in the data folder or the working folder]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Folder of everything that is kept [default: data]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     data: Option<String>,
 }
 

@@ -45,8 +45,9 @@ pub(super) fn start(
     let client = Client::new(&format!("http://{address}"), key.clone(), RootCertStore::empty())?;
     Ok(tokio::spawn(async move {
         tokio::select! {
-            ran = run(&client, &key) => ran.context("the demonstration has stopped"),
+            biased;
             () = shutdown.raised() => Ok(()),
+            ran = run(&client, &key) => ran.context("the demonstration has stopped"),
         }
         .inspect_err(|error| tracing::error!("{error:#}"))
     }))

@@ -32,8 +32,8 @@ pub(super) async fn seed(client: &Client, receiver: &Receiver) -> anyhow::Result
     let voided = json!([sample::FAILING]);
     for (uid, path, description, more) in [
         ("everything", "/ok", "Gets every message", json!({})),
-        ("invoices", "/ok/invoices", "Gets what happens to invoices", json!({ "filterTypes": sample::invoice_types() })),
-        (BROKEN, "/broken", "Refuses every message once; no retries", json!({ "filterTypes": voided, "retryPolicy": [] })),
+        ("invoices", "/ok/invoices", "Gets what happens to invoices", json!({ "eventTypes": sample::invoice_types() })),
+        (BROKEN, "/broken", "Refuses every message once; no retries", json!({ "eventTypes": voided, "retryPolicy": [] })),
     ] {
         let mut endpoint = json!({ "uid": uid, "url": format!("http://{}{path}", receiver.address()), "description": description });
         if let (Some(endpoint), serde_json::Value::Object(more)) = (endpoint.as_object_mut(), more) {

@@ -118,3 +118,81 @@ pub(super) async fn prove(
     }
     folder.prove(vault, random)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cli::serve::open, clock::SystemClock, config::Given};
+    use std::{path::Path, sync::Arc};
+
+    const CHOSEN: &str = "pr_chosen_by_its_owner";
+
+    fn config(data: &Path, key: Option<&str>) -> Config {
+        let variables = key.map(|key| ("POSTRIDER_ADMIN_KEY".to_owned(), key.to_owned())).into_iter().collect();
+        let flags = [("data", data.to_str().unwrap().to_owned())].into();
+        Config::read(&Given { file: None, variables, flags }).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_admin_key_is_made_once_found_again_and_never_brought_back() {
+        let temp = tempfile::tempdir().unwrap();
+        let given = config(temp.path(), None);
+        let (folder, random, clock) = (Folder::of(&given), Random::seeded(1), Arc::new(SystemClock));
+        folder.make().unwrap();
+        let vault = folder.unlock(&random).unwrap().vault;
+        let store = open(&folder, clock.clone()).unwrap();
+        let start = async |config: &Config| records(&folder, &*store, config, (&*clock, &random)).await.unwrap();
+
+        assert_eq!(start(&given).await, AdminKey::Made);
+        assert_eq!(start(&given).await, AdminKey::InFile);
+        let text = folder.read_admin_key().unwrap().unwrap();
+        let address = Address::new(Kind::Token, "", fingerprint(text.as_bytes()));
+        let token = store.find(&address, clock.now()).await.unwrap().unwrap().record.address();
+
+        let chosen = config(temp.path(), Some(CHOSEN));
+        assert_eq!(start(&chosen).await, AdminKey::Configured { new: true });
+        assert_eq!(start(&chosen).await, AdminKey::Configured { new: false });
+        store.change(vec![Change::Delete(token)], clock.now()).await.unwrap();
+        assert_eq!(start(&given).await, AdminKey::Kept, "a key that was revoked stays revoked");
+
+        prove(&folder, &*store, &vault, (&*clock, &random)).await.unwrap();
+        assert!(folder.unlock(&random).unwrap().proven);
+        store.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_key_that_opens_no_secret_is_not_the_store_s() {
+        use crate::model::{AppId, Endpoint, EndpointId, Secret};
+        let temp = tempfile::tempdir().unwrap();
+        let given = config(temp.path(), None);
+        let (folder, random, clock) = (Folder::of(&given), Random::seeded(1), Arc::new(SystemClock));
+        folder.make().unwrap();
+        let vault = folder.unlock(&random).unwrap().vault;
+        let store = open(&folder, clock.clone()).unwrap();
+        let now = clock.now();
+        let sealed = vault.seal(&random, SECRET_PURPOSE, b"whsec_x").unwrap();
+        let endpoint = Endpoint {
+            id: EndpointId(1),
+            app: AppId(1),
+            org: FIRST_ORG,
+            uid: None,
+            url: "https://example.com".into(),
+            description: String::new(),
+            event_types: None,
+            channels: None,
+            disabled: None,
+            throttle_rate: None,
+            metadata: Default::default(),
+            headers: Default::default(),
+            secrets: vec![Secret { sealed, created_at: now, expires_at: None }],
+            retry_policy: None,
+            created_at: now,
+            updated_at: now,
+        };
+        store.change(vec![Change::Insert(Record::Endpoint(endpoint))], now).await.unwrap();
+        assert!(prove(&folder, &*store, &vault, (&*clock, &random)).await.is_ok());
+        let stranger = Vault::from_text(&Vault::new_key(&random)).unwrap();
+        assert!(prove(&folder, &*store, &stranger, (&*clock, &random)).await.is_err());
+        store.close().await.unwrap();
+    }
+}

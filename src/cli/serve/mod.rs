@@ -1,6 +1,7 @@
 //! `postrider serve`: opens everything from the bottom up, serves, and closes it from the top down.
 
 mod first;
+mod patience;
 mod server;
 
 use super::{

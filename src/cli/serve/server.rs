@@ -1,5 +1,6 @@
 //! The listener: HTTP/1.1 and HTTP/2 over cleartext, bounded in what strangers can hold, stopped gracefully.
 
+use super::patience::Patient;
 use crate::shutdown::Shutdown;
 use axum::Router;
 use hyper::server::conn::{http1, http2};
@@ -37,13 +38,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 struct Protocols {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
-    service: TowerToHyperService<Router>,
+    service: Patient<TowerToHyperService<Router>>,
     shutdown: Shutdown,
 }
 
 /// Serves until the shutdown, then waits for running requests at most `drain`.
 pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, drain: Duration) {
-    let protocols = Protocols { http1: http1(), http2: http2(), service: TowerToHyperService::new(router), shutdown };
+    let protocols = Protocols { http1: http1(), http2: http2(), service: Patient(TowerToHyperService::new(router)), shutdown };
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     let accepting = accept(&listener, &protocols, &slots);
     tokio::select! {
@@ -57,10 +58,12 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Shutd
 }
 
 async fn accept(listener: &TcpListener, protocols: &Protocols, slots: &Arc<Semaphore>) {
+    let mut failing = false;
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
+                failing = false;
                 let protocols = protocols.clone();
                 tokio::spawn(async move {
                     protocols.serve(stream).await;
@@ -68,7 +71,9 @@ async fn accept(listener: &TcpListener, protocols: &Protocols, slots: &Arc<Semap
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection cannot be accepted");
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "connections cannot be accepted; trying on");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
