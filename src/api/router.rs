@@ -30,8 +30,7 @@ pub(super) fn resources() -> OpenApiRouter<Shared> {
         .merge(message::routes())
         .merge(attempt::routes())
         .merge(operational::routes())
-use super::{
-    Problem, Shared, application, attempt, authentication, endpoint, event_type, health, key, message, openapi, operational,
-};
+        .merge(key::routes())
+        .merge(authentication::routes())
         .merge(health::routes())
 }
