@@ -8,26 +8,21 @@ use super::{
 use crate::{
     crypto::hex,
     model::{Address, AppId, Grant, KeyId, Kind, OrgId, Record, Time},
-    random::Random,
     routing::AppRoutes,
 };
 use axum::{
     extract::FromRequestParts,
     http::{header, request::Parts},
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 /// How long a token is believed without asking the store again: another node may have revoked it.
 const BELIEVED_FOR: Duration = Duration::from_secs(1);
 /// Tokens remembered at most.
 const MAX_REMEMBERED: usize = 10_000;
-/// Bytes of chance in a token of ours.
-const TOKEN_BYTES: usize = 32;
 /// The longest token, in bytes.
 const MAX_TOKEN_BYTES: usize = 8192;
 
@@ -106,13 +101,6 @@ impl FromRequestParts<Shared> for Caller {
         parts.extensions.insert(caller.clone());
         Ok(caller)
     }
-}
-
-/// A new opaque token: its kind's prefix (`pr_`, `prs_`, `prp_`) and 256 bits of chance.
-#[must_use]
-pub fn new_token(random: &Random, prefix: &str) -> Zeroizing<String> {
-    let secret = Zeroizing::new(random.bytes::<TOKEN_BYTES>());
-    Zeroizing::new(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(*secret)))
 }
 
 /// The bearer token of a request.

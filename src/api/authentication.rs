@@ -3,12 +3,11 @@
 use super::{
     Api, Caller, Errors, Idempotent, Json, Path, Problem, Shared,
     application::{ApplicationIn, ensure},
-    auth::new_token,
+    key::{Issued, issue},
     page::MAX_LIMIT,
     rules::Check,
 };
 use crate::{
-    crypto::fingerprint,
     model::{Address, AppId, Grant, KeyId, Kind, OrgId, Record, Token},
     store::{Change, ListPage, Stored},
 };
@@ -22,8 +21,6 @@ use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// What portal tokens start with.
-pub const PORTAL_PREFIX: &str = "prp_";
 /// How long a portal link is good at least, in seconds.
 const MIN_EXPIRY_S: u64 = 3600;
 /// How long a portal link is good at most, and when nothing is said, in seconds.
@@ -121,6 +118,8 @@ fn check_session(check: &mut Check, loc: &[&str], id: &str) {
     check.rule(good, loc, "pattern", "Only letters, digits, `@`, `_` and `-` are allowed.");
 }
 
+/// Get Consumer App Portal Access.
+///
 /// Use this function to get magic links (and authentication codes) for connecting your users to the Consumer Application
 /// Portal.
 #[utoipa::path(
@@ -147,17 +146,10 @@ async fn portal_access(
     body.value.check()?;
     let app = ensure(&api, &caller, &app_id, body.value.application.as_ref()).await?.application.id;
     let now = api.engine.clock.now();
-    let secret = new_token(&api.engine.random, PORTAL_PREFIX);
-    let token = Token {
-        id: KeyId(api.engine.random.id(now)),
-        org: caller.org,
-        name: format!("Portal of {app}"),
-        hash: fingerprint(secret.as_bytes()),
-        expires_at: Some(now.plus(Duration::from_secs(body.value.expiry.unwrap_or(MAX_EXPIRY_S)))),
-        grant: body.value.grant(app),
-        created_at: now,
-    };
-    let out = AppPortalAccessOut { url: portal_url(&api, &headers, &secret), token: secret.to_string() };
+    let lasts = Duration::from_secs(body.value.expiry.unwrap_or(MAX_EXPIRY_S));
+    let Issued { text, token } = issue(&api.engine.random, now, caller.org, body.value.grant(app), format!("Portal of {app}"));
+    let token = Token { expires_at: Some(now.plus(lasts)), ..token };
+    let out = AppPortalAccessOut { url: portal_url(&api, &headers, &text), token: text.to_string() };
     idempotent.commit_sealed(&api, vec![Change::Insert(Record::Token(token))], StatusCode::OK, &out).await
 }
 
@@ -174,6 +166,8 @@ fn origin(headers: &HeaderMap) -> String {
     format!("{scheme}://{}", text(header::HOST).unwrap_or("localhost"))
 }
 
+/// Logout.
+///
 /// Logout an app token.
 ///
 /// Trying to log out other tokens will fail. A repetition is refused as the token is gone: it needs no idempotency key.
@@ -241,6 +235,8 @@ impl ApplicationTokenExpireIn {
     }
 }
 
+/// Expire All.
+///
 /// Expire all of the tokens associated with a specific application.
 #[utoipa::path(
     post, path = "/api/v1/auth/app/{app_id}/expire-all", operation_id = "v1.authentication.expire-all",
@@ -324,6 +320,8 @@ struct WhoamiOut {
     session_id: Option<String>,
 }
 
+/// Whoami.
+///
 /// Return information about the account associated with the current token
 #[utoipa::path(
     get, path = "/api/v1/auth/whoami", operation_id = "v1.authentication.whoami", tag = "Authentication", summary = "Whoami",

@@ -117,7 +117,7 @@ fn operation(document: &Value, method: &'static str, path: &str, found: &Value) 
         fields: body.map(|schema| fields(document, resolve(document, schema))).unwrap_or_default(),
         answers: answers.collect(),
         curl: curl(document, method, path, body),
-        summary,
+        summary: summary.trim_end_matches('.').to_owned(),
     }
 }
 
@@ -262,7 +262,8 @@ fn anchor(name: &str) -> String {
 }
 
 fn spans(prose: &str) -> Vec<Span> {
-    prose.split('`').enumerate().map(|(at, text)| Span { code: at % 2 == 1, text: text.to_owned() }).collect()
+    let pieces = prose.split('`').enumerate().map(|(at, text)| Span { code: at % 2 == 1, text: text.to_owned() });
+    pieces.filter(|span| !span.text.is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ pub fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(get_health)).routes(routes!(ping))
 }
 
+/// Health.
+///
 /// Verify the API server is up and running.
 #[utoipa::path(
     method(get, head), path = "/api/v1/health", operation_id = "v1.health.get", tag = "Health", summary = "Health",
@@ -19,6 +21,8 @@ async fn get_health(State(api): State<Shared>) -> Result<StatusCode, Problem> {
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Ping.
+///
 /// Whether the process answers, whatever its store does.
 #[utoipa::path(
     method(get, head), path = "/api/v1/health/ping", operation_id = "v1.health.ping", tag = "Health", summary = "Ping",

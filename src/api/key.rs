@@ -27,6 +27,8 @@ use zeroize::{Zeroize, Zeroizing};
 pub const KEY_PREFIX: &str = "pr_";
 /// What a session's text starts with.
 pub const SESSION_PREFIX: &str = "prs_";
+/// What a portal link's token starts with.
+pub const PORTAL_PREFIX: &str = "prp_";
 /// Bytes of chance in a token's text.
 const TOKEN_BYTES: usize = 32;
 /// How long a session lasts that does not say otherwise.
@@ -45,10 +47,14 @@ pub struct Issued {
     pub token: Token,
 }
 
-/// Makes a key or a session of an organization. It is not stored yet.
+/// Makes a key, a session or a portal link's token of an organization. It is not stored yet.
 #[must_use]
 pub fn issue(random: &Random, now: Time, org: OrgId, grant: Grant, name: String) -> Issued {
-    let prefix = if grant == Grant::Session { SESSION_PREFIX } else { KEY_PREFIX };
+    let prefix = match grant {
+        Grant::Key => KEY_PREFIX,
+        Grant::Session => SESSION_PREFIX,
+        Grant::Portal { .. } => PORTAL_PREFIX,
+    };
     let mut text = Zeroizing::new(String::with_capacity(prefix.len() + 43));
     text.push_str(prefix);
     URL_SAFE_NO_PAD.encode_string(*Zeroizing::new(random.bytes::<TOKEN_BYTES>()), &mut text);
@@ -164,6 +170,8 @@ pub fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(revoke)).routes(routes!(create_session))
 }
 
+/// Create Key.
+///
 /// Make an API key. The answer is the only place where its text is shown.
 #[utoipa::path(
     post, path = "/api/v1/key", operation_id = "v1.key.create", tag = "Key", summary = "Create Key",
@@ -178,6 +186,8 @@ async fn create(
     make(&api, &caller, idempotent, (Grant::Key, key.name, key.expires_in), &bytes).await
 }
 
+/// Create Session.
+///
 /// Make a session: a token that ends by itself.
 #[utoipa::path(
     post, path = "/api/v1/session", operation_id = "v1.session.create", tag = "Key", summary = "Create Session",
@@ -222,6 +232,8 @@ async fn make(
     idempotent.commit_sealed(api, vec![Change::Insert(Record::Token(issued.token))], StatusCode::CREATED, &made).await
 }
 
+/// List Keys.
+///
 /// List the organization's keys and sessions, oldest first.
 #[utoipa::path(
     get, path = "/api/v1/key", operation_id = "v1.key.list", tag = "Key", summary = "List Keys",
@@ -238,6 +250,8 @@ async fn list(State(api): State<Shared>, caller: Caller, Query(page): Query<Fixe
     Ok(axum::Json(page.answer(rows, |key| key.id.clone(), |key| key)).into_response())
 }
 
+/// Revoke Key.
+///
 /// Revoke a key or session: it is refused from then on.
 #[utoipa::path(
     delete, path = "/api/v1/key/{key_id}", operation_id = "v1.key.revoke", tag = "Key", summary = "Revoke Key",

@@ -21,6 +21,8 @@ pub mod problem;
 pub mod revise;
 mod router;
 pub mod rules;
+#[cfg(test)]
+mod tests;
 
 pub use auth::{Caller, TokenCache};
 pub use body::{Json, Path, Query, Stamp};

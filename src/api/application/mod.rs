@@ -63,6 +63,8 @@ impl Excluded {
     }
 }
 
+/// List Applications.
+///
 /// List of all the organization's applications.
 #[utoipa::path(
     get, path = "/api/v1/app", operation_id = "v1.application.list", tag = "Application", summary = "List Applications",
@@ -95,6 +97,8 @@ struct CreateQuery {
     get_if_exists: bool,
 }
 
+/// Create Application.
+///
 /// Create a new application.
 #[utoipa::path(
     post, path = "/api/v1/app", operation_id = "v1.application.create", tag = "Application", summary = "Create Application",
@@ -141,6 +145,8 @@ async fn existing(api: &Api, caller: &Caller, uid: Option<&str>) -> Result<Optio
     Ok(found.map(|app| ApplicationOut::from(&app.application)))
 }
 
+/// Get Application.
+///
 /// Get an application.
 #[utoipa::path(
     get, path = "/api/v1/app/{app_id}", operation_id = "v1.application.get", tag = "Application", summary = "Get Application",
@@ -152,6 +158,8 @@ async fn get(State(api): State<Shared>, caller: Caller, Path(app_id): Path<Strin
     Ok(axum::Json(ApplicationOut::from(&app.application)).into_response())
 }
 
+/// Update Application.
+///
 /// Create or update an application. What is left out gets its default, except `profile` and `retryPolicy`, which stay as
 /// they are, and a `uid` by which the application was named.
 #[utoipa::path(
@@ -222,6 +230,8 @@ pub async fn ensure(api: &Api, caller: &Caller, app_id: &str, form: Option<&Appl
     caller.application(api, app_id).await
 }
 
+/// Patch Application.
+///
 /// Partially update an application.
 #[utoipa::path(
     patch, path = "/api/v1/app/{app_id}", operation_id = "patch_application", tag = "Application",
@@ -254,6 +264,8 @@ async fn edit(api: &Api, app: &Application, change: impl Fn(&mut Application)) -
     Ok(axum::Json(out).into_response())
 }
 
+/// Delete Application.
+///
 /// Delete an application, with its endpoints and messages.
 #[utoipa::path(
     delete, path = "/api/v1/app/{app_id}", operation_id = "v1.application.delete", tag = "Application",

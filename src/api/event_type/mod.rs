@@ -47,6 +47,8 @@ struct Shown {
     with_content: bool,
 }
 
+/// List Event Types.
+///
 /// Return the list of event types.
 #[utoipa::path(
     get, path = "/api/v1/event-type", operation_id = "v1.event-type.list", tag = "Event Type", summary = "List Event Types",
@@ -70,6 +72,8 @@ async fn list(
     Ok(axum::Json(page.answer(rows, |entry| entry.name.clone(), |entry| EventTypeOut::of(entry, shown.with_content))))
 }
 
+/// Create Event Type.
+///
 /// Create new or unarchive existing event type.
 ///
 /// Unarchiving does not preserve the description and schemas. Endpoints that filtered on it before go on to do so.
@@ -129,6 +133,8 @@ async fn find(api: &Api, caller: &Caller, name: &str) -> Result<Option<EventType
     }
 }
 
+/// Get Event Type.
+///
 /// Get an event type.
 #[utoipa::path(
     get, path = "/api/v1/event-type/{event_type_name}", operation_id = "v1.event-type.get", tag = "Event Type",
@@ -141,6 +147,8 @@ async fn get(State(api): State<Shared>, caller: Caller, Path(name): Path<String>
     Ok(axum::Json(EventTypeOut::of(entry, true)).into_response())
 }
 
+/// Update Event Type.
+///
 /// Create or update an event type.
 #[utoipa::path(
     put, path = "/api/v1/event-type/{event_type_name}", operation_id = "v1.event-type.update", tag = "Event Type",
@@ -181,6 +189,8 @@ async fn update(
     }
 }
 
+/// Patch Event Type.
+///
 /// Partially update an event type.
 #[utoipa::path(
     patch, path = "/api/v1/event-type/{event_type_name}", operation_id = "patch_event_type", tag = "Event Type",
@@ -221,6 +231,8 @@ struct DeleteQuery {
     expunge: bool,
 }
 
+/// Delete Event Type.
+///
 /// Archive an event type.
 ///
 /// Endpoints already configured to filter on an event type will continue to do so after archival.

@@ -1,0 +1,130 @@
+//! The handlers over the embedded store, without a socket: what crosses several files of the API.
+
+use super::{
+    Api, ApiOptions, TokenCache,
+    key::{Issued, issue},
+    router,
+};
+use crate::{
+    clock::{Clock, SystemClock},
+    crypto::Vault,
+    flow::{Engine, Parts, Settings},
+    model::{Grant, Record},
+    outbound::{Outbound, OutboundConfig},
+    random::Random,
+    store::{
+        Change, FIRST_ORG,
+        embedded::{EmbeddedOptions, EmbeddedStore},
+    },
+};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Request, header},
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tower::ServiceExt;
+
+struct Server {
+    router: Router,
+    key: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let random = Arc::new(Random::seeded(7));
+        let vault = Arc::new(Vault::from_text(&Vault::new_key(&random)).unwrap());
+        let store = EmbeddedStore::open(&EmbeddedOptions::at(folder.path()), clock.clone()).unwrap();
+        let outbound = Outbound::new(OutboundConfig::default(), clock.clone()).unwrap();
+        let settings = Settings::default();
+        let engine = Engine::start(Parts { store, outbound, clock, random, vault, settings }).await.unwrap();
+        let Issued { text, token } = issue(&engine.random, engine.clock.now(), FIRST_ORG, Grant::Key, "test".into());
+        engine.change(vec![Change::Insert(Record::Token(token))]).await.unwrap();
+        let api = Api { engine, tokens: TokenCache::default(), options: ApiOptions::new(FIRST_ORG) };
+        Server { router: router(Arc::new(api)), key: text.to_string(), _folder: folder }
+    }
+
+    /// Status, whether it is a replay, body.
+    async fn send(&self, token: &str, line: &str, idempotency: Option<&str>, body: Option<Value>) -> (u16, bool, Value) {
+        let (method, path) = line.split_once(' ').unwrap();
+        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        if let Some(key) = idempotency {
+            request = request.header("idempotency-key", key);
+        }
+        let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let (status, replayed) = (response.status().as_u16(), response.headers().contains_key("idempotency-replayed"));
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, replayed, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    async fn ask(&self, line: &str, body: Option<Value>) -> (u16, Value) {
+        let (status, _, body) = self.send(&self.key, line, None, body).await;
+        (status, body)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twins_with_one_idempotency_key_make_one_application() {
+    let server = Server::start().await;
+    let twin = || server.send(&server.key, "POST /app", Some("twin"), Some(json!({"name": "Twin"})));
+    let ((a, _, first), (b, _, second), (c, _, third)) = tokio::join!(twin(), twin(), twin());
+    assert_eq!((a, b, c), (201, 201, 201));
+    assert_eq!((&first["id"], &first["id"]), (&second["id"], &third["id"]));
+    let (_, replayed, again) = twin().await;
+    assert!(replayed && again == first);
+    let (status, _, _) = server.send(&server.key, "POST /app", Some("twin"), Some(json!({"name": "Other"}))).await;
+    assert_eq!(status, 409);
+    assert_eq!(server.ask("GET /app", None).await.1["data"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_put_by_uid_makes_the_application_once() {
+    let server = Server::start().await;
+    let (made, first) = server.ask("PUT /app/tenant", Some(json!({"name": "One", "profile": "svix"}))).await;
+    let (kept, second) = server.ask("PUT /app/tenant", Some(json!({"name": "Two"}))).await;
+    assert_eq!((made, kept, &first["id"]), (201, 200, &second["id"]));
+    assert_eq!((&second["name"], &second["profile"], &second["uid"]), (&json!("Two"), &json!("svix"), &json!("tenant")));
+    let (status, existing) = server.ask("POST /app?get_if_exists=true", Some(json!({"name": "X", "uid": "tenant"}))).await;
+    assert_eq!((status, &existing["name"]), (200, &json!("Two")));
+    assert_eq!(server.ask("POST /app", Some(json!({"name": "X", "uid": "tenant"}))).await.0, 409);
+    assert_eq!(server.ask("DELETE /app/tenant", None).await.0, 204);
+    assert_eq!(server.ask("GET /app/tenant", None).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archived_event_type_comes_back_by_creation() {
+    let server = Server::start().await;
+    let form = |text: &str| Some(json!({"name": "a.b", "description": text}));
+    assert_eq!(server.ask("POST /event-type", form("old")).await.0, 201);
+    assert_eq!(server.ask("POST /event-type", form("new")).await.0, 409);
+    assert_eq!(server.ask("DELETE /event-type/a.b", None).await.0, 204);
+    assert_eq!(server.ask("GET /event-type", None).await.1["data"], json!([]));
+    let (status, back) = server.ask("POST /event-type", form("new")).await;
+    assert_eq!((status, &back["description"], &back["archived"]), (201, &json!("new"), &json!(false)));
+    assert_eq!(server.ask("DELETE /event-type/a.b?expunge=true", None).await.0, 204);
+    assert_eq!(server.ask("GET /event-type/a.b", None).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_portal_link_opens_one_application_until_it_is_revoked() {
+    let server = Server::start().await;
+    assert_eq!(server.ask("PUT /app/other", Some(json!({"name": "Other"}))).await.0, 201);
+    let line = "POST /auth/app-portal-access/mine";
+    let (status, link) = server.ask(line, Some(json!({"application": {"name": "Mine"}, "sessionId": "ann"}))).await;
+    let token = link["token"].as_str().unwrap().to_owned();
+    assert_eq!(status, 200);
+    assert!(link["url"].as_str().unwrap().ends_with(&format!("/portal#key={token}")));
+    let portal = async |line: &str| server.send(&token, line, None, None).await.0;
+    assert_eq!((portal("GET /app/mine").await, portal("GET /app/other").await, portal("GET /app").await), (200, 404, 403));
+    let revoke = |session: &str| Some(json!({"sessionIds": [session]}));
+    assert_eq!(server.ask("POST /auth/app/mine/expire-all", revoke("bob")).await.0, 204);
+    assert_eq!(portal("GET /auth/whoami").await, 200);
+    assert_eq!(server.ask("POST /auth/app/mine/expire-all", revoke("ann")).await.0, 204);
+    assert_eq!(portal("GET /auth/whoami").await, 401);
+}
