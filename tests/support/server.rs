@@ -1,0 +1,173 @@
+//! The real binary on a folder of its own.
+
+use super::{Api, PATIENCE, eventually};
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// The key that every test server gets.
+pub const ADMIN_KEY: &str = "pr_testadminkey0123456789abcdefghijkl";
+/// With which test servers check JWTs.
+pub const JWT_SECRET: &str = "a secret for tests, and for nothing else";
+/// How long a server that is dropped may take to end before it is killed.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How to start.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// More arguments of `serve`.
+    pub args: Vec<String>,
+    /// More environment.
+    pub env: Vec<(String, String)>,
+}
+
+/// A server that runs.
+pub struct Server {
+    data: TempDir,
+    options: Options,
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    /// Starts on a fresh folder.
+    pub async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    /// Starts on a fresh folder, with options.
+    pub async fn start_with(options: Options) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let (child, address) = spawn(data.path(), &options);
+        let server = Server { data, options, child, address };
+        server.healthy().await;
+        server
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The address as a URL, without a slash at its end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where it keeps everything.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// The API with the admin key.
+    pub fn api(&self) -> Api {
+        Api::new(&self.address, Some(ADMIN_KEY))
+    }
+
+    /// SIGKILL, and gone when this returns.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts again on the same folder.
+    pub async fn restart(&mut self) {
+        (self.child, self.address) = spawn(self.data.path(), &self.options);
+        self.healthy().await;
+    }
+
+    /// SIGTERM; the exit code. Panics when it does not end in time, or ends by a signal.
+    pub async fn stop(&mut self) -> i32 {
+        self.terminate();
+        let status = eventually("the server ends after SIGTERM", || {
+            let ended = self.child.try_wait().unwrap();
+            async move { ended }
+        })
+        .await;
+        status.code().unwrap_or_else(|| panic!("ended by a signal: {status}"))
+    }
+
+    /// Sends SIGTERM and does not wait.
+    pub fn terminate(&self) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    async fn healthy(&self) {
+        let api = Api::new(&self.address, None);
+        eventually("the server is healthy", || async {
+            let answer = api.try_send("GET", "/api/v1/health", &[], bytes::Bytes::new()).await;
+            answer.ok().filter(|a| a.status == 204)
+        })
+        .await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.terminate();
+            wait_until(Instant::now() + FAREWELL, &mut self.child);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wait_until(deadline: Instant, child: &mut Child) -> Option<ExitStatus> {
+    while Instant::now() < deadline {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    None
+}
+
+/// Runs another command of the binary to its end.
+pub fn run(args: &[&str]) -> Output {
+    binary().args(args).output().unwrap()
+}
+
+/// The binary, with nothing of this environment's configuration.
+fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POSTRIDER_")) {
+        command.env_remove(name);
+    }
+    command.env("POSTRIDER_ADMIN_KEY", ADMIN_KEY).env("POSTRIDER_JWT_SECRET", JWT_SECRET);
+    command
+}
+
+/// Starts the binary; returns once it has printed its address.
+fn spawn(data: &Path, options: &Options) -> (Child, String) {
+    let mut command = binary();
+    command.arg("serve").arg("--data").arg(data.join("data")).args(["--listen", "127.0.0.1:0", "--allow-cidr", "127.0.0.0/8"]);
+    command.args(&options.args).envs(options.env.iter().cloned());
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (found, address) = mpsc::channel();
+    // Reads on to the end, so that the server never blocks on a full pipe.
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            if let Some(address) = address_in(&line) {
+                let _ = found.send(address);
+            }
+            println!("server: {line}");
+        }
+    });
+    let address = address.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("the server printed no address: {:?}", child.try_wait()));
+    (child, address)
+}
+
+/// The `host:port` of a line that has a loopback URL.
+fn address_in(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("http://127.0.0.1:")?;
+    let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    (port.parse::<u16>().ok()? != 0).then(|| format!("127.0.0.1:{port}"))
+}
