@@ -11,8 +11,8 @@
 //! | `messages` | application, message | version, header (postcard), payload as it came |
 //! | `event_ids` | application, event id | message |
 //! | `queue` | endpoint, trigger (0 manual, 1 scheduled), due ms (0 for manual), message | application |
-//! | `deliveries` | endpoint, message | version, [`Delivery`] (postcard) |
-//! | `attempts` | endpoint, attempt | version, [`Attempt`] (postcard) |
+//! | `deliveries` | endpoint, message | version, `Delivery` (postcard) |
+//! | `attempts` | endpoint, attempt | version, `Attempt` (postcard) |
 //! | `stats` | endpoint, minute in which the message was made | version, counters (postcard) |
 //! | `expiry` | ms, what (0 record, 1 payload), its key | nothing |
 //!
@@ -24,11 +24,15 @@
 //! counter an endpoint and minute with each commit.
 //!
 //! # Writing
-//! One thread commits ([`committer`]); verbs that wait at the same time share a batch ([`writes`]) and a sync. Leases are
-//! in memory ([`lanes`]): the folder belongs to one process, and its end ends them all.
+//! One thread commits (`committer`); verbs that wait at the same time share a batch (`writes`) and a sync. Leases are
+//! in memory (`lanes`): the folder belongs to one process, and its end ends them all.
 //!
-//! What is absent: transactions of the engine (one writer needs none), and blocking reads on threads of their own for
-//! single keys and small windows, which take microseconds.
+//! Requeueing what is exhausted, expiry, pruning and purging go step by step (`STEP`), each step all or nothing, so
+//! that the committing thread is never kept from accepting.
+//!
+//! What is absent: the engine's weak tombstones for settled queue entries (they may bring back an older entry when one
+//! key is written twice, which a retry due at the same millisecond does); its transactions (one writer needs none);
+//! threads of their own for reads of single keys and small windows, which take microseconds.
 
 mod accept;
 mod claim;
@@ -36,6 +40,8 @@ mod codec;
 mod committer;
 mod keys;
 mod lanes;
+#[cfg(test)]
+mod queue_tests;
 mod read;
 mod records;
 mod settle;

@@ -9,7 +9,7 @@ use std::io;
 /// Bytes of journal kept before the engine flushes stragglers: bounds what a start has to replay.
 const JOURNAL_BYTES: u64 = 192 << 20;
 /// Bytes that the largest keyspaces (messages, attempts) gather in memory before they are written as a table.
-const LARGE_MEMTABLE: u64 = 32 << 20;
+const LARGE_MEMTABLE: u64 = 16 << 20;
 /// The same for the others.
 const SMALL_MEMTABLE: u64 = 8 << 20;
 /// Values from this size on live outside of the tree, so that merging tables does not copy them.

@@ -6,14 +6,14 @@ use crate::store::conformance::{Harness, NOW, conformance};
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
 
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Folder(tempfile::tempdir().unwrap())
     }
 
-    fn open(&self) -> Result<Arc<EmbeddedStore>, StoreError> {
+    pub(super) fn open(&self) -> Result<Arc<EmbeddedStore>, StoreError> {
         EmbeddedStore::open(&EmbeddedOptions::at(self.0.path()), Arc::new(VirtualClock::starting_at(NOW)))
     }
 }

@@ -77,11 +77,13 @@ pub(super) fn old_messages(
     after: Option<Slice>,
     limit: usize,
 ) -> Result<Vec<Slice>, StoreError> {
-    let low = after.map_or_else(|| Bound::Included(Slice::from(keys::message(app, MsgId(0)))), Bound::Excluded);
-    let high = Bound::Excluded(Slice::from(keys::message(app, MsgId::lowest_at(cutoff))));
-    if matches!(&low, Bound::Included(low) if **low >= keys::message(app, MsgId::lowest_at(cutoff))[..]) {
+    let first = keys::message(app, MsgId(0));
+    let end = keys::message(app, MsgId::lowest_at(cutoff));
+    if first >= end {
         return Ok(Vec::new());
     }
+    let low = after.map_or_else(|| Bound::Included(Slice::from(first)), Bound::Excluded);
+    let high = Bound::Excluded(Slice::from(end));
     take_keys(spaces.of(Space::Messages).range::<Slice, _>((low, high)), limit)
 }
 
