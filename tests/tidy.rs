@@ -2,6 +2,7 @@
 //! modules that stay pure, and no traces of anybody's machine.
 //!
 //! The checkers take text, and are themselves tested on small samples at the bottom.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that meets the unexpected ends there")]
 
 use std::{
     collections::BTreeMap,

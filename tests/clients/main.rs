@@ -1,4 +1,5 @@
 //! The published client libraries, unchanged, run whole flows against the real binary. `./test` installs them.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that meets the unexpected ends there")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -7,10 +8,11 @@ use std::path::{Path, PathBuf};
 use support::{ADMIN_KEY, Server};
 use tokio::process::Command;
 
-/// Methods that the contract covers, as the Python client has them.
-const PYTHON_METHODS: usize = 44;
+/// Methods that the contract covers, as the Python client has them: one for each of its 43 operations but `HEAD` (twice)
+/// and the ping, and one that only adds a parameter.
+const PYTHON_METHODS: usize = 41;
 /// The same in the JavaScript client, and its helper for raw payloads.
-const JS_METHODS: usize = 45;
+const JS_METHODS: usize = 42;
 
 #[tokio::test]
 async fn python() {

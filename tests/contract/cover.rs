@@ -84,7 +84,7 @@ impl<'a> Check<'a> {
         let Some(wanted) = body(self.contract, &wanted["requestBody"]) else { return };
         match body(self.ours, &found["requestBody"]) {
             None => self.fault("takes no body"),
-            Some(found) => self.compare(Way::Request, "", wanted, found, 0),
+            Some(found) => self.compare(Way::Request, "", wanted, found),
         }
     }
 
@@ -97,15 +97,15 @@ impl<'a> Check<'a> {
                 continue;
             }
             match (body(self.contract, wanted), body(self.ours, found)) {
-                (Some(wanted), Some(found)) => self.compare(Way::Answer, "", wanted, found, 0),
+                (Some(wanted), Some(found)) => self.compare(Way::Answer, "", wanted, found),
                 (Some(_), None) => self.fault(&format!("answer {status} has no body")),
                 (None, _) => {}
             }
         }
     }
 
-    fn compare(&mut self, way: Way, at: &str, wanted: &'a Value, found: &'a Value, depth: usize) {
-        if depth > MAX_DEPTH {
+    fn compare(&mut self, way: Way, at: &str, wanted: &'a Value, found: &'a Value) {
+        if at.matches(['.', '[']).count() > MAX_DEPTH {
             return;
         }
         let (wanted, found) = (flat(self.contract, wanted), flat(self.ours, found));
@@ -115,7 +115,7 @@ impl<'a> Check<'a> {
             match found.fields.get(name) {
                 None if found.types.is_empty() => {} // anything goes
                 None => self.fault(&format!("{}: absent", said(way, &place))),
-                Some(ours) => self.compare(way, &place, schema, ours, depth + 1),
+                Some(ours) => self.compare(way, &place, schema, ours),
             }
         }
         match way {
@@ -131,7 +131,7 @@ impl<'a> Check<'a> {
             }
         }
         if let (Some(wanted), Some(found)) = (wanted.items, found.items) {
-            self.compare(way, &format!("{at}[]"), wanted, found, depth + 1);
+            self.compare(way, &format!("{at}[]"), wanted, found);
         }
     }
 
@@ -158,7 +158,8 @@ fn said(way: Way, place: &str) -> String {
 
 fn parameters<'d>(document: &'d Value, operation: &'d Value) -> BTreeMap<(String, String), &'d Value> {
     let all = operation["parameters"].as_array().into_iter().flatten().map(|p| resolve(document, p));
-    let place = |p: &Value| (p["in"].as_str().unwrap_or_default().to_owned(), p["name"].as_str().unwrap_or_default().to_lowercase());
+    let place =
+        |p: &Value| (p["in"].as_str().unwrap_or_default().to_owned(), p["name"].as_str().unwrap_or_default().to_lowercase());
     all.filter(|p| p["in"] != "path").map(|p| (place(p), p)).collect()
 }
 

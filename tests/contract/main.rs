@@ -1,6 +1,7 @@
 //! The document that the server publishes covers the contract that compatible clients are made from (`contract.json`,
 //! published under the MIT licence): every path, method, parameter, request field, successful status and answered field of it is in ours.
 //! Ours may have more. Where we differ on purpose, [`DEVIATIONS`] says why, and an entry that nothing needs is a fault too.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that meets the unexpected ends there")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -86,9 +87,13 @@ fn the_checker_sees_what_is_missing() {
     fn thing(ours: &mut Value) -> &mut Value {
         &mut ours["components"]["schemas"]["Thing"]
     }
-    let says = |faults: Vec<String>, word: &str| assert!(faults.iter().any(|f| f.contains(word)), "{faults:?} say nothing of {word}");
+    let says =
+        |faults: Vec<String>, word: &str| assert!(faults.iter().any(|f| f.contains(word)), "{faults:?} say nothing of {word}");
     says(faults_after(|o| o["paths"] = json!({})), "POST /thing/{}: no such operation");
-    says(faults_after(|o| operation(o)["parameters"] = json!([{"in": "query", "name": "limit"}])), "header parameter idempotency-key");
+    says(
+        faults_after(|o| operation(o)["parameters"] = json!([{"in": "query", "name": "limit"}])),
+        "header parameter idempotency-key",
+    );
     says(faults_after(|o| operation(o)["parameters"][1]["required"] = json!(true)), "limit is required");
     says(faults_after(|o| operation(o)["requestBody"] = Value::Null), "takes no body");
     says(faults_after(|o| operation(o)["responses"] = json!({"201": {}})), "no answer 200");

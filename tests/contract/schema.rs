@@ -1,6 +1,6 @@
 //! JSON schemas, as far as the comparison needs them: references and compositions resolved into one flat view.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A schema's flat view.
@@ -29,17 +29,14 @@ pub(crate) fn resolve<'d>(document: &'d Value, mut value: &'d Value) -> &'d Valu
 pub(crate) fn flat<'d>(document: &'d Value, schema: &'d Value) -> Flat<'d> {
     let schema = resolve(document, schema);
     let mut flat = Flat { types: types(schema), ..Flat::default() };
-    for (name, field) in schema["properties"].as_object().unwrap_or(&Map::new()) {
-        // Borrowed again from the document, since the fallback above does not live long enough.
-        flat.fields.insert(name.clone(), schema["properties"].get(name).unwrap_or_else(|| panic!("{field}")));
-    }
+    flat.fields.extend(schema["properties"].as_object().into_iter().flatten().map(|(name, field)| (name.clone(), field)));
     flat.required.extend(schema["required"].as_array().into_iter().flatten().filter_map(|n| n.as_str().map(str::to_owned)));
     flat.items = schema.get("items");
     for all in schema["allOf"].as_array().into_iter().flatten() {
-        flat.merge(self::flat(document, all), true);
+        flat.merge(self::flat(document, all));
     }
     for one in ["oneOf", "anyOf"].iter().flat_map(|key| schema[*key].as_array().into_iter().flatten()) {
-        flat.merge(self::flat(document, one), false);
+        flat.merge(self::flat(document, one));
     }
     if schema["nullable"] == true && !flat.types.is_empty() {
         flat.types.insert("null".into());
@@ -49,7 +46,7 @@ pub(crate) fn flat<'d>(document: &'d Value, schema: &'d Value) -> Flat<'d> {
 
 impl<'d> Flat<'d> {
     /// Takes in a part: of a conjunction (all its rules hold), or of a choice where the other part is null.
-    fn merge(&mut self, part: Flat<'d>, _all: bool) {
+    fn merge(&mut self, part: Flat<'d>) {
         self.types.extend(part.types);
         self.fields.extend(part.fields);
         self.required.extend(part.required);

@@ -33,7 +33,8 @@ impl Answer {
     /// The body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{}: {} is not JSON ({e}): {}", self.asked, self.status, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("{}: {} is not JSON ({e}): {}", self.asked, self.status, self.text()))
     }
 
     /// The body as text.
@@ -110,7 +111,8 @@ impl Api {
 
     /// Any request.
     pub async fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Answer, Broken> {
-        let mut request = Request::builder().method(Method::from_bytes(method.as_bytes())?).uri(path).header(header::HOST, &self.address);
+        let mut request =
+            Request::builder().method(Method::from_bytes(method.as_bytes())?).uri(path).header(header::HOST, &self.address);
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }

@@ -4,9 +4,9 @@ use super::{Api, PATIENCE, eventually};
 use std::{
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::mpsc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tempfile::TempDir;
 
@@ -112,21 +112,23 @@ impl Drop for Server {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.terminate();
-            wait_until(Instant::now() + FAREWELL, &mut self.child);
+            wait(FAREWELL, &mut self.child);
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-fn wait_until(deadline: Instant, child: &mut Child) -> Option<ExitStatus> {
-    while Instant::now() < deadline {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
+/// Waits for the end, at most so long.
+fn wait(at_most: Duration, child: &mut Child) {
+    const LOOK: Duration = Duration::from_millis(5);
+    let looks = at_most.as_millis() / LOOK.as_millis();
+    for _ in 0..looks {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(LOOK);
     }
-    None
 }
 
 /// Runs another command of the binary to its end.
@@ -161,7 +163,8 @@ fn spawn(data: &Path, options: &Options) -> (Child, String) {
             println!("server: {line}");
         }
     });
-    let address = address.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("the server printed no address: {:?}", child.try_wait()));
+    let address =
+        address.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("the server printed no address: {:?}", child.try_wait()));
     (child, address)
 }
 

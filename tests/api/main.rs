@@ -1,0 +1,18 @@
+//! The server over HTTP, as its users see it: the real binary, a real receiver, public behaviour only.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that meets the unexpected ends there")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod access;
+mod bytes;
+mod deliveries;
+mod disabled;
+mod fixture;
+mod idempotency;
+mod lifetime;
+mod objects;
+mod pages;
+mod refusals;
+mod retries;
+mod secrets;
