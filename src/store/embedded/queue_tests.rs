@@ -183,7 +183,7 @@ impl Game {
         let stale = self.chance(8) == 0;
         lease.token += u64::from(stale) << 60;
         let settlement = settlement(ENDPOINT, msg, trigger, lease, verdict);
-        let settled = self.store().settle(settlement.clone()).await.unwrap();
+        let settled = self.store().settle(settlement.clone().into()).await.unwrap();
         if stale {
             assert_eq!(settled, Settled::LeaseLost);
         } else {
@@ -229,7 +229,7 @@ impl Game {
             assert!(!expected.is_empty() && claims.taken.len() == expected.len());
             for claimed in claims.taken {
                 let settlement = settlement(ENDPOINT, claimed.delivery.msg, claimed.trigger, lease, Verdict::Delivered);
-                let settled = self.store().settle(settlement.clone()).await.unwrap();
+                let settled = self.store().settle(settlement.clone().into()).await.unwrap();
                 self.model.settle(&settlement);
                 assert_eq!(settled, Settled::Recorded(self.model.deliveries[&settlement.msg].clone()));
             }
@@ -302,7 +302,7 @@ async fn deliver_until_idle(store: &EmbeddedStore, taker: u64, messages: usize) 
             }
             let retry = nth % 7 == 0 && claimed.delivery.failed == 0;
             let verdict = if retry { Verdict::Retry(Time(NOW.0 + nth % 100)) } else { Verdict::Delivered };
-            let settled = store.settle(settlement(ENDPOINT, msg, claimed.trigger, lease, verdict)).await.unwrap();
+            let settled = store.settle(settlement(ENDPOINT, msg, claimed.trigger, lease, verdict).into()).await.unwrap();
             assert!(matches!(settled, Settled::Recorded(_)));
             delivered.extend((!retry).then_some(msg));
         }
