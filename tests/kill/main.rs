@@ -4,6 +4,9 @@
 //! The real binary on a data folder of its own; clients that post until the process dies under them; a receiver in this
 //! process that writes down what arrives. The seed is printed; `POSTRIDER_KILL_SEED` sets it.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that meets the unexpected ends there")]
+#![allow(clippy::disallowed_methods, reason = "the seed is chance; the run is not")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
