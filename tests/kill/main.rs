@@ -6,11 +6,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that meets the unexpected ends there")]
 #![allow(clippy::disallowed_methods, reason = "the seed is chance; the run is not")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
-use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand::{
+    RngExt, SeedableRng, TryRng,
+    rngs::{StdRng, SysRng},
+};
 use std::{
     collections::HashMap,
     sync::{
@@ -39,7 +43,8 @@ struct Ledger {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_accepted_survives_fifty_deaths() {
-    let seed = std::env::var("POSTRIDER_KILL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
+    let seed =
+        std::env::var("POSTRIDER_KILL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| SysRng.try_next_u64().unwrap());
     println!("seed {seed} (POSTRIDER_KILL_SEED={seed} runs it again)");
     let mut rng = StdRng::seed_from_u64(seed);
     let receiver = Receiver::start().await;
