@@ -35,7 +35,7 @@ pub const KEYS: [Key; 17] = [
     key("attempt_timeout", "15s", "a duration from 100ms to 5m, as 15s"),
     key("retry_schedule", "5s, 5m, 30m, 2h, 5h, 10h, 10h", "a list of at most 50 delays in whole seconds, each at most 30d"),
     key("retention", "90d", "a duration from 1h to 3650d, as 90d"),
-    key("disable_after", "5d", "a duration from 1m to 365d, as 5d"),
+    key("disable_after", "5d", "a duration from 1s to 365d, as 5d"),
     key("shutdown_timeout", "10s", "a duration from 0s to 10m, as 10s"),
     key("log", "info", "levels, as info or warn,postrider=debug"),
     key("log_format", "text", "text or json"),

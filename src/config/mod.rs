@@ -180,7 +180,7 @@ impl Config {
             attempt_timeout: get.value("attempt_timeout", |t| within(t, second / 10, 5 * MINUTE_S))?,
             retry_policy: get.value("retry_schedule", schedule)?,
             retention: get.value("retention", |t| within(t, second * 3600, 3650 * DAY_S))?,
-            disable_after: get.value("disable_after", |t| within(t, second * 60, 365 * DAY_S))?,
+            disable_after: get.value("disable_after", |t| within(t, second, 365 * DAY_S))?,
             shutdown_timeout: get.value("shutdown_timeout", |t| within(t, zero, 10 * MINUTE_S))?,
             log: get.value("log", |text| text.parse::<tracing_subscriber::EnvFilter>().is_ok().then(|| text.to_owned()))?,
             log_format: get.value("log_format", log_format)?,

@@ -12,6 +12,7 @@ mod fixture;
 mod idempotency;
 mod lifetime;
 mod objects;
+mod operational;
 mod pages;
 mod refusals;
 mod retries;

@@ -53,7 +53,14 @@ impl Committer {
     /// Starts the thread.
     pub(super) fn start(spaces: Arc<Spaces>, lanes: Arc<Mutex<Lanes>>) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared::default());
-        let worker = Worker { shared: Arc::clone(&shared), spaces, lanes, memory: Memory::default(), runtime: Handle::try_current().ok(), unsynced: None };
+        let worker = Worker {
+            shared: Arc::clone(&shared),
+            spaces,
+            lanes,
+            memory: Memory::default(),
+            runtime: Handle::try_current().ok(),
+            unsynced: None,
+        };
         let thread = thread::Builder::new()
             .name("store-commit".into())
             .spawn(move || worker.run())
