@@ -10,7 +10,6 @@ use crate::{
     random::Random,
     routing::{AppRoutes, Routing},
     store::{Requeue, Store, StoreError},
-    upkeep,
 };
 use std::{
     fmt,
@@ -104,7 +103,7 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Loads the tables, finds what is pending and begins to deliver.
+    /// Loads the tables, finds what is pending and begins to deliver. Whoever starts it also runs [`crate::upkeep::run`].
     ///
     /// # Errors
     /// The store cannot be read.
@@ -132,7 +131,6 @@ impl Engine {
             engine.note_due(endpoint, due);
         }
         tokio::spawn(dispatch::watch(engine.clone()));
-        tokio::spawn(upkeep::run(engine.clone()));
         Ok(engine)
     }
 

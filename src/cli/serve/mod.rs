@@ -22,7 +22,7 @@ use crate::{
         FIRST_ORG, Store,
         embedded::{EmbeddedOptions, EmbeddedStore},
     },
-    telemetry,
+    telemetry, upkeep,
 };
 use anyhow::{Context, bail};
 use first::AdminKey;
@@ -83,6 +83,7 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
     let outbound = outbound(&config, clock.clone())?;
     let parts = Parts { store, outbound, clock, random, vault: Arc::new(unlocked.vault), settings: settings(&config) };
     let engine = Engine::start(parts).await.context("the engine cannot start")?;
+    tokio::spawn(upkeep::run(engine.clone()));
     folder.note_url(&format!("http://{}", reachable(address)))?;
     announce(&config, &folder, address, (unlocked.new, &admin));
 

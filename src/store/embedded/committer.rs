@@ -2,6 +2,7 @@
 //! once when anything in it must be durable, then answers all; while it commits, others gather.
 
 use super::SETTLE_SYNC;
+use super::ahead::Ahead;
 use super::lanes::Lanes;
 use super::spaces::{Spaces, failure};
 use super::writes::{Built, Memory, Writes};
@@ -55,6 +56,7 @@ impl Committer {
         let shared = Arc::new(Shared::default());
         let worker = Worker {
             shared: Arc::clone(&shared),
+            ahead: Ahead::of(spaces.folder.clone()),
             spaces,
             lanes,
             memory: Memory::default(),
@@ -119,6 +121,7 @@ struct Worker {
     spaces: Arc<Spaces>,
     lanes: Arc<Mutex<Lanes>>,
     memory: Memory,
+    ahead: Ahead,
     /// Where the callers wait.
     runtime: Option<Handle>,
     /// When the oldest commit that is not on the disk yet was made.
@@ -192,6 +195,7 @@ impl Worker {
             return if sync && owed.is_some() { self.spaces.db.persist(PersistMode::SyncData).map_err(failure) } else { Ok(()) };
         }
         built.commit(&self.spaces, sync)?;
+        self.ahead.wrote(built.bytes());
         if !sync {
             self.unsynced = owed.or_else(|| Some(Instant::now()));
         }

@@ -35,6 +35,7 @@
 //! threads of their own for reads of single keys and small windows, which take microseconds.
 
 mod accept;
+mod ahead;
 mod claim;
 mod codec;
 mod committer;

@@ -4,7 +4,7 @@ use super::EmbeddedOptions;
 use crate::store::StoreError;
 use fjall::config::{BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Slice};
-use std::io;
+use std::{io, path::PathBuf};
 
 /// Bytes of journal kept before the engine flushes stragglers: bounds what a start has to replay.
 const JOURNAL_BYTES: u64 = 192 << 20;
@@ -156,6 +156,8 @@ pub(super) struct Spaces {
     /// The engine.
     pub(super) db: Database,
     keyspaces: PerSpace<Keyspace>,
+    /// Where its files are.
+    pub(super) folder: PathBuf,
 }
 
 impl Spaces {
@@ -175,7 +177,7 @@ impl Spaces {
                 other => failure(other),
             })?;
         let keyspaces = PerSpace::make(|space| db.keyspace(space.name(), || space.options())).map_err(failure)?;
-        let spaces = Spaces { db, keyspaces };
+        let spaces = Spaces { db, keyspaces, folder: options.path.clone() };
         spaces.check_format()?;
         Ok(spaces)
     }

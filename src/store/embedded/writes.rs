@@ -200,6 +200,13 @@ impl Built {
         Space::ALL.iter().all(|space| self.staged.of(*space).is_empty())
     }
 
+    /// Bytes of keys and values: about what the journal grows by.
+    pub(super) fn bytes(&self) -> usize {
+        let of =
+            |space: &Space| self.staged.of(*space).iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, |v| v.len()));
+        Space::ALL.iter().flat_map(of).sum()
+    }
+
     /// Commits; with `sync` the batch is on the disk afterwards, without it the operating system has it.
     pub(super) fn commit(&self, spaces: &Spaces, sync: bool) -> Result<(), StoreError> {
         let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
