@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
 
 /// Fresh messages that a lane keeps in memory; more stay in the store.
-const FRESH_ROOM: usize = 2048;
+const FRESH_ROOM: usize = 8192;
 /// Deliveries that a lane claims from the store at once.
 const CLAIM: usize = 128;
 /// A lane claims again when so few claimed ones wait.

@@ -1,135 +1,174 @@
-//! Reading an answer: as much as is wanted, never more than is allowed.
+//! What is kept of an answer: bounded headers, a bounded body, and when to come back.
 
-use super::{Failure, Progress};
-use crate::model::{Cause, Outcome, Time};
+use crate::{clock::Clock, model::Time};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header::RETRY_AFTER, response::Parts};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use http::{HeaderMap, Response, StatusCode, header};
 use std::time::Duration;
 
-/// Body bytes that are read at most; a connection with more to come is dropped.
-pub const READ_LIMIT: usize = 64 << 10;
-/// Body bytes that an attempt keeps.
+/// Bytes of an answer's body that are read before the connection is cut.
+pub const READ_LIMIT: usize = 64 * 1024;
+/// Bytes of an answer's body that are kept.
 pub const KEEP_LIMIT: usize = 20_000;
-/// Headers that an attempt keeps.
-const KEEP_HEADERS: usize = 64;
-/// Bytes of names and values that an attempt keeps.
-const KEEP_HEADER_BYTES: usize = 8 << 10;
-/// The longest detail, in bytes.
-const DETAIL: usize = 200;
+/// Headers of an answer that are kept.
+pub const HEADERS_KEPT: usize = 64;
+/// Bytes of names and values together that are kept.
+pub const HEADER_BYTES_KEPT: usize = 8 * 1024;
+/// A body up to this many bytes is copied out of the connection's read buffer, which can then be used again.
+const COPIED: usize = 4096;
 
-/// What the head of an answer says.
-pub(super) fn head(parts: &Parts, now: Time) -> Outcome {
-    let status = parts.status;
-    let cause = match status.as_u16() {
-        200..=299 => Cause::Success,
-        300..=399 => Cause::Redirect,
-        _ => Cause::BadStatus,
-    };
-    let detail = if cause == Cause::Success { String::new() } else { words(status) };
-    Outcome {
-        status: Some(status.as_u16()),
-        headers: kept_headers(&parts.headers),
-        retry_after: retry_after(&parts.headers, now),
-        ..Outcome::failed(cause, detail)
+/// An answer as far as it has come.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) retry_after: Option<Duration>,
+    /// How long the receiver says that it keeps an idle connection.
+    pub(super) keep_alive: Option<Duration>,
+    pub(super) body: Body,
+}
+
+impl Answer {
+    /// Takes what is kept of the answer's head.
+    pub(super) fn from_head<B>(answer: &Response<B>, clock: &dyn Clock) -> Self {
+        let headers = answer.headers();
+        Answer {
+            status: answer.status(),
+            headers: kept(headers),
+            retry_after: headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, clock)),
+            keep_alive: headers.get("keep-alive").and_then(|value| keep_alive(value.to_str().ok()?)),
+            body: Body::default(),
+        }
     }
 }
 
-fn words(status: StatusCode) -> String {
-    status.canonical_reason().map_or_else(|| status.as_str().to_owned(), |reason| format!("{} {reason}", status.as_str()))
-}
-
-fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
-    let mut room = KEEP_HEADER_BYTES;
-    let mut kept = Vec::with_capacity(headers.len().min(KEEP_HEADERS));
-    for (name, value) in headers.iter().take(KEEP_HEADERS) {
-        let Some(left) = room.checked_sub(name.as_str().len() + value.len()) else { break };
+fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
+    let mut room = HEADER_BYTES_KEPT;
+    let mut kept = Vec::with_capacity(headers.len().min(HEADERS_KEPT));
+    for (name, value) in headers.iter().take(HEADERS_KEPT) {
+        let Some(left) = room.checked_sub(name.as_str().len() + value.len()) else { continue };
         room = left;
         kept.push((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     }
     kept
 }
 
-/// Seconds, or a date (RFC 9110, 10.2.3); anything else asks for nothing.
-fn retry_after(headers: &HeaderMap, now: Time) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+/// Seconds or a date (RFC 9110, section 10.2.3). A date that has passed means now.
+fn retry_after(text: &str, clock: &dyn Clock) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse::<u32>().unwrap_or(u32::MAX).into()));
     }
-    let at = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some(at.saturating_sub(Duration::from_millis(now.0)))
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    let date = Time(u64::try_from(date.as_millisecond()).unwrap_or(0));
+    Some(date.since(clock.now()))
 }
 
-/// Reads the body into the answer that is in progress; whether it was read to its end, so that the connection can serve
-/// another request.
-pub(super) async fn body(mut body: Incoming, progress: &mut Progress) -> Result<bool, Failure> {
-    if body.is_end_stream() {
-        return Ok(true);
-    }
-    let mut read = Read::default();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| failure(&error))?;
-        let Ok(data) = frame.into_data() else { continue };
-        let full = read.add(data);
-        progress.keep(&read);
-        if full {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// The time of `Keep-Alive: timeout=5` (RFC 2068, section 19.7.1).
+fn keep_alive(text: &str) -> Option<Duration> {
+    let seconds = text.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
+    seconds.trim().parse::<u32>().ok().map(|seconds| Duration::from_secs(seconds.into()))
 }
 
-/// What has been read of a body.
-#[derive(Default)]
-pub(super) struct Read {
+/// The part of a body that is kept, and how much was read.
+#[derive(Debug, Default)]
+pub(super) struct Body {
     first: Bytes,
-    rest: BytesMut,
-    total: usize,
+    joined: BytesMut,
+    read: usize,
 }
 
-impl Read {
-    /// Adds bytes; whether no more are to be read.
-    fn add(&mut self, data: Bytes) -> bool {
-        self.total += data.len();
-        if self.first.is_empty() && self.rest.is_empty() {
-            self.first = data;
-        } else {
-            if self.rest.is_empty() {
-                self.rest.extend_from_slice(&self.first);
+impl Body {
+    /// Takes the next part. Whether more may be read.
+    pub(super) fn push(&mut self, data: Bytes) -> bool {
+        let room = KEEP_LIMIT.saturating_sub(self.read);
+        if self.read == 0 {
+            self.first = data.slice(..data.len().min(KEEP_LIMIT));
+        } else if room > 0 {
+            if self.joined.is_empty() {
+                self.joined.extend_from_slice(&self.first);
             }
-            let room = KEEP_LIMIT.saturating_sub(self.rest.len());
-            self.rest.extend_from_slice(data.get(..room).unwrap_or(&data));
+            self.joined.extend(data.iter().take(room));
         }
-        self.total >= READ_LIMIT
+        self.read = self.read.saturating_add(data.len());
+        self.read <= READ_LIMIT
     }
 
-    /// What is kept of it, and whether that is less than there was.
-    pub(super) fn kept(&self) -> (Bytes, bool) {
-        let all = if self.rest.is_empty() { self.first.clone() } else { Bytes::copy_from_slice(&self.rest) };
-        (all.slice(..all.len().min(KEEP_LIMIT)), self.total > KEEP_LIMIT)
+    /// What is kept, and whether there was more.
+    pub(super) fn finish(self) -> (Bytes, bool) {
+        let kept = match (self.joined.is_empty(), self.first.len()) {
+            (false, _) => self.joined.freeze(),
+            (true, ..=COPIED) => Bytes::copy_from_slice(&self.first),
+            (true, _) => self.first,
+        };
+        (kept, self.read > KEEP_LIMIT)
     }
 }
 
-/// What an error of an open connection means.
-pub(super) fn failure(error: &hyper::Error) -> Failure {
-    let cause = if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
-        Cause::BadAnswer
-    } else {
-        Cause::Disconnected
-    };
-    let mut detail = error.to_string();
-    if let Some(source) = std::error::Error::source(error) {
-        detail = format!("{detail}: {source}");
-    }
-    (cause, detail)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A detail of bounded length.
-pub(super) fn brief(mut detail: String) -> String {
-    if detail.len() > DETAIL {
-        let end = (0..=DETAIL).rev().find(|at| detail.is_char_boundary(*at)).unwrap_or(0);
-        detail.truncate(end);
+    #[derive(Debug)]
+    struct Stopped(Time);
+
+    impl Clock for Stopped {
+        fn now(&self) -> Time {
+            self.0
+        }
     }
-    detail
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let clock = Stopped(Time::parse("2026-11-21T08:00:00Z").unwrap());
+        for (text, seconds) in [
+            ("120", Some(120)),
+            ("0", Some(0)),
+            ("99999999999999999999", Some(u32::MAX.into())),
+            ("Sat, 21 Nov 2026 08:01:30 GMT", Some(90)),
+            ("Sat, 21 Nov 2026 07:00:00 GMT", Some(0)),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            assert_eq!(retry_after(text, &clock), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn keep_alive_is_read() {
+        assert_eq!(keep_alive("timeout=5, max=100"), Some(Duration::from_secs(5)));
+        assert_eq!(keep_alive("max=100, timeout=72"), Some(Duration::from_secs(72)));
+        assert_eq!(keep_alive("max=100"), None);
+    }
+
+    #[test]
+    fn headers_are_bounded() {
+        let mut headers = HeaderMap::new();
+        for number in 0..100 {
+            headers.append("X-Many", number.into());
+        }
+        assert_eq!(kept(&headers).len(), HEADERS_KEPT);
+        assert_eq!(kept(&headers)[0], ("x-many".to_owned(), "0".to_owned()));
+        let mut headers = HeaderMap::new();
+        headers.insert("x-large", "a".repeat(HEADER_BYTES_KEPT).parse().unwrap());
+        headers.insert("x-small", "b".parse().unwrap());
+        assert_eq!(kept(&headers), [("x-small".to_owned(), "b".to_owned())]);
+    }
+
+    #[test]
+    fn a_body_is_bounded() {
+        let mut body = Body::default();
+        assert!(body.push(Bytes::from_static(b"ab")) && body.push(Bytes::from_static(b"cd")));
+        assert_eq!(body.finish(), (Bytes::from_static(b"abcd"), false));
+
+        let mut exact = Body::default();
+        assert!(exact.push(vec![b'x'; KEEP_LIMIT].into()));
+        assert_eq!(exact.finish(), (vec![b'x'; KEEP_LIMIT].into(), false));
+
+        let mut over = Body::default();
+        assert!(over.push(vec![b'x'; READ_LIMIT - 1].into()) && over.push(Bytes::from_static(b"y")));
+        assert!(!over.push(Bytes::from_static(b"z")));
+        assert_eq!(over.finish(), (vec![b'x'; KEEP_LIMIT].into(), true));
+    }
 }

@@ -1,54 +1,79 @@
-//! From host names to addresses, asynchronously and with a cache (hickory), by the system's configuration.
+//! From a host name to all of its addresses.
 
-use crate::model::Cause;
+use async_trait::async_trait;
 use hickory_resolver::{
     Resolver, TokioResolver,
-    config::{ResolverConfig, ResolverOpts},
-    net::runtime::TokioRuntimeProvider,
+    config::{LookupIpStrategy, ResolverConfig},
+    net::{DnsError, NetError, runtime::TokioRuntimeProvider},
+    proto::op::ResponseCode,
 };
-use std::{net::IpAddr, time::Duration};
+use std::{fmt::Debug, net::IpAddr};
 
-/// One question to one name server.
-const TIMEOUT: Duration = Duration::from_secs(3);
-/// Questions before giving up.
-const TRIES: usize = 2;
-/// Answers that are kept.
-const CACHED: u64 = 4096;
-/// The longest time for which an answer is kept, whatever its own says.
-const MAX_TTL: Duration = Duration::from_secs(300);
-
-/// Resolves host names.
-#[async_trait::async_trait]
-pub(super) trait Resolve: Send + Sync {
-    /// Every address of the name.
-    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, (Cause, String)>;
+/// Why a name has no addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResolveError {
+    /// The name does not exist, or has no address.
+    NotFound,
+    /// It is not known whether it has: the resolver failed.
+    Failed(String),
 }
 
-/// The system's resolver.
-pub(super) struct SystemResolver(TokioResolver);
+/// Resolves names. The caller bounds the time that it takes.
+#[async_trait]
+pub trait Resolve: Debug + Send + Sync + 'static {
+    /// Every address of a host, IPv4 and IPv6.
+    async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError>;
+}
 
-impl SystemResolver {
-    /// Reads the system's configuration; without one only names of the hosts file resolve.
-    pub(super) fn new() -> Result<Self, String> {
-        let mut builder = TokioResolver::builder_tokio()
-            .unwrap_or_else(|_| Resolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default()));
-        let options: &mut ResolverOpts = builder.options_mut();
-        options.timeout = TIMEOUT;
-        options.attempts = TRIES;
-        options.cache_size = CACHED;
-        options.positive_max_ttl = Some(MAX_TTL);
-        options.negative_max_ttl = Some(MAX_TTL);
-        builder.build().map(SystemResolver).map_err(|error| error.to_string())
+/// The resolver that the system's configuration describes (`/etc/resolv.conf`, `/etc/hosts`), with a cache that keeps to
+/// each answer's time to live.
+#[derive(Clone)]
+pub struct SystemResolver(TokioResolver);
+
+impl Debug for SystemResolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SystemResolver")
     }
 }
 
-#[async_trait::async_trait]
+impl SystemResolver {
+    /// Reads the system's configuration. Where there is none that can be read, names of `/etc/hosts` and `localhost` still
+    /// resolve.
+    ///
+    /// # Errors
+    /// The resolver cannot be built at all.
+    pub fn new() -> Result<Self, super::OutboundError> {
+        let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
+            tracing::warn!(%error, "no resolver configuration can be read; only names of the hosts file will resolve");
+            Resolver::builder_with_config(ResolverConfig::from_parts(None, vec![], vec![]), TokioRuntimeProvider::default())
+        });
+        builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        builder.build().map(SystemResolver).map_err(|error| super::OutboundError::Resolver(error.to_string()))
+    }
+}
+
+#[async_trait]
 impl Resolve for SystemResolver {
-    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, (Cause, String)> {
-        match self.0.lookup_ip(name).await {
+    async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        match self.0.lookup_ip(host).await {
             Ok(found) => Ok(found.iter().collect()),
-            Err(error) if error.is_no_records_found() => Err((Cause::NameNotFound, String::new())),
-            Err(error) => Err((Cause::ResolverFailed, error.to_string())),
+            Err(NetError::Dns(DnsError::NoRecordsFound(none)))
+                if matches!(none.response_code, ResponseCode::NXDomain | ResponseCode::NoError) =>
+            {
+                Err(ResolveError::NotFound)
+            }
+            Err(error) => Err(ResolveError::Failed(error.to_string())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn localhost_resolves_without_a_name_server() {
+        let found = SystemResolver::new().unwrap().resolve("localhost").await.unwrap();
+        assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty(), "{found:?}");
     }
 }

@@ -1,111 +1,157 @@
-//! Where a delivery goes: a URL, parsed and checked once, when its endpoint is compiled.
+//! Where a request goes: a URL, taken apart and checked once, used for each send.
 
 use http::{HeaderValue, Uri, uri::PathAndQuery};
 use rustls::pki_types::ServerName;
 use std::{net::IpAddr, sync::Arc};
 use url::{Host, Url};
 
-/// The longest URL, in bytes.
-pub const MAX_URL: usize = 65_536;
+/// Bytes that a URL may have.
+pub const URL_LIMIT: usize = 65_536;
 
-/// Why a URL cannot be an endpoint's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TargetError {
-    /// Not a URL at all.
-    #[error("not an absolute URL: {0}")]
-    NotAUrl(String),
-    /// Another scheme than http and https.
-    #[error("the scheme is neither http nor https")]
-    Scheme,
-    /// A user name or password in it.
-    #[error("user information in the URL is not allowed; use a custom header")]
-    UserInfo,
-    /// A port that cannot be dialled.
-    #[error("port 0 cannot be dialled")]
-    Port,
-    /// Longer than [`MAX_URL`].
-    #[error("a URL has at most 65536 bytes")]
-    TooLong,
-    /// Something in it cannot be sent.
-    #[error("the URL's host or path cannot be sent")]
-    Unsendable,
-}
-
-/// The host of a target.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum TargetHost {
-    /// A name, to be resolved.
-    Name(String),
-    /// An address, as the URL standard reads it: `0x7f.1` is `127.0.0.1`, and judged as that.
-    Address(IpAddr),
-}
-
-/// What connections are shared by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Origin {
-    pub(super) https: bool,
-    pub(super) host: TargetHost,
-    pub(super) port: u16,
-}
-
-/// A checked URL, ready to be dialled.
+/// A checked URL, in the forms in which sending needs it.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub(super) origin: Arc<Origin>,
+    /// For HTTP/1.1: path and query.
     pub(super) path: Uri,
-    pub(super) absolute: Uri,
-    pub(super) authority: HeaderValue,
-    pub(super) server_name: Option<ServerName<'static>>,
+    /// For HTTP/2: the whole URL.
+    pub(super) whole: Uri,
+    pub(super) host_header: HeaderValue,
+}
+
+/// What a connection is made to, and shared by.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    pub(super) host: TargetHost,
+    pub(super) port: u16,
+    /// The name that the certificate must carry. `None`: plain HTTP.
+    pub(super) tls: Option<ServerName<'static>>,
+}
+
+/// A host as the URL names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum TargetHost {
+    Domain(String),
+    Ip(IpAddr),
+}
+
+/// Why a URL cannot be a target.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// Over [`URL_LIMIT`].
+    #[error("the URL is longer than {URL_LIMIT} bytes")]
+    TooLong,
+    /// Something that readers of URLs disagree about.
+    #[error("the URL must not contain spaces, control characters or backslashes; percent-encode them")]
+    Characters,
+    /// Not `http://` or `https://`.
+    #[error("the URL must start with http:// or https://")]
+    Scheme,
+    /// `user:password@`.
+    #[error("the URL must not contain user information; use a header instead")]
+    UserInfo,
+    /// No host, or none that can be looked up.
+    #[error("the URL's host is missing or not a valid name or address")]
+    Host,
+    /// A port that nothing listens on.
+    #[error("the URL's port must be a number from 1 to 65535")]
+    Port,
+    /// Another fault.
+    #[error("the URL cannot be used: {0}")]
+    Other(String),
 }
 
 impl Target {
-    /// Parses and checks an endpoint's URL the way browsers read URLs (WHATWG), so that no spelling of a host means one
-    /// thing here and another to the guard. A fragment is dropped.
+    /// Takes a URL apart by the WHATWG rules, stricter where readers of URLs disagree. A fragment is dropped, a name in
+    /// Unicode becomes its ASCII form, and numbers that mean an IPv4 address (`0x7f.1`) become that address.
     ///
     /// # Errors
-    /// Not absolute, not http or https, user information, port 0, too long.
-    pub fn parse(url: &str) -> Result<Target, TargetError> {
-        if url.len() > MAX_URL {
-            return Err(TargetError::TooLong);
-        }
-        let mut url = Url::parse(url).map_err(|error| TargetError::NotAUrl(error.to_string()))?;
-        let https = match url.scheme() {
-            "https" => true,
-            "http" => false,
-            _ => return Err(TargetError::Scheme),
-        };
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(TargetError::UserInfo);
-        }
+    /// The rule that the URL breaks.
+    pub fn parse(text: &str) -> Result<Target, TargetError> {
+        let mut url = checked(text)?;
         url.set_fragment(None);
-        let port = url.port_or_known_default().filter(|p| *p != 0).ok_or(TargetError::Port)?;
-        let host = match url.host() {
-            Some(Host::Domain(name)) => TargetHost::Name(name.to_owned()),
-            Some(Host::Ipv4(ip)) => TargetHost::Address(ip.into()),
-            Some(Host::Ipv6(ip)) => TargetHost::Address(ip.into()),
-            None => return Err(TargetError::Unsendable),
+        let port = url.port_or_known_default().filter(|port| *port != 0).ok_or(TargetError::Port)?;
+        let host = match url.host().ok_or(TargetError::Host)? {
+            Host::Domain(name) => TargetHost::Domain(checked_name(name)?.to_owned()),
+            Host::Ipv4(ip) => TargetHost::Ip(ip.into()),
+            Host::Ipv6(ip) => TargetHost::Ip(ip.into()),
         };
-        let server_name = match &host {
-            TargetHost::Name(name) if https => Some(ServerName::try_from(name.trim_end_matches('.').to_owned())),
-            TargetHost::Address(ip) if https => Some(Ok(ServerName::IpAddress((*ip).into()))),
-            _ => None,
+        let tls = if url.scheme() == "https" { Some(host.server_name()?) } else { None };
+        let host_header = match (url.host_str(), url.port()) {
+            (Some(name), None) => HeaderValue::try_from(name),
+            (Some(name), Some(port)) => HeaderValue::try_from(format!("{name}:{port}")),
+            (None, _) => return Err(TargetError::Host),
         };
-        let path = &url[url::Position::BeforePath..];
-        let path: PathAndQuery = path.parse().map_err(|_| TargetError::Unsendable)?;
-        let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
+        let path: PathAndQuery = match url.query() {
+            None => url.path().parse(),
+            Some(query) => format!("{}?{query}", url.path()).parse(),
+        }
+        .map_err(other)?;
         Ok(Target {
-            origin: Arc::new(Origin { https, host, port }),
+            origin: Arc::new(Origin { host, port, tls }),
             path: Uri::from(path),
-            absolute: url.as_str().parse().map_err(|_| TargetError::Unsendable)?,
-            authority: HeaderValue::from_str(authority).map_err(|_| TargetError::Unsendable)?,
-            server_name: server_name.transpose().map_err(|_| TargetError::Unsendable)?,
+            whole: url.as_str().parse().map_err(other)?,
+            host_header: host_header.map_err(other)?,
         })
     }
 
-    /// Whether it is dialled with TLS.
+    /// Whether it is reached over TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {
-        self.origin.https
+        self.origin.tls.is_some()
+    }
+}
+
+fn other(error: impl std::fmt::Display) -> TargetError {
+    TargetError::Other(error.to_string())
+}
+
+/// The URL, if it has no part that the standard's parser would silently repair or ignore.
+fn checked(text: &str) -> Result<Url, TargetError> {
+    if text.len() > URL_LIMIT {
+        return Err(TargetError::TooLong);
+    }
+    if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+        return Err(TargetError::Characters);
+    }
+    let (scheme, rest) = text.split_once("://").ok_or(TargetError::Scheme)?;
+    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return Err(TargetError::Scheme);
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err(TargetError::UserInfo);
+    }
+    if authority.is_empty() {
+        return Err(TargetError::Host);
+    }
+    Url::parse(text).map_err(|error| match error {
+        url::ParseError::InvalidPort => TargetError::Port,
+        url::ParseError::EmptyHost
+        | url::ParseError::IdnaError
+        | url::ParseError::InvalidIpv4Address
+        | url::ParseError::InvalidIpv6Address
+        | url::ParseError::InvalidDomainCharacter => TargetError::Host,
+        error => other(error),
+    })
+}
+
+/// The name, if each label has from 1 to 63 bytes and all have at most 253 (RFC 1035); one final dot is allowed.
+fn checked_name(name: &str) -> Result<&str, TargetError> {
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    let labels = bare.split('.').all(|label| (1..=63).contains(&label.len()));
+    if labels && bare.len() <= 253 { Ok(name) } else { Err(TargetError::Host) }
+}
+
+impl TargetHost {
+    fn server_name(&self) -> Result<ServerName<'static>, TargetError> {
+        match self {
+            TargetHost::Domain(name) => {
+                let bare = name.strip_suffix('.').unwrap_or(name);
+                ServerName::try_from(bare.to_owned()).map_err(|_| TargetError::Host)
+            }
+            TargetHost::Ip(ip) => Ok(ServerName::IpAddress((*ip).into())),
+        }
     }
 }
 
@@ -113,42 +159,72 @@ impl Target {
 mod tests {
     use super::*;
 
-    fn address(url: &str) -> Option<IpAddr> {
-        match Target::parse(url).unwrap().origin.host {
-            TargetHost::Address(ip) => Some(ip),
-            TargetHost::Name(_) => None,
+    fn parse(text: &str) -> Target {
+        Target::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        let target = parse("HTTPS://Example.com:8443/a%20b/../c?d=1&d=2#e");
+        assert!(target.is_https());
+        assert_eq!(target.path.to_string(), "/c?d=1&d=2");
+        assert_eq!(target.whole.to_string(), "https://example.com:8443/c?d=1&d=2");
+        assert_eq!(target.host_header, "example.com:8443");
+        assert_eq!((target.origin.port, &target.origin.host), (8443, &TargetHost::Domain("example.com".into())));
+        let plain = parse("http://example.com:80");
+        assert_eq!((plain.host_header.as_bytes(), plain.path.path()), (&b"example.com"[..], "/"));
+        assert!(!plain.is_https());
+    }
+
+    #[test]
+    fn hosts_are_normalised() {
+        for (text, host) in [
+            ("http://127.1/", "127.0.0.1"),
+            ("http://2130706433/", "127.0.0.1"),
+            ("http://0x7f.0.0.1/", "127.0.0.1"),
+            ("http://0177.0.0.01/", "127.0.0.1"),
+            ("http://127.0.0.1./", "127.0.0.1"),
+            ("http://%31%32%37.0.0.1/", "127.0.0.1"),
+            ("http://１２７.0.0.1/", "127.0.0.1"),
+            ("http://[::FFFF:127.0.0.1]/", "::ffff:127.0.0.1"),
+        ] {
+            assert_eq!(parse(text).origin.host, TargetHost::Ip(host.parse().unwrap()), "{text}");
         }
+        assert_eq!(parse("https://bücher.example/").host_header, "xn--bcher-kva.example");
+        assert_eq!(parse("https://example.com./").origin.tls, Some(ServerName::try_from("example.com").unwrap()));
     }
 
     #[test]
-    fn every_spelling_of_an_address_is_that_address() {
-        for url in
-            ["http://127.0.0.1/", "http://0x7f.1", "http://2130706433", "http://0177.0.0.1", "http://127.1", "http://１２７.0.0.1"]
-        {
-            assert_eq!(address(url), Some("127.0.0.1".parse().unwrap()), "{url}");
+    fn a_bad_url_is_refused_by_its_rule() {
+        let long = format!("http://example.com/{}", "a".repeat(URL_LIMIT));
+        let label = format!("http://{}.com/", "a".repeat(64));
+        for (text, error) in [
+            ("", TargetError::Scheme),
+            ("example.com", TargetError::Scheme),
+            ("ftp://example.com/", TargetError::Scheme),
+            ("file:///etc/passwd", TargetError::Scheme),
+            ("http:example.com", TargetError::Scheme),
+            ("http://", TargetError::Host),
+            ("http:///path", TargetError::Host),
+            ("http://?x", TargetError::Host),
+            ("http://.", TargetError::Host),
+            ("http://a..b/", TargetError::Host),
+            ("http://256.256.256.256/", TargetError::Host),
+            ("http://[::1/", TargetError::Host),
+            ("http://exa%23mple/", TargetError::Host),
+            (&label, TargetError::Host),
+            ("http://user@example.com/", TargetError::UserInfo),
+            ("http://user:pass@example.com/", TargetError::UserInfo),
+            ("http://@example.com/", TargetError::UserInfo),
+            ("http://example.com:0/", TargetError::Port),
+            ("http://example.com:65536/", TargetError::Port),
+            ("http://example.com:x/", TargetError::Port),
+            ("http://exa mple.com/", TargetError::Characters),
+            ("http://example.com/\r\nX: 1", TargetError::Characters),
+            ("http:\\\\example.com", TargetError::Characters),
+            (&long, TargetError::TooLong),
+        ] {
+            assert_eq!(Target::parse(text).err(), Some(error), "{text}");
         }
-        assert_eq!(address("http://[::ffff:127.0.0.1]/"), Some("::ffff:127.0.0.1".parse().unwrap()));
-    }
-
-    #[test]
-    fn unicode_hosts_become_their_ascii_form() {
-        let target = Target::parse("https://bücher.example:8443/a?b=c#d").unwrap();
-        assert_eq!(target.origin.host, TargetHost::Name("xn--bcher-kva.example".into()));
-        assert_eq!(target.authority, "xn--bcher-kva.example:8443");
-        assert_eq!((target.path.to_string().as_str(), target.origin.port, target.is_https()), ("/a?b=c", 8443, true));
-    }
-
-    #[test]
-    fn what_cannot_be_an_endpoint_is_refused() {
-        let refused = |url: &str| Target::parse(url).unwrap_err();
-        assert!(matches!(refused("example.com/x"), TargetError::NotAUrl(_)));
-        assert!(matches!(refused("https://"), TargetError::NotAUrl(_)));
-        assert_eq!(refused("ftp://example.com"), TargetError::Scheme);
-        assert_eq!(refused("file:///etc/passwd"), TargetError::Scheme);
-        assert_eq!(refused("https://user@example.com"), TargetError::UserInfo);
-        assert_eq!(refused("https://:secret@example.com"), TargetError::UserInfo);
-        assert_eq!(refused("https://example.com:0/"), TargetError::Port);
-        assert_eq!(refused(&format!("https://example.com/{}", "a".repeat(MAX_URL))), TargetError::TooLong);
-        assert!(Target::parse("https://example.com:99999/").is_err());
     }
 }

@@ -1,0 +1,258 @@
+//! One try: a connection, the request, the answer, all before one deadline.
+
+use super::{
+    Outbound,
+    answer::Answer,
+    failure::Failure,
+    http1::{Http1, Unanswered},
+    http2::Http2,
+    pool::Connection,
+    target::Target,
+};
+use crate::model::{Cause, Outcome, Phases};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use std::{
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
+use tokio::time::{Instant, timeout_at};
+
+/// Headers that belong to the connection and to the body's framing: they are ours to set.
+const OUR_HEADERS: [HeaderName; 6] =
+    [header::CONNECTION, header::CONTENT_LENGTH, header::EXPECT, header::TE, header::TRANSFER_ENCODING, header::UPGRADE];
+
+/// A request to be sent.
+#[derive(Clone, Debug)]
+pub struct OutboundRequest {
+    /// The method.
+    pub method: http::Method,
+    /// The headers. `Host`, `Content-Length` and what concerns the connection are set by the client.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// How far a try has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Phase {
+    Resolve,
+    Connect,
+    Tls,
+    Headers,
+    Body,
+}
+
+impl Phase {
+    /// What it means when the deadline passes now.
+    fn timed_out(self) -> Failure {
+        match self {
+            Phase::Resolve => Failure::new(Cause::ResolverFailed, "the name was not resolved within the time allowed"),
+            Phase::Connect => Failure::new(Cause::ConnectTimeout, ""),
+            Phase::Tls => Failure::new(Cause::ConnectTimeout, "the TLS handshake took too long"),
+            Phase::Headers => Failure::new(Cause::HeadersTimeout, ""),
+            Phase::Body => Failure::new(Cause::BodyTimeout, ""),
+        }
+    }
+}
+
+/// What is known of a try so far; it outlives the deadline.
+#[derive(Debug)]
+pub(super) struct Progress {
+    pub(super) phase: Phase,
+    pub(super) phases: Phases,
+    answer: Option<Answer>,
+}
+
+/// Microseconds since an instant.
+pub(super) fn micros(since: Instant) -> u32 {
+    u32::try_from(since.elapsed().as_micros()).unwrap_or(u32::MAX)
+}
+
+impl Outbound {
+    /// One try. Whatever the network does is an outcome; the deadline covers everything from the name to the body's end.
+    pub async fn send(&self, target: &Target, request: OutboundRequest, deadline: Duration) -> Outcome {
+        let begun = Instant::now();
+        let mut progress = Progress { phase: Phase::Connect, phases: Phases::default(), answer: None };
+        let result = match timeout_at(begun + deadline, contained(self.attempt(target, request, &mut progress))).await {
+            Ok(Some(result)) => result,
+            Ok(None) => Err(Failure::new(Cause::Internal, "")),
+            Err(_) => Err(progress.phase.timed_out()),
+        };
+        progress.phases.total_us = micros(begun);
+        progress.outcome(result.err())
+    }
+
+    async fn attempt(&self, target: &Target, request: OutboundRequest, progress: &mut Progress) -> Result<(), Failure> {
+        let mut request = prepared(request);
+        loop {
+            let pooled = self.pool.take(&target.origin, Instant::now());
+            let reused = pooled.is_some();
+            let connection = match pooled {
+                Some(connection) => connection,
+                None => Box::pin(self.open(target, progress)).await?,
+            };
+            let unanswered = match connection {
+                Connection::Http1(connection) => self.over_http1(target, connection, request, progress).await,
+                Connection::Http2(connection) => Box::pin(self.over_http2(target, connection, request, progress)).await,
+            };
+            match unanswered {
+                Ok(()) => return Ok(()),
+                Err(Unanswered::Failed(failure)) => return Err(failure),
+                Err(Unanswered::Unsent(unsent)) if reused => request = *unsent,
+                Err(Unanswered::Unsent(_)) => return Err(Failure::new(Cause::Disconnected, "")),
+            }
+        }
+    }
+
+    /// A connection for a request that found none. Requests to an origin that may speak HTTP/2 share one dial.
+    async fn open(&self, target: &Target, progress: &mut Progress) -> Result<Connection, Failure> {
+        self.pool.keep_swept();
+        let origin = &target.origin;
+        progress.phase = Phase::Connect;
+        let turn = self.pool.turn(origin);
+        let mut held = None;
+        if let Some(turn) = &turn {
+            held = Some(turn.lock().await);
+            if let Some(connection) = self.pool.take(origin, Instant::now()) {
+                return Ok(connection);
+            }
+            if self.pool.turn(origin).is_none() {
+                held = None;
+            }
+        }
+        let connection = self.dialer.dial(origin, progress).await?;
+        match &connection {
+            Connection::Http1(_) => self.pool.learn(origin, true),
+            Connection::Http2(fresh) => {
+                self.pool.learn(origin, false);
+                self.pool.share(origin, fresh);
+            }
+        }
+        drop(held);
+        Ok(connection)
+    }
+
+    async fn over_http1(
+        &self,
+        target: &Target,
+        mut connection: Box<Http1>,
+        mut request: Request<Full<Bytes>>,
+        progress: &mut Progress,
+    ) -> Result<(), Unanswered> {
+        progress.phase = Phase::Headers;
+        *request.uri_mut() = target.path.clone();
+        request.headers_mut().insert(header::HOST, target.host_header.clone());
+        let begun = Instant::now();
+        let answer = connection.send(request).await?;
+        progress.phases.first_byte_us = micros(begun);
+        progress.phase = Phase::Body;
+        let kept = progress.answer.insert(Answer::from_head(&answer, &*self.clock));
+        let mut body = answer.into_body();
+        while let Some(frame) = connection.next(&mut body).await? {
+            if let Ok(data) = frame.into_data()
+                && !kept.body.push(data)
+            {
+                return Ok(());
+            }
+        }
+        drop(body);
+        if connection.rest() {
+            self.pool.put(&target.origin, connection, kept.keep_alive);
+        }
+        Ok(())
+    }
+
+    async fn over_http2(
+        &self,
+        target: &Target,
+        mut connection: Http2,
+        mut request: Request<Full<Bytes>>,
+        progress: &mut Progress,
+    ) -> Result<(), Unanswered> {
+        progress.phase = Phase::Headers;
+        *request.uri_mut() = target.whole.clone();
+        request.headers_mut().remove(header::HOST);
+        let begun = Instant::now();
+        let (answer, _permit) = match connection.send(request).await {
+            Ok(answered) => answered,
+            Err(unanswered) => {
+                if matches!(unanswered, Unanswered::Unsent(_)) {
+                    self.pool.forget(&target.origin, &connection);
+                }
+                return Err(unanswered);
+            }
+        };
+        progress.phases.first_byte_us = micros(begun);
+        progress.phase = Phase::Body;
+        let kept = progress.answer.insert(Answer::from_head(&answer, &*self.clock));
+        let mut body = answer.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| Unanswered::Failed(Failure::from_hyper(&error)))?;
+            if let Ok(data) = frame.into_data()
+                && !kept.body.push(data)
+            {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn prepared(request: OutboundRequest) -> Request<Full<Bytes>> {
+    let mut prepared = Request::new(Full::new(request.body));
+    *prepared.method_mut() = request.method;
+    *prepared.headers_mut() = request.headers;
+    for name in &OUR_HEADERS {
+        prepared.headers_mut().remove(name);
+    }
+    prepared
+}
+
+/// Turns a panic of the work into `None`, so that it fails this try alone.
+async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Some),
+        Err(_) => {
+            tracing::error!("a try to send panicked");
+            Poll::Ready(None)
+        }
+    })
+    .await
+}
+
+impl Progress {
+    fn outcome(self, failure: Option<Failure>) -> Outcome {
+        let Some(answer) = self.answer else {
+            let failure = failure.unwrap_or_else(|| Failure::new(Cause::Internal, ""));
+            return Outcome { phases: self.phases, ..Outcome::failed(failure.cause, failure.detail) };
+        };
+        let Failure { cause, detail } = failure.unwrap_or_else(|| judged(answer.status));
+        let (body, body_cut) = answer.body.finish();
+        Outcome {
+            cause,
+            detail,
+            status: Some(answer.status.as_u16()),
+            headers: answer.headers,
+            body,
+            body_cut,
+            retry_after: answer.retry_after,
+            phases: self.phases,
+        }
+    }
+}
+
+/// What a complete answer means.
+fn judged(status: StatusCode) -> Failure {
+    if status.is_success() {
+        return Failure { cause: Cause::Success, detail: String::new() };
+    }
+    let cause = if status.is_redirection() { Cause::Redirect } else { Cause::BadStatus };
+    let reason = status.canonical_reason().unwrap_or_default();
+    Failure::new(cause, format!("{} {reason}", status.as_str()).trim_end())
+}
