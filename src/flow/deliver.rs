@@ -23,7 +23,7 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
     let sent = record::sent_headers(&request, &route);
     let outcome = engine.outbound.send(&route.target, request, engine.settings.attempt_timeout).await;
     let verdict = judge(engine, &app, &route, &work, &outcome);
-    let report = if outcome.succeeded() { Report::Good } else { Report::Bad };
+    let report = if outcome.succeeded() { Report::Good(outcome.phases.total_us) } else { Report::Bad };
     let attempt = AttemptId(engine.random.id(begun));
     record::record(engine, record::Made { work, route, attempt, sent, outcome, verdict });
     report

@@ -6,6 +6,12 @@ const MIN: f32 = 10.0;
 const MAX: f32 = 100.0;
 /// What remains of the limit after a failure.
 const BACK_OFF: f32 = 0.7;
+/// An answer that takes so many times the best one, and [`SLACK_US`] more, says that more at once would only wait.
+const CROWDED: f32 = 3.0;
+/// Microseconds by which answers may differ without meaning anything.
+const SLACK_US: f32 = 1000.0;
+/// How fast the best time is forgotten: an endpoint may become slower for good.
+const FORGET: f32 = 1.001;
 /// Failures in a row after which a lane counts as slow.
 const SLOW_AFTER: u32 = 3;
 
@@ -14,11 +20,12 @@ const SLOW_AFTER: u32 = 3;
 pub(super) struct Concurrency {
     limit: f32,
     failures: u32,
+    best_us: f32,
 }
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Concurrency { limit: MIN, failures: 0 }
+        Concurrency { limit: MIN, failures: 0, best_us: f32::MAX }
     }
 }
 
@@ -32,15 +39,19 @@ impl Concurrency {
         self.failures >= SLOW_AFTER
     }
 
-    /// Learns from an attempt. `busy`: the limit was in use, so that more could have run.
-    pub(super) fn learn(&mut self, answered_well: bool, busy: bool) {
-        if !answered_well {
+    /// Learns from an attempt: the time in which it was answered well, or `None` for a failure. `busy`: the limit was in
+    /// use, so that more could have run.
+    pub(super) fn learn(&mut self, answered_us: Option<u32>, busy: bool) {
+        let Some(took_us) = answered_us.map(|us| us as f32) else {
             self.failures = self.failures.saturating_add(1);
             self.limit = (self.limit * BACK_OFF).max(MIN);
             return;
-        }
+        };
         self.failures = 0;
-        if busy {
+        self.best_us = (self.best_us * FORGET).min(took_us);
+        if took_us > self.best_us * CROWDED + SLACK_US {
+            self.limit = (self.limit - 1.0 / self.limit).max(MIN);
+        } else if busy {
             self.limit = (self.limit + 1.0).min(MAX);
         }
     }
@@ -54,13 +65,23 @@ mod tests {
     fn it_grows_when_busy_and_shrinks_on_failure() {
         let mut limit = Concurrency::default();
         assert!(limit.allows(9) && !limit.allows(10));
-        (0..200).for_each(|_| limit.learn(true, false));
+        (0..200).for_each(|_| limit.learn(Some(500), false));
         assert!(!limit.allows(10));
-        (0..200).for_each(|_| limit.learn(true, true));
+        (0..200).for_each(|_| limit.learn(Some(500), true));
         assert!(limit.allows(99) && !limit.allows(100));
-        (0..3).for_each(|_| limit.learn(false, true));
+        (0..3).for_each(|_| limit.learn(None, true));
         assert!(limit.is_slow() && !limit.allows(40));
-        limit.learn(true, true);
+        limit.learn(Some(500), true);
         assert!(!limit.is_slow());
+    }
+
+    #[test]
+    fn it_does_not_grow_into_a_crowd_but_learns_a_new_pace() {
+        let mut limit = Concurrency::default();
+        limit.learn(Some(1000), true);
+        (0..200).for_each(|_| limit.learn(Some(20_000), true));
+        assert!(!limit.allows(12));
+        (0..20_000).for_each(|_| limit.learn(Some(20_000), true));
+        assert!(limit.allows(99));
     }
 }

@@ -40,8 +40,8 @@ pub struct Work {
 /// What a lane has to say after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// The endpoint answered well.
-    Good,
+    /// The endpoint answered well, in so many microseconds.
+    Good(u32),
     /// It failed, in whatever way.
     Bad,
     /// There was no attempt.
@@ -210,8 +210,8 @@ impl Lane {
         let (_, slow) = state.running.swap_remove(at);
         budget.give_back(slow);
         match report {
-            Report::Good => state.concurrency.learn(true, busy),
-            Report::Bad => state.concurrency.learn(false, busy),
+            Report::Good(us) => state.concurrency.learn(Some(us), busy),
+            Report::Bad => state.concurrency.learn(None, busy),
             Report::None => {}
         }
     }

@@ -62,7 +62,7 @@ fn a_lane_without_a_slot_queues_once() {
     assert_eq!(start(&lane, &budget), None);
     assert_eq!((budget.next_waiting(), budget.next_waiting()), (Some(EndpointId(1)), None));
     lane.called();
-    lane.finish(MsgId(0), Report::Good, &budget);
+    lane.finish(MsgId(0), Report::Good(500), &budget);
     assert_eq!(start(&lane, &budget), Some(2));
 }
 
