@@ -40,12 +40,14 @@ impl Check {
     pub fn name(&mut self, loc: &[&str], text: &str) {
         self.rule((1..=MAX_NAME).contains(&text.len()), loc, "length", "It has 1 to 256 characters.");
         self.rule(is_name_text(text), loc, "pattern", "Only letters, digits, `-`, `_` and `.` are allowed.");
+        self.rule(text != "." && text != "..", loc, "pattern", "A path cannot hold `.` or `..` as a name.");
     }
 
     /// Text for people, `least` to [`MAX_TEXT`] characters.
     pub fn text(&mut self, loc: &[&str], text: &str, least: usize) {
         let good = (least..=MAX_TEXT).contains(&text.chars().count());
         self.rule(good, loc, "length", format!("It has {least} to {MAX_TEXT} characters."));
+        self.rule(!text.contains('\0'), loc, "pattern", "It has no NUL character.");
     }
 
     /// A list of names without repetition, `least` to [`MAX_LIST`] of them.

@@ -128,3 +128,23 @@ async fn a_portal_link_opens_one_application_until_it_is_revoked() {
     assert_eq!(server.ask("POST /auth/app/mine/expire-all", revoke("ann")).await.0, 204);
     assert_eq!(portal("GET /auth/whoami").await, 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_leaves_nothing_half_done() {
+    let server = Server::start().await;
+    for n in 0..20 {
+        let body = Body::from(json!({"name": "Gone", "uid": format!("gone-{n}")}).to_string());
+        let request =
+            Request::post("/api/v1/app").header(header::AUTHORIZATION, format!("Bearer {}", server.key)).body(body).unwrap();
+        let mut answer = Box::pin(server.router.clone().oneshot(request));
+        // Polled until the change is on its way, then dropped, as the listener does when the connection closes.
+        for _ in 0..3 {
+            let _pending = futures_util::FutureExt::now_or_never(&mut answer);
+        }
+        drop(answer);
+        let stored = || async { server.ask("POST /app", Some(json!({"name": "Twin", "uid": format!("gone-{n}")}))).await.0 };
+        let (made, got) = (stored().await, server.ask(&format!("GET /app/gone-{n}"), None).await.0);
+        assert!(matches!(made, 201 | 409), "{made}");
+        assert_eq!(got, 200, "stored, but not known");
+    }
+}

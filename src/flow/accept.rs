@@ -124,8 +124,9 @@ impl Taken<'_> {
                     lane.push(work, &self.engine.lanes.budget);
                     self.engine.pump(&lane);
                 }
-                None if route.disabled.is_none() => self.engine.note_due(route.id, self.message.first_due()),
-                None => {}
+                // Also for a disabled endpoint: it may have been enabled while the message became durable, and a lane whose
+                // endpoint is disabled claims nothing.
+                None => self.engine.note_due(route.id, self.message.first_due()),
             }
         }
     }

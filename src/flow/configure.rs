@@ -3,7 +3,7 @@
 use super::{Engine, notify};
 use crate::{
     model::{Address, AppId, Application, DisabledBy, Endpoint, EndpointId, Kind, Purge, Record},
-    store::{Change, StoreError},
+    store::{Change, Requeue, StoreError},
 };
 use std::sync::Arc;
 use tokio::sync::MutexGuard;
@@ -21,18 +21,40 @@ impl Engine {
     ///
     /// # Errors
     /// As [`crate::store::Store::change`].
-    pub async fn change(self: &Arc<Self>, mut changes: Vec<Change>) -> Result<(), StoreError> {
-        let told = {
-            let _in_order = self.lock(&changes).await;
-            let told = self.expand(&mut changes).await?;
-            self.store.change(changes.clone(), self.clock.now()).await?;
-            changes.into_iter().for_each(|change| self.take_over(change));
-            told
-        };
-        for Told { kind, endpoint } in told {
-            notify::configured(self, kind, &endpoint).await;
-        }
-        Ok(())
+    pub async fn change(self: &Arc<Self>, changes: Vec<Change>) -> Result<(), StoreError> {
+        let engine = self.clone();
+        to_the_end(async move {
+            let told = engine.change_in_order(changes).await?;
+            for Told { kind, endpoint } in told {
+                notify::configured(&engine, kind, &endpoint).await;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn change_in_order(self: &Arc<Self>, mut changes: Vec<Change>) -> Result<Vec<Told>, StoreError> {
+        let _in_order = self.lock(&changes).await;
+        let told = self.expand(&mut changes).await?;
+        self.store.change(changes.clone(), self.clock.now()).await?;
+        changes.into_iter().for_each(|change| self.take_over(change));
+        Ok(told)
+    }
+
+    /// Queues deliveries of an endpoint again and starts them; the number queued.
+    ///
+    /// # Errors
+    /// As [`crate::store::Store::requeue`].
+    pub async fn requeue(self: &Arc<Self>, app: AppId, endpoint: EndpointId, which: Requeue) -> Result<u64, StoreError> {
+        let engine = self.clone();
+        to_the_end(async move {
+            let queued = engine.store.requeue(app, endpoint, which, engine.clock.now()).await?;
+            if queued > 0 {
+                engine.look(endpoint);
+            }
+            Ok(queued)
+        })
+        .await
     }
 
     /// Changes of one application reach the routing table in the order in which they became durable.
@@ -144,6 +166,14 @@ impl Engine {
             self.ask_for_purge();
         }
     }
+}
+
+/// Runs to its end even when the caller goes away in the middle (a client that closes its connection): what the store has
+/// taken must reach the routing table and the lanes too.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
 }
 
 fn by_owner(by: DisabledBy) -> bool {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Carries out one attempt: look up, sign, send, judge, record.
 pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
     let Some((app, route)) = engine.routing.endpoint(work.endpoint) else {
-        record::withdraw(engine, work);
+        record::withdraw(engine, work).await;
         return Report::None;
     };
     if route.disabled.is_some() {
@@ -19,6 +19,9 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
         return Report::None;
     }
     let begun = engine.clock.now();
+    if work.message.expunged {
+        return undeliverable(engine, work, Cause::Expunged);
+    }
     let request = signing::request(&app, &route, &work.message, begun);
     let sent = record::sent_headers(&request, &route);
     let outcome = engine.outbound.send(&route.target, request, engine.settings.attempt_timeout).await;
@@ -32,8 +35,13 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
 /// An attempt that panicked counts as failed, visibly: a defect of ours must not hide a delivery.
 pub(super) fn broke(engine: &Arc<Engine>, work: Work) -> Report {
     tracing::error!(endpoint = %work.endpoint, msg = %work.message.id, "an attempt panicked");
+    undeliverable(engine, work, Cause::Internal)
+}
+
+/// An attempt that ends before anything is sent.
+fn undeliverable(engine: &Arc<Engine>, work: Work, cause: Cause) -> Report {
     if let Some((app, route)) = engine.routing.endpoint(work.endpoint) {
-        let outcome = Outcome::failed(Cause::Internal, "");
+        let outcome = Outcome::failed(cause, "");
         let verdict = judge(engine, &app, &route, &work, &outcome);
         let attempt = AttemptId(engine.random.id(engine.clock.now()));
         record::record(engine, record::Made { work, route, attempt, sent: Vec::new(), outcome, verdict });

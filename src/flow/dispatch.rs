@@ -70,7 +70,8 @@ impl Engine {
     fn claim(self: &Arc<Self>, lane: &Arc<Lane>) {
         let Some(due) = lane.stored_due() else { return };
         let now = self.clock.now();
-        let held = self.routing.endpoint(lane.endpoint()).is_some_and(|(_, route)| route.disabled.is_some());
+        // Without a route it is deleted, and purged, or cannot be compiled, and waits.
+        let held = self.routing.endpoint(lane.endpoint()).is_none_or(|(_, route)| route.disabled.is_some());
         if held || self.stopping() {
             return;
         }

@@ -5,11 +5,11 @@ use crate::{
     clock::Clock,
     crypto::Vault,
     lanes::Lanes,
-    model::{AppId, EndpointId, Kind, MsgId, OrgId, Record, RetryPolicy},
+    model::{EndpointId, Failing, Kind, MsgId, OrgId, Record, RetryPolicy},
     outbound::Outbound,
     random::Random,
     routing::{AppRoutes, Routing},
-    store::{Requeue, Store, StoreError},
+    store::{Store, StoreError, Window},
 };
 use std::{
     fmt,
@@ -143,31 +143,37 @@ impl Engine {
                     tracing::error!(%error, endpoint = %endpoint.id, "endpoint left out: its deliveries wait");
                 }
             }
-            Record::Failing(failing) => self.health.put(failing),
             _ => {}
         };
-        for kind in [Kind::Application, Kind::Endpoint, Kind::Failing] {
+        for kind in [Kind::Application, Kind::Endpoint] {
             self.store.each(kind, now, &mut |stored| load(stored)).await?;
         }
+        let mut failing: Vec<Failing> = Vec::new();
+        let mut collect = |stored: crate::store::Stored| {
+            if let Record::Failing(record) = stored.record {
+                failing.push(record);
+            }
+        };
+        self.store.each(Kind::Failing, now, &mut collect).await?;
+        for record in failing {
+            if self.still_fails(record.endpoint).await? {
+                self.health.put(record);
+            }
+        }
         Ok(())
+    }
+
+    /// A success that ran beside a failure may have left the record of the failure behind: the newest attempt decides.
+    async fn still_fails(&self, endpoint: EndpointId) -> Result<bool, StoreError> {
+        let newest = Window { above: 0, below: u128::MAX, newest_first: true, limit: 1 };
+        let attempts = self.store.attempts(endpoint, newest).await?;
+        Ok(attempts.first().is_some_and(|attempt| !attempt.outcome.succeeded()))
     }
 
     /// The application with this id or uid, if it is the organization's.
     #[must_use]
     pub fn app(&self, org: OrgId, id_or_uid: &str) -> Option<Arc<AppRoutes>> {
         self.routing.app(org, id_or_uid)
-    }
-
-    /// Queues deliveries of an endpoint again and starts them; the number queued.
-    ///
-    /// # Errors
-    /// As [`Store::requeue`].
-    pub async fn requeue(self: &Arc<Self>, app: AppId, endpoint: EndpointId, which: Requeue) -> Result<u64, StoreError> {
-        let queued = self.store.requeue(app, endpoint, which, self.clock.now()).await?;
-        if queued > 0 {
-            self.look(endpoint);
-        }
-        Ok(queued)
     }
 
     /// Whether an attempt of this delivery is running now.

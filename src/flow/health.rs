@@ -85,12 +85,13 @@ async fn disable(engine: &Arc<Engine>, route: &Arc<Route>, by: DisabledBy, since
     }
 }
 
-/// `false`: it is gone or disabled already.
+/// `false`: it is gone, disabled already, or elsewhere.
 async fn try_to_disable(engine: &Arc<Engine>, route: &Route, by: DisabledBy) -> Result<bool, StoreError> {
     let now = engine.clock.now();
     let found = engine.store.find(&Address::endpoint(route.app, route.id), now).await?;
     let Some((Record::Endpoint(mut endpoint), revision)) = found.map(|f| (f.record, f.revision)) else { return Ok(false) };
-    if endpoint.disabled.is_some() {
+    // What was learnt of one URL says nothing of another.
+    if endpoint.disabled.is_some() || *endpoint.url != *route.url {
         return Ok(false);
     }
     endpoint.disabled = Some(by);

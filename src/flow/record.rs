@@ -3,7 +3,7 @@
 use super::{Engine, health, notify};
 use crate::{
     lanes::Work,
-    model::{Attempt, AttemptId, Delivery, DeliveryState, Outcome, Trigger, Verdict},
+    model::{Address, Attempt, AttemptId, Delivery, DeliveryState, Outcome, Trigger, Verdict},
     outbound::OutboundRequest,
     routing::Route,
     store::{Settled, Settlement, StoreError},
@@ -68,10 +68,13 @@ pub(super) fn record(engine: &Arc<Engine>, made: Made) {
     });
 }
 
-/// Records that a delivery's endpoint is gone.
-pub(super) fn withdraw(engine: &Arc<Engine>, work: Work) {
-    let engine = engine.clone();
-    tokio::spawn(async move { settle(&engine, settlement(work, Verdict::Cancelled, None)).await });
+/// Records that a delivery's endpoint is gone; an endpoint that is there and only cannot be compiled keeps it.
+pub(super) async fn withdraw(engine: &Arc<Engine>, work: Work) {
+    let address = Address::endpoint(work.app, work.endpoint);
+    match engine.store.find(&address, engine.clock.now()).await {
+        Ok(None) => drop(settle(engine, settlement(work, Verdict::Cancelled, None)).await),
+        _ => engine.give_back((work.endpoint, work.message.id, work.trigger), work.lease).await,
+    }
 }
 
 type Evidence<'a> = (AttemptId, &'a Route, Vec<(String, String)>, Outcome);

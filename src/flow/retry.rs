@@ -19,7 +19,7 @@ pub fn judge(outcome: &Outcome, policy: &RetryPolicy, (trigger, failed): (Trigge
     if outcome.succeeded() {
         return Verdict::Delivered;
     }
-    if trigger == Trigger::Manual || outcome.status == Some(GONE) {
+    if trigger == Trigger::Manual || outcome.status == Some(GONE) || outcome.cause == Cause::Expunged {
         return Verdict::Exhausted;
     }
     match policy.delay_after(failed.saturating_add(1)) {
@@ -71,6 +71,7 @@ mod tests {
     #[test]
     fn gone_is_final_and_a_manual_attempt_has_no_schedule() {
         assert_eq!(verdict(&answered(GONE), 0, 0.5), Verdict::Exhausted);
+        assert_eq!(verdict(&Outcome::failed(Cause::Expunged, ""), 0, 0.5), Verdict::Exhausted);
         let manual = judge(&answered(500), &RetryPolicy::default(), (Trigger::Manual, 0), Time(0), 0.5);
         assert_eq!(manual, Verdict::Exhausted);
     }

@@ -183,7 +183,10 @@ impl Lane {
             if !std::mem::replace(&mut state.waits_for_slot, true) {
                 budget.wait(self.endpoint);
             }
-            return Next::Rest;
+            // The last slot may have been given back before this lane stood in line, and then nobody calls it.
+            if !budget.take(slow) {
+                return Next::Rest;
+            }
         }
         if let Err(later) = state.take_token(rate, now) {
             budget.give_back(slow);

@@ -42,6 +42,8 @@ pub enum Cause {
     BadAnswer,
     /// We broke; the attempt counts as failed and the log says why.
     Internal,
+    /// The payload was deleted before it could be sent.
+    Expunged,
 }
 
 /// What kind of address a host resolved to. Only `Public` is dialled unless configuration allows more.
@@ -152,6 +154,7 @@ impl Cause {
             Cause::BodyTimeout => "The receiver did not finish its answer within the time allowed.",
             Cause::Disconnected => "The receiver closed the connection before its answer was complete.",
             Cause::BadAnswer => "The answer breaks the rules of HTTP or is larger than allowed.",
+            Cause::Expunged => "The message's payload was deleted before it could be delivered.",
             Cause::Internal => "The attempt failed inside Postrider; its log says why.",
         }
     }

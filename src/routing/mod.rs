@@ -84,7 +84,7 @@ impl Routing {
         let names = uids.entry(application.org).or_default();
         let old = apps.get(&application.id);
         if let Some(uid) = old.and_then(|o| o.application.uid.as_ref()) {
-            names.remove(uid);
+            release(names, uid, application.id);
         }
         if let Some(uid) = &application.uid {
             names.insert(uid.clone(), application.id);
@@ -127,7 +127,7 @@ impl Routing {
         if let Some(uid) = &gone.application.uid
             && let Some(names) = self.uids.write().get_mut(&gone.application.org)
         {
-            names.remove(uid);
+            release(names, uid, app);
         }
         let mut owners = self.owners.write();
         let ids = gone.routes.iter().map(|r| r.id);
@@ -135,6 +135,13 @@ impl Routing {
             owners.remove(id);
         })
         .collect()
+    }
+}
+
+/// Takes a uid from an application, unless another one has it by now.
+fn release(names: &mut HashMap<String, AppId>, uid: &str, from: AppId) {
+    if names.get(uid) == Some(&from) {
+        names.remove(uid);
     }
 }
 

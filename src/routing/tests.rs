@@ -81,6 +81,17 @@ fn a_uid_follows_its_application_and_stays_in_its_organization() {
 }
 
 #[test]
+fn a_uid_that_moves_on_is_not_taken_from_its_new_owner() {
+    let routing = Routing::default();
+    routing.put_application(application(1, Some("x")));
+    routing.put_application(application(2, Some("x")));
+    routing.put_application(application(1, None));
+    assert_eq!(routing.app(OrgId(1), "x").unwrap().application.id, AppId(2));
+    routing.remove_application(AppId(1));
+    assert!(routing.app(OrgId(1), "x").is_some());
+}
+
+#[test]
 fn removing_an_application_names_its_endpoints() {
     let (routing, vault) = (Routing::default(), vault());
     routing.put_application(application(1, Some("acme")));

@@ -147,3 +147,18 @@ async fn an_example_goes_to_one_endpoint() {
     eventually("the marker", || async { t.receiver.at("/other").into_iter().find(|a| a.header("webhook-id") == marker) }).await;
     assert_eq!(t.receiver.at("/other").len(), 1, "the other endpoint got the marker only");
 }
+
+#[tokio::test]
+async fn a_message_whose_payload_was_deleted_is_not_sent() {
+    let tenant = Tenant::start().await;
+    let endpoint = tenant.endpoint("/later", json!({})).await;
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1);
+    let message = tenant.post(&json!({"eventType": "a.b", "payload": {"secret": 1}, "deliverAt": soon.to_string()})).await;
+    assert_eq!(tenant.api.delete(&tenant.path(&format!("/msg/{message}/content"))).await.status, 204);
+    let attempts = tenant.attempted(&message, &endpoint, 1).await;
+    assert_eq!(tenant.settled(&message, &endpoint, "fail").await["id"], *endpoint);
+    let attempt = &attempts[0]["id"].as_str().unwrap();
+    let attempt = tenant.api.get(&tenant.path(&format!("/msg/{message}/attempt/{attempt}"))).await.expect(200);
+    assert!(attempt["error"].as_str().unwrap().contains("payload was deleted"), "{attempt}");
+    assert!(tenant.receiver.requests().is_empty());
+}

@@ -151,7 +151,7 @@ fn response(outcome: &Outcome) -> String {
 
 fn error(outcome: &Outcome) -> String {
     let sentence = outcome.cause.sentence();
-    if outcome.detail.is_empty() { sentence.to_owned() } else { format!("{sentence} {}", outcome.detail) }
+    if outcome.detail.is_empty() { sentence.to_owned() } else { format!("{sentence} ({})", outcome.detail) }
 }
 
 fn cause(cause: Cause) -> String {

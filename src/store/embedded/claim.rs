@@ -31,14 +31,26 @@ pub(super) struct Claim {
 pub(super) fn claim(spaces: &Spaces, lanes: &Mutex<Lanes>, claim: Claim) -> Result<Claims, StoreError> {
     let (entries, next_due) = lease(spaces, lanes, claim)?;
     let mut taken = Vec::with_capacity(entries.len());
-    for Entry { place, trigger, app, .. } in entries {
-        // A message that was purged before its queue entries: the purge will come for them too.
-        let Some(message) = read::message(spaces, app, place.msg)? else { continue };
-        let delivery = read::delivery_row(spaces, claim.endpoint, place.msg)?
-            .unwrap_or_else(|| Delivery::fresh(app, place.msg, claim.endpoint, message.first_due()));
-        taken.push(Claimed { delivery, trigger, message: Arc::new(message), lease: claim.lease });
+    for entry in &entries {
+        match load(spaces, claim, *entry) {
+            Ok(claimed) => taken.extend(claimed),
+            Err(error) => {
+                let mut lanes = lanes.lock();
+                let lane = lanes.lane(claim.endpoint);
+                entries.iter().for_each(|entry| lane.give_back(entry.place.msg, entry.trigger));
+                return Err(error);
+            }
+        }
     }
     Ok(Claims { taken, next_due })
+}
+
+/// `None`: the message was purged before its queue entries; the purge will come for them, and their leases, too.
+fn load(spaces: &Spaces, claim: Claim, Entry { place, trigger, app, .. }: Entry) -> Result<Option<Claimed>, StoreError> {
+    let Some(message) = read::message(spaces, app, place.msg)? else { return Ok(None) };
+    let delivery = read::delivery_row(spaces, claim.endpoint, place.msg)?
+        .unwrap_or_else(|| Delivery::fresh(app, place.msg, claim.endpoint, message.first_due()));
+    Ok(Some(Claimed { delivery, trigger, message: Arc::new(message), lease: claim.lease }))
 }
 
 /// Leases under the lock, so that the entries read are those that the lanes know: a settled entry is deleted from the
