@@ -316,7 +316,7 @@ mod tests {
         let outcome = Outcome::failed(Cause::Blocked(AddressClass::Loopback), "127.0.0.1");
         let shown = serde_json::to_value(MessageAttemptOut::whole(attempt(outcome))).unwrap();
         assert_eq!((&shown["responseStatusCode"], &shown["cause"]), (&json!(0), &json!("blocked")));
-        assert_eq!(shown["response"], "The endpoint resolves to a loopback address, which is not allowed. 127.0.0.1");
+        assert_eq!(shown["response"], "The endpoint resolves to a loopback address, which is not allowed. (127.0.0.1)");
         assert_eq!(shown["error"], shown["response"]);
         assert_eq!((&shown["requestHeaders"], &shown["phases"]["total"]), (&json!([["webhook-id", "x"]]), &json!(0.0)));
     }
