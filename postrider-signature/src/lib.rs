@@ -4,7 +4,11 @@
 //! HMAC-SHA256 (`v1`) and Ed25519 (`v1a`) over `{id}.{timestamp}.{body}`.
 
 mod key;
+mod request;
 mod standard;
+mod verdict;
 
 pub use key::{Key, KeyError};
+pub use request::Request;
 pub use standard::{TOLERANCE_S, Unverified, sign, verify};
+pub use verdict::{Refusal, Verified};

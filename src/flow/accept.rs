@@ -3,7 +3,7 @@
 use super::{Engine, matching};
 use crate::{
     lanes::{Lane, Work},
-    model::{Answered, EndpointId, LATEST, Message, MsgId, Record, Time, Trigger},
+    model::{EndpointId, LATEST, Message, MsgId, Origin, Record, Time, Trigger},
     routing::{AppRoutes, Route},
     store::{Lease, NewMessage, StoreError},
 };
@@ -27,32 +27,30 @@ pub struct Draft {
     pub payload_expires_at: Option<Time>,
     /// The exact bytes received.
     pub payload: Bytes,
+    /// Where it came from, if a source received it.
+    pub origin: Option<Arc<Origin>>,
     /// Only this endpoint gets it, whatever it subscribes to (an example, a test).
     pub only: Option<EndpointId>,
 }
 
-/// Makes the answer to be kept for the repetition of an idempotent request.
-pub type Answer = Box<dyn FnOnce(&Message) -> Answered + Send>;
+/// Makes the record that is inserted with the message, or refuses it when it exists already: the answer to be kept for the
+/// repetition of an idempotent request, the mark of an event that a source has had.
+pub type Mark = Box<dyn FnOnce(&Message) -> Record + Send>;
 
 impl Engine {
     /// Makes the draft durable and starts its deliveries.
     ///
     /// # Errors
-    /// As [`crate::store::Store::accept`]: an event id or an answer that exists already, a store that is full or away.
-    pub async fn accept(
-        self: &Arc<Self>,
-        app: &AppRoutes,
-        draft: Draft,
-        answer: Option<Answer>,
-    ) -> Result<Arc<Message>, StoreError> {
+    /// As [`crate::store::Store::accept`]: an event id or a mark that exists already, a store that is full or away.
+    pub async fn accept(self: &Arc<Self>, app: &AppRoutes, draft: Draft, mark: Option<Mark>) -> Result<Arc<Message>, StoreError> {
         let now = self.clock.now();
         let routes = recipients(app, &draft);
         let message = Arc::new(message(app, draft, &routes, MsgId(self.random.id(now))));
-        let answer = answer.map(|answer| Record::Answered(answer(&message)));
+        let mark = mark.map(|mark| mark(&message));
         let mut taken =
             Taken { engine: self, message: message.clone(), lanes: self.take_lanes(&routes, message.first_due() <= now) };
         let leases = taken.lanes.iter().map(|lane| lane.as_ref().map(|(_, lease)| *lease)).collect();
-        self.store.accept(NewMessage { message: message.clone(), leases, answer }).await?;
+        self.store.accept(NewMessage { message: message.clone(), leases, mark }).await?;
         taken.start(&routes);
         Ok(message)
     }
@@ -94,6 +92,7 @@ fn message(app: &AppRoutes, draft: Draft, routes: &[&Arc<Route>], id: MsgId) -> 
         endpoints: routes.iter().map(|r| r.id).collect(),
         payload: draft.payload,
         expunged: false,
+        origin: draft.origin,
     }
 }
 

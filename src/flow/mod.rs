@@ -26,5 +26,5 @@ mod record;
 pub mod retry;
 pub mod signing;
 
-pub use accept::{Answer, Draft};
+pub use accept::{Draft, Mark};
 pub use engine::{Engine, Parts, Settings};

@@ -1,7 +1,7 @@
 //! Signing: a message becomes the request that its endpoint expects. Pure: the time is an argument.
 
 use crate::{
-    model::{Message, Time},
+    model::{Message, Origin, Time},
     outbound::OutboundRequest,
     routing::{AppRoutes, Route},
 };
@@ -25,12 +25,24 @@ pub fn request(app: &AppRoutes, route: &Route, message: &Message, now: Time) -> 
     let signatures = postrider_signature::sign(route.keys_at(now), &id, now.seconds(), &message.payload);
     let mut headers = HeaderMap::with_capacity(route.headers.len() + OWN_HEADERS);
     headers.extend(route.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+    message.origin.iter().for_each(|origin| send_on(origin, &mut headers));
     headers.entry(USER_AGENT).or_insert(AGENT);
     headers.entry(CONTENT_TYPE).or_insert(JSON);
     put(&mut headers, profile.id_header, HeaderValue::try_from(id));
     headers.insert(HeaderName::from_static(profile.timestamp_header), HeaderValue::from(now.seconds()));
     put(&mut headers, profile.signature_header, HeaderValue::try_from(signatures));
     OutboundRequest { method: Method::POST, headers, body: message.payload.clone() }
+}
+
+/// What is sent on of the request that a source received: its content type and the chosen headers, byte for byte. The
+/// endpoint's own headers stand.
+fn send_on(origin: &Origin, headers: &mut HeaderMap) {
+    let content_type = origin.content_type.iter().map(|value| (CONTENT_TYPE.as_str(), value));
+    let chosen = origin.headers.iter().map(|(name, value)| (name.as_str(), value));
+    for (name, value) in content_type.chain(chosen) {
+        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_maybe_shared(value.clone())) else { continue };
+        headers.entry(name).or_insert(value);
+    }
 }
 
 /// Identifiers and signatures are visible ASCII, so that they always make header values.

@@ -160,6 +160,10 @@ ids! {
     TaskId = "qtask_";
     /// An event type's internal name in events about it.
     EventTypeId = "evtype_";
+    /// A public receive URL for a third party.
+    SourceId = "src_";
+    /// A request that a source refused.
+    RejectionId = "rej_";
 }
 
 #[cfg(test)]

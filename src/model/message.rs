@@ -1,8 +1,9 @@
 //! A message: one event with its payload, kept as the exact bytes received.
 
-use super::{AppId, EndpointId, MsgId, OrgId, Time};
+use super::{AppId, EndpointId, MsgId, OrgId, Origin, Time};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One event with its payload. Its creation time is its id's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub struct Message {
     pub payload: Bytes,
     /// Whether the payload was deleted before the message.
     pub expunged: bool,
+    /// Where it came from, if a source received it; its payload can then be of any content type.
+    pub origin: Option<Arc<Origin>>,
 }
 
 impl Message {

@@ -1,7 +1,7 @@
 //! Records: everything that is configured rather than flowing. One envelope for all kinds, so that a store keeps them
 //! with one set of verbs, and a new kind costs a store nothing.
 
-use super::{AppId, Application, Endpoint, EndpointId, EventType, KeyId, OrgId, Time, Token};
+use super::{AppId, Application, Endpoint, EndpointId, EventType, KeyId, OrgId, Rejection, Seen, Source, SourceId, Time, Token};
 use serde::{Deserialize, Serialize};
 
 /// What a record is.
@@ -23,6 +23,12 @@ pub enum Kind {
     Failing,
     /// [`Purge`]
     Purge,
+    /// [`Source`]
+    Source,
+    /// [`Seen`]
+    Seen,
+    /// [`Rejection`]
+    Rejection,
 }
 
 /// Owner of everything below it.
@@ -94,6 +100,12 @@ pub enum Record {
     Failing(Failing),
     /// Data to be deleted.
     Purge(Purge),
+    /// A source.
+    Source(Source),
+    /// An event that a source has had.
+    Seen(Seen),
+    /// A refused request.
+    Rejection(Rejection),
 }
 
 /// Where a record is kept: its kind, its parent and its key within the parent. Lists are in the order of `key`.
@@ -131,6 +143,12 @@ impl Address {
         Address::new(Kind::EventType, org, name)
     }
 
+    /// Of a source.
+    #[must_use]
+    pub fn source(org: OrgId, source: SourceId) -> Self {
+        Address::new(Kind::Source, org, source)
+    }
+
     /// Of a token.
     #[must_use]
     pub fn token(org: OrgId, key: KeyId) -> Self {
@@ -151,6 +169,9 @@ impl Record {
             Record::Answered(r) => Address::new(Kind::Answered, r.org, &r.key),
             Record::Failing(r) => Address::new(Kind::Failing, r.app, r.endpoint),
             Record::Purge(r) => Address::new(Kind::Purge, r.app, r.endpoint.map(|e| e.to_string()).unwrap_or_default()),
+            Record::Source(r) => Address::source(r.org, r.id),
+            Record::Seen(r) => Address::new(Kind::Seen, r.source, &r.key),
+            Record::Rejection(r) => Address::new(Kind::Rejection, r.source, r.id),
         }
     }
 
@@ -162,6 +183,7 @@ impl Record {
             Record::Application(r) => r.uid.as_deref().map(|uid| (r.org.to_string(), uid)),
             Record::Endpoint(r) => r.uid.as_deref().map(|uid| (r.app.to_string(), uid)),
             Record::Token(r) => Some((String::new(), &r.hash)),
+            Record::Source(r) => r.uid.as_deref().map(|uid| (r.org.to_string(), uid)),
             _ => None,
         }
     }
@@ -172,6 +194,8 @@ impl Record {
         match self {
             Record::Token(r) => r.expires_at,
             Record::Answered(r) => Some(r.expires_at),
+            Record::Seen(r) => Some(r.expires_at),
+            Record::Rejection(r) => Some(r.expires_at),
             _ => None,
         }
     }

@@ -86,6 +86,7 @@ impl World {
             endpoints: vec![self.endpoint],
             payload: Bytes::from_static(b"{ \"a\":  1 }"),
             expunged: false,
+            origin: None,
         }
     }
 
@@ -98,7 +99,7 @@ impl World {
 
     async fn accept(&self, message: &Message, lease: Option<Lease>) -> Result<(), StoreError> {
         let leases = vec![lease; message.endpoints.len()];
-        self.store.accept(NewMessage { message: Arc::new(message.clone()), leases, answer: None }).await
+        self.store.accept(NewMessage { message: Arc::new(message.clone()), leases, mark: None }).await
     }
 
     async fn claim(&self, token: u64, now: Time, limit: usize) -> super::Claims {

@@ -95,8 +95,9 @@ pub struct NewMessage {
     /// For each of `message.endpoints`, in that order: the lease of the accepting node, or `None` to leave the delivery
     /// in the queue for a claim.
     pub leases: Vec<Option<Lease>>,
-    /// A record inserted with it (the answer to an idempotent request), by the rules of [`Change::Insert`].
-    pub answer: Option<Record>,
+    /// A record inserted with it (the answer to an idempotent request, the mark of an event that a source has had), by the
+    /// rules of [`Change::Insert`].
+    pub mark: Option<Record>,
 }
 
 /// A delivery taken from the queue.

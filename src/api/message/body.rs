@@ -105,6 +105,7 @@ impl<'a> Body<&'a RawValue> {
             deliver_at,
             payload_expires_at,
             payload,
+            origin: None,
             only: None,
         })
     }

@@ -7,8 +7,8 @@ use crate::{
         application::ApplicationIn,
         body::{RawJson, json_text},
     },
-    flow::{Answer, Draft},
-    model::Message,
+    flow::{Draft, Mark},
+    model::{Message, Record},
     routing::AppRoutes,
     store::StoreError,
 };
@@ -109,10 +109,9 @@ pub(in crate::api) async fn accept(
     (status, with_content): (StatusCode, bool),
 ) -> Result<Response, Problem> {
     let text = move |message: &Message| MessageOut::text(message, with_content);
-    let answer = idempotent
-        .keyed()
-        .cloned()
-        .map(|keyed| -> Answer { Box::new(move |message| keyed.answered(status, text(message).unwrap_or_default())) });
+    let answer = idempotent.keyed().cloned().map(|keyed| -> Mark {
+        Box::new(move |message| Record::Answered(keyed.answered(status, text(message).unwrap_or_default())))
+    });
     let message = api.engine.accept(app, draft, answer).await.map_err(|error: StoreError| Problem::from(error))?;
     text(&message).map(|text| json_text(status, text)).map_err(|_| Problem::Internal)
 }

@@ -151,6 +151,7 @@ mod tests {
             endpoints: Vec::new(),
             payload: bytes::Bytes::new(),
             expunged: false,
+            origin: None,
         }
     }
 

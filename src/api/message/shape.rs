@@ -129,6 +129,7 @@ mod tests {
             endpoints: Vec::new(),
             payload: Bytes::from_static(payload.as_bytes()),
             expunged: false,
+            origin: None,
         }
     }
 

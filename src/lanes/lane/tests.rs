@@ -15,6 +15,7 @@ fn work(n: u128) -> Work {
         endpoints: vec![EndpointId(1)],
         payload: vec![0; 10].into(),
         expunged: false,
+        origin: None,
     };
     let lease = Lease { token: 1, until: LATEST };
     let trigger = Trigger::Scheduled;

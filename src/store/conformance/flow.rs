@@ -53,7 +53,7 @@ pub(crate) async fn one_event_id_wins_within_one_commit(harness: &impl Harness) 
     let mut tasks = tokio::task::JoinSet::new();
     for message in twins {
         let store = Arc::clone(&world.store);
-        tasks.spawn(async move { store.accept(NewMessage { message: Arc::new(message), leases: vec![None], answer: None }).await });
+        tasks.spawn(async move { store.accept(NewMessage { message: Arc::new(message), leases: vec![None], mark: None }).await });
     }
     let results = tasks.join_all().await;
     assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1);
@@ -67,7 +67,7 @@ pub(crate) async fn an_answer_is_inserted_or_nothing_is(harness: &impl Harness) 
     let mut world = World::new(harness).await;
     let mut accept = async |event_id: &str, expires_at| {
         let message = Arc::new(crate::model::Message { event_id: Some(event_id.into()), ..world.message(NOW) });
-        let new = NewMessage { message: Arc::clone(&message), leases: vec![None], answer: Some(answer("k", expires_at)) };
+        let new = NewMessage { message: Arc::clone(&message), leases: vec![None], mark: Some(answer("k", expires_at)) };
         let result = world.store.accept(new).await;
         (result, world.store.message(world.app, message.id).await.unwrap().is_some())
     };

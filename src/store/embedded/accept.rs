@@ -10,7 +10,7 @@ use fjall::Slice;
 
 /// Stages the message, already encoded, with its deliveries.
 pub(super) fn accept(writes: &mut Writes<'_>, new: NewMessage, encoded: Slice) -> Result<(), StoreError> {
-    let NewMessage { message, leases, answer } = new;
+    let NewMessage { message, leases, mark } = new;
     if let Some(event_id) = &message.event_id {
         let key = keys::event_id(message.app, event_id);
         if writes.get(Space::EventIds, &key)?.is_some() {
@@ -18,8 +18,8 @@ pub(super) fn accept(writes: &mut Writes<'_>, new: NewMessage, encoded: Slice) -
         }
         writes.put(Space::EventIds, key, message.id.bytes());
     }
-    if let Some(answer) = answer {
-        records::apply(writes, Change::Insert(answer), message.id.time())?;
+    if let Some(mark) = mark {
+        records::apply(writes, Change::Insert(mark), message.id.time())?;
     }
     let key = keys::message(message.app, message.id);
     if let Some(at) = message.payload_expires_at {

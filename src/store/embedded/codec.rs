@@ -1,10 +1,11 @@
 //! The values of every keyspace. Flow values start with a version byte, so that a later layout can tell itself apart.
 
-use crate::model::{AppId, Attempt, Delivery, EndpointId, Message, MsgId, OrgId, Record, Time};
+use crate::model::{AppId, Attempt, Delivery, EndpointId, Message, MsgId, OrgId, Origin, Record, Time};
 use crate::store::{StoreError, Stored};
 use bytes::Bytes;
 use fjall::Slice;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::sync::Arc;
 
 /// The layout of messages, deliveries, attempts and counters.
 const VERSION: u8 = 1;
@@ -23,6 +24,7 @@ struct Header<'a> {
     payload_expires_at: Option<Time>,
     endpoints: &'a [EndpointId],
     expunged: bool,
+    origin: Option<&'a Origin>,
 }
 
 /// [`Header`], read.
@@ -37,6 +39,7 @@ struct OwnedHeader {
     payload_expires_at: Option<Time>,
     endpoints: Vec<EndpointId>,
     expunged: bool,
+    origin: Option<Origin>,
 }
 
 /// Deliveries of an endpoint whose messages were made in one minute.
@@ -85,6 +88,7 @@ pub(super) fn write_message(message: &Message) -> Result<Slice, StoreError> {
         payload_expires_at: message.payload_expires_at,
         endpoints: &message.endpoints,
         expunged: message.expunged,
+        origin: message.origin.as_deref(),
     };
     let mut bytes = write(&header, HEADER_GUESS + message.payload.len())?;
     bytes.extend_from_slice(&message.payload);
@@ -110,6 +114,7 @@ pub(super) fn read_message(app: AppId, id: MsgId, value: Slice) -> Result<Messag
         endpoints: header.endpoints,
         payload,
         expunged: header.expunged,
+        origin: header.origin.map(Arc::new),
     })
 }
 

@@ -124,6 +124,9 @@ fn kind_byte(kind: Kind) -> u8 {
         Kind::Answered => 6,
         Kind::Failing => 7,
         Kind::Purge => 8,
+        Kind::Source => 9,
+        Kind::Seen => 10,
+        Kind::Rejection => 11,
     }
 }
 

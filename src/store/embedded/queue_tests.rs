@@ -28,6 +28,7 @@ fn message(id: MsgId, deliver_at: Option<Time>, endpoints: Vec<EndpointId>) -> M
         endpoints,
         payload: Bytes::from_static(b"{}"),
         expunged: false,
+        origin: None,
     }
 }
 
@@ -143,7 +144,7 @@ impl Game {
         let lease = if self.chance(2) == 0 { Some(self.lease()) } else { None };
         let message = message(id, deliver_at, vec![ENDPOINT]);
         let due = message.first_due();
-        self.store().accept(NewMessage { message: Arc::new(message), leases: vec![lease], answer: None }).await.unwrap();
+        self.store().accept(NewMessage { message: Arc::new(message), leases: vec![lease], mark: None }).await.unwrap();
         self.model.deliveries.insert(id, Delivery::fresh(APP, id, ENDPOINT, due));
         self.model.entries.insert((Trigger::Scheduled, id), (due, lease));
         self.model.leases.extend(lease.map(|lease| ((Trigger::Scheduled, id), lease)));
@@ -261,7 +262,7 @@ async fn many_hands_deliver_everything_once() {
         makers.spawn(async move {
             for id in part {
                 let message = Arc::new(message(id, None, vec![ENDPOINT]));
-                store.accept(NewMessage { message, leases: vec![None], answer: None }).await.unwrap();
+                store.accept(NewMessage { message, leases: vec![None], mark: None }).await.unwrap();
             }
         });
     }
