@@ -3,7 +3,7 @@
 use super::{Engine, record, retry, signing};
 use crate::{
     lanes::{Report, Work},
-    model::{AttemptId, Cause, Outcome, Verdict},
+    model::{AttemptId, Cause, Headers, Outcome, Verdict},
     routing::{AppRoutes, Route},
 };
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
     }
     let begun = engine.clock.now();
     if work.message.expunged {
-        return undeliverable(engine, work, Cause::Expunged);
+        return undeliverable(engine, work, Cause::Expunged).await;
     }
     let request = signing::request(&app, &route, &work.message, begun);
     let sent = record::sent_headers(&request, &route);
@@ -28,23 +28,23 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
     let verdict = judge(engine, &app, &route, &work, &outcome);
     let report = if outcome.succeeded() { Report::Good(outcome.phases.total_us) } else { Report::Bad };
     let attempt = AttemptId(engine.random.id(begun));
-    record::record(engine, record::Made { work, route, attempt, sent, outcome, verdict });
+    record::record(engine, record::Made { work, route, attempt, sent, outcome, verdict }).await;
     report
 }
 
 /// An attempt that panicked counts as failed, visibly: a defect of ours must not hide a delivery.
-pub(super) fn broke(engine: &Arc<Engine>, work: Work) -> Report {
+pub(super) async fn broke(engine: &Arc<Engine>, work: Work) -> Report {
     tracing::error!(endpoint = %work.endpoint, msg = %work.message.id, "an attempt panicked");
-    undeliverable(engine, work, Cause::Internal)
+    undeliverable(engine, work, Cause::Internal).await
 }
 
 /// An attempt that ends before anything is sent.
-fn undeliverable(engine: &Arc<Engine>, work: Work, cause: Cause) -> Report {
+async fn undeliverable(engine: &Arc<Engine>, work: Work, cause: Cause) -> Report {
     if let Some((app, route)) = engine.routing.endpoint(work.endpoint) {
         let outcome = Outcome::failed(cause, "");
         let verdict = judge(engine, &app, &route, &work, &outcome);
         let attempt = AttemptId(engine.random.id(engine.clock.now()));
-        record::record(engine, record::Made { work, route, attempt, sent: Vec::new(), outcome, verdict });
+        record::record(engine, record::Made { work, route, attempt, sent: Headers::default(), outcome, verdict }).await;
     }
     Report::Bad
 }

@@ -36,8 +36,7 @@ impl Engine {
         if lane.is_empty() || self.stopping() {
             return None;
         }
-        let rate = self.rate(lane.endpoint());
-        match lane.next(rate, self.clock.now(), &self.lanes.budget) {
+        match lane.next(|| self.rate(lane.endpoint()), self.clock.now(), &self.lanes.budget) {
             Next::Start(work) => Some(work),
             Next::At(time) => {
                 self.alarm(lane, time);
@@ -121,7 +120,10 @@ async fn run(engine: Arc<Engine>, lane: Arc<Lane>, work: Work) {
     while let Some(work) = next {
         let (msg, kept) = (work.message.id, work.clone());
         let delivered = AssertUnwindSafe(deliver(&engine, work)).catch_unwind().await;
-        let report = delivered.unwrap_or_else(|_| broke(&engine, kept));
+        let report = match delivered {
+            Ok(report) => report,
+            Err(_) => broke(&engine, kept).await,
+        };
         lane.finish(msg, report, &engine.lanes.budget);
         call_waiting(&engine);
         next = engine.next(&lane);

@@ -1,6 +1,10 @@
 //! The engine: what the steps of the flow share, how it starts and how it stops.
 
-use super::{dispatch, health::Health};
+use super::{
+    dispatch,
+    health::Health,
+    record::{self, Results},
+};
 use crate::{
     clock::Clock,
     crypto::Vault,
@@ -19,10 +23,8 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{Mutex, Notify, Semaphore};
+use tokio::sync::{Mutex, Notify};
 
-/// Attempts whose results the store has not taken yet, at most; more wait without a slot.
-const UNSETTLED: usize = 10_000;
 /// Locks over which changes of configuration are spread, so that the routing table takes them over in their order.
 const CHANGE_LOCKS: usize = 64;
 /// Between two looks at whether everything has ended.
@@ -89,10 +91,12 @@ pub struct Engine {
     pub(super) outbound: Outbound,
     pub(super) health: Health,
     pub(super) leases: AtomicU64,
-    pub(super) unsettled: Arc<Semaphore>,
+    pub(super) results: Results,
     pub(super) changing: Vec<Mutex<()>>,
     stopping: AtomicBool,
     stop: Notify,
+    ended: AtomicBool,
+    end: Notify,
     purge: Notify,
 }
 
@@ -109,15 +113,18 @@ impl Engine {
     /// The store cannot be read.
     pub async fn start(parts: Parts) -> Result<Arc<Self>, StoreError> {
         let Parts { store, outbound, clock, random, vault, settings } = parts;
+        let (results, to_keep) = Results::new();
         let engine = Arc::new(Engine {
             lanes: Lanes::new(settings.max_in_flight),
             leases: AtomicU64::new(1),
-            unsettled: Arc::new(Semaphore::new(UNSETTLED)),
+            results,
             changing: std::iter::repeat_with(Mutex::default).take(CHANGE_LOCKS).collect(),
             routing: Routing::default(),
             health: Health::default(),
             stopping: AtomicBool::new(false),
             stop: Notify::new(),
+            ended: AtomicBool::new(false),
+            end: Notify::new(),
             purge: Notify::new(),
             store,
             outbound,
@@ -130,6 +137,7 @@ impl Engine {
         for (endpoint, due) in engine.store.queued_endpoints().await? {
             engine.note_due(endpoint, due);
         }
+        tokio::spawn(record::keep(engine.clone(), to_keep));
         tokio::spawn(dispatch::watch(engine.clone()));
         Ok(engine)
     }
@@ -202,6 +210,14 @@ impl Engine {
         }
     }
 
+    /// Waits until the store is closed.
+    pub(super) async fn ended(&self) {
+        let notified = self.end.notified();
+        if !self.ended.load(SeqCst) {
+            notified.await;
+        }
+    }
+
     /// Something was deleted: upkeep need not wait for its next round.
     pub(super) fn ask_for_purge(&self) {
         self.purge.notify_one();
@@ -220,11 +236,14 @@ impl Engine {
     pub async fn shut_down(&self, within: Duration) -> Result<(), StoreError> {
         self.stopping.store(true, SeqCst);
         self.stop.notify_waiters();
-        let busy = || !self.lanes.is_quiet() || self.unsettled.available_permits() < UNSETTLED;
+        let busy = || !self.lanes.is_quiet() || self.results.owed();
         let deadline = tokio::time::Instant::now() + within;
         while busy() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(DRAIN_STEP).await;
         }
-        self.store.close().await
+        let closed = self.store.close().await;
+        self.ended.store(true, SeqCst);
+        self.end.notify_waiters();
+        closed
     }
 }

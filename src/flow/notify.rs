@@ -15,13 +15,7 @@ const FAILING_AFTER: u32 = 4;
 
 /// Tells what an attempt changed: failing, exhausted, recovered.
 pub(super) async fn after(engine: &Arc<Engine>, route: &Route, delivery: &Delivery, glance: Glance) {
-    let scheduled = glance.trigger == Trigger::Scheduled;
-    let kind = match glance.verdict {
-        Verdict::Delivered if delivery.failed >= FAILING_AFTER => "message.attempt.recovered",
-        Verdict::Exhausted if scheduled => "message.attempt.exhausted",
-        Verdict::Retry(_) if scheduled && delivery.failed == FAILING_AFTER => "message.attempt.failing",
-        _ => return,
-    };
+    let Some(kind) = change_of(delivery, glance) else { return };
     let Some((operator, app)) = audience(engine, route) else { return };
     let event_id = engine.store.message(route.app, delivery.msg).await.ok().flatten().and_then(|m| m.event_id);
     let data = json!({
@@ -33,6 +27,21 @@ pub(super) async fn after(engine: &Arc<Engine>, route: &Route, delivery: &Delive
         },
     });
     send(engine, &operator, kind, data).await;
+}
+
+/// Whether an attempt changed anything that is told.
+pub(super) fn is_told(delivery: &Delivery, glance: Glance) -> bool {
+    change_of(delivery, glance).is_some()
+}
+
+fn change_of(delivery: &Delivery, glance: Glance) -> Option<&'static str> {
+    let scheduled = glance.trigger == Trigger::Scheduled;
+    match glance.verdict {
+        Verdict::Delivered if delivery.failed >= FAILING_AFTER => Some("message.attempt.recovered"),
+        Verdict::Exhausted if scheduled => Some("message.attempt.exhausted"),
+        Verdict::Retry(_) if scheduled && delivery.failed == FAILING_AFTER => Some("message.attempt.failing"),
+        _ => None,
+    }
 }
 
 /// Tells that an endpoint will be disabled if it goes on failing.

@@ -3,24 +3,39 @@
 use super::{Engine, health, notify};
 use crate::{
     lanes::Work,
-    model::{Address, Attempt, AttemptId, Delivery, DeliveryState, Outcome, Trigger, Verdict},
+    model::{Address, Attempt, AttemptId, Delivery, DeliveryState, Headers, Outcome, Time, Trigger, Verdict},
     outbound::OutboundRequest,
     routing::Route,
     store::{Settled, Settlement, StoreError},
 };
-use std::{sync::Arc, time::Duration};
+use futures_util::FutureExt;
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+use tokio::sync::{Semaphore, mpsc};
 
-/// How long to wait before a result is offered again to a store that did not take it.
+/// Attempts whose results the store has not taken yet, at most; over that, attempts end when there is room again.
+const UNSETTLED: usize = 8192;
+/// Results that are settled at once.
+const TOGETHER: usize = 256;
+/// How long to wait before results are offered again to a store that did not take them.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 /// Stands in an attempt for the value of a custom header, which may be a credential.
-const HIDDEN: &str = "(hidden)";
+const HIDDEN: &[u8] = b"(hidden)";
+/// Bytes of names and values that most requests have.
+const HEADER_BYTES_USUAL: usize = 320;
 
 /// An attempt that was made.
 pub(super) struct Made {
     pub(super) work: Work,
     pub(super) route: Arc<Route>,
     pub(super) attempt: AttemptId,
-    pub(super) sent: Vec<(String, String)>,
+    pub(super) sent: Headers,
     pub(super) outcome: Outcome,
     pub(super) verdict: Verdict,
 }
@@ -35,49 +50,108 @@ pub(super) struct Glance {
     pub(super) trigger: Trigger,
 }
 
-/// The request's headers as an attempt keeps them.
-pub(super) fn sent_headers(request: &OutboundRequest, route: &Route) -> Vec<(String, String)> {
-    let visible = |name: &http::HeaderName, value: &http::HeaderValue| {
-        let hidden = route.headers.contains_key(name);
-        if hidden { HIDDEN.to_owned() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() }
-    };
-    request.headers.iter().map(|(name, value)| (name.as_str().to_owned(), visible(name, value))).collect()
+/// Results on their way to the store.
+pub(super) struct Results {
+    way: mpsc::Sender<Made>,
+    owed: AtomicUsize,
 }
 
-/// Records an attempt in the background: the lane goes on meanwhile.
-pub(super) fn record(engine: &Arc<Engine>, made: Made) {
-    let engine = engine.clone();
-    let unsettled = engine.unsettled.clone().try_acquire_owned();
-    tokio::spawn(async move {
-        // Over the bound the result still waits its turn, but it does so holding its place in line.
-        let _permit = match unsettled {
-            Ok(permit) => Some(permit),
-            Err(_) => engine.unsettled.clone().acquire_owned().await.ok(),
-        };
-        let now = engine.clock.now();
-        let Made { work, route, attempt, sent, outcome, verdict } = made;
-        let glance = Glance { attempt, status: outcome.status, succeeded: outcome.succeeded(), verdict, trigger: work.trigger };
-        let changes = health::learn(&engine, &work, glance.succeeded, now);
-        let evidence = (attempt, &*route, sent, outcome);
-        let settlement = Settlement { changes, ..settlement(work, verdict, Some(evidence)) };
-        if let Some(delivery) = settle(&engine, settlement).await {
-            queue_again(&engine, &delivery);
-            notify::after(&engine, &route, &delivery, glance).await;
-            health::after(&engine, &route, glance, now).await;
+impl Results {
+    /// The way, and its end, from which [`keep`] takes them.
+    pub(super) fn new() -> (Self, mpsc::Receiver<Made>) {
+        let (way, end) = mpsc::channel(TOGETHER);
+        (Results { way, owed: AtomicUsize::new(0) }, end)
+    }
+
+    /// Whether the store has not taken all of them.
+    pub(super) fn owed(&self) -> bool {
+        self.owed.load(SeqCst) > 0
+    }
+}
+
+/// The request's headers as an attempt keeps them.
+pub(super) fn sent_headers(request: &OutboundRequest, route: &Route) -> Headers {
+    let mut sent = Headers::with_capacity(HEADER_BYTES_USUAL);
+    for (name, value) in &request.headers {
+        sent.push(name.as_str(), if route.headers.contains_key(name) { HIDDEN } else { value.as_bytes() });
+    }
+    sent
+}
+
+/// Hands an attempt over to be recorded: the lane goes on meanwhile, unless too many results wait for the store.
+pub(super) async fn record(engine: &Engine, made: Made) {
+    engine.results.owed.fetch_add(1, SeqCst);
+    if engine.results.way.send(made).await.is_err() {
+        engine.results.owed.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Takes results to the store, those together that wait together, until the engine has ended.
+pub(super) async fn keep(engine: Arc<Engine>, mut results: mpsc::Receiver<Made>) {
+    let unsettled = Arc::new(Semaphore::new(UNSETTLED));
+    loop {
+        let mut made = Vec::with_capacity(TOGETHER);
+        tokio::select! {
+            biased;
+            _ = results.recv_many(&mut made, TOGETHER) => {}
+            () = engine.ended() => return,
         }
-    });
+        let count = made.len();
+        let places = unsettled.clone().acquire_many_owned(u32::try_from(count).unwrap_or(u32::MAX)).await;
+        // Not awaited here: what comes meanwhile may still join the same commit.
+        let engine = engine.clone();
+        tokio::spawn(async move {
+            let _places = places;
+            // A defect must not pass for work that is still going on; what it hits is attempted again at the next start.
+            if AssertUnwindSafe(keep_together(&engine, made)).catch_unwind().await.is_err() {
+                tracing::error!(count, "recording panicked");
+            }
+            engine.results.owed.fetch_sub(count, SeqCst);
+        });
+    }
+}
+
+/// A result, and what is to be done once it is recorded.
+struct Owed {
+    route: Arc<Route>,
+    glance: Glance,
+    now: Time,
+}
+
+async fn keep_together(engine: &Arc<Engine>, made: Vec<Made>) {
+    let (settlements, owed): (Vec<_>, Vec<_>) = made.into_iter().map(|made| conclude(engine, made)).unzip();
+    for (settled, owed) in settle(engine, settlements).await.into_iter().zip(owed) {
+        let Some(delivery) = settled else { continue };
+        queue_again(engine, &delivery);
+        if !owed.glance.succeeded || notify::is_told(&delivery, owed.glance) {
+            let engine = engine.clone();
+            tokio::spawn(async move {
+                notify::after(&engine, &owed.route, &delivery, owed.glance).await;
+                health::after(&engine, &owed.route, owed.glance, owed.now).await;
+            });
+        }
+    }
+}
+
+fn conclude(engine: &Engine, made: Made) -> (Settlement, Owed) {
+    let now = engine.clock.now();
+    let Made { work, route, attempt, sent, outcome, verdict } = made;
+    let glance = Glance { attempt, status: outcome.status, succeeded: outcome.succeeded(), verdict, trigger: work.trigger };
+    let changes = health::learn(engine, &work, glance.succeeded, now);
+    let evidence = (attempt, &*route, sent, outcome);
+    (Settlement { changes, ..settlement(work, verdict, Some(evidence)) }, Owed { route, glance, now })
 }
 
 /// Records that a delivery's endpoint is gone; an endpoint that is there and only cannot be compiled keeps it.
 pub(super) async fn withdraw(engine: &Arc<Engine>, work: Work) {
     let address = Address::endpoint(work.app, work.endpoint);
     match engine.store.find(&address, engine.clock.now()).await {
-        Ok(None) => drop(settle(engine, settlement(work, Verdict::Cancelled, None)).await),
+        Ok(None) => drop(settle(engine, vec![settlement(work, Verdict::Cancelled, None)]).await),
         _ => engine.give_back((work.endpoint, work.message.id, work.trigger), work.lease).await,
     }
 }
 
-type Evidence<'a> = (AttemptId, &'a Route, Vec<(String, String)>, Outcome);
+type Evidence<'a> = (AttemptId, &'a Route, Headers, Outcome);
 
 fn settlement(work: Work, verdict: Verdict, evidence: Option<Evidence<'_>>) -> Settlement {
     let Work { endpoint, app, message, trigger, lease, attempts, .. } = work;
@@ -95,28 +169,37 @@ fn settlement(work: Work, verdict: Verdict, evidence: Option<Evidence<'_>>) -> S
     Settlement { msg: message.id, endpoint, app, trigger, lease, verdict, attempt, changes: Vec::new() }
 }
 
-/// Offers the result until the store takes it. A store that is closed ends it: the attempt is then made again at the next
-/// start, which at-least-once allows.
-async fn settle(engine: &Arc<Engine>, settlement: Settlement) -> Option<Delivery> {
-    let settlement = Arc::new(settlement);
+/// Offers results until the store takes them; each one's delivery as it is then, unless it was not recorded. A store that
+/// is closed ends it: the attempt is then made again at the next start, which at-least-once allows.
+async fn settle(engine: &Engine, settlements: Vec<Settlement>) -> Vec<Option<Delivery>> {
+    let settlements = Arc::new(settlements);
     loop {
-        match engine.store.settle(settlement.clone()).await {
-            Ok(Settled::Recorded(delivery)) => return Some(delivery),
-            Ok(Settled::LeaseLost) => {
-                tracing::warn!(endpoint = %settlement.endpoint, msg = %settlement.msg, "lease lost: result not recorded");
-                return None;
-            }
-            Err(StoreError::Unavailable(_)) if engine.stopping() => return None,
-            Err(error @ (StoreError::Unavailable(_) | StoreError::Full)) => {
-                tracing::error!(%error, endpoint = %settlement.endpoint, msg = %settlement.msg, "result not recorded yet");
+        let settled = engine.store.settle(settlements.clone()).await;
+        // Whether the store takes results does not depend on which: one that is full or away takes none.
+        let away = settled.iter().find_map(|result| match result {
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Full)) => Some(error),
+            _ => None,
+        });
+        match away {
+            Some(StoreError::Unavailable(_)) if engine.stopping() => return vec![None; settlements.len()],
+            Some(error) => {
+                tracing::error!(%error, count = settlements.len(), "results not recorded yet");
                 tokio::time::sleep(STORE_PAUSE).await;
             }
-            Err(error) => {
-                tracing::error!(%error, endpoint = %settlement.endpoint, msg = %settlement.msg, "result not recorded");
-                return None;
-            }
+            None => return settlements.iter().zip(settled).map(|(s, result)| recorded(s, result)).collect(),
         }
     }
+}
+
+fn recorded(settlement: &Settlement, result: Result<Settled, StoreError>) -> Option<Delivery> {
+    match result {
+        Ok(Settled::Recorded(delivery)) => return Some(delivery),
+        Ok(Settled::LeaseLost) => {
+            tracing::warn!(endpoint = %settlement.endpoint, msg = %settlement.msg, "lease lost: result not recorded");
+        }
+        Err(error) => tracing::error!(%error, endpoint = %settlement.endpoint, msg = %settlement.msg, "result not recorded"),
+    }
+    None
 }
 
 fn queue_again(engine: &Arc<Engine>, delivery: &Delivery) {

@@ -171,9 +171,10 @@ impl Lane {
         state.fresh.is_empty() && state.claimed.is_empty()
     }
 
-    /// What goes next, under the lane's limits and the shared budget. `rate`: deliveries a second at most.
+    /// What goes next, under the lane's limits and the shared budget. `rate`: deliveries a second at most, looked up only
+    /// when it matters.
     #[must_use]
-    pub fn next(&self, rate: Option<u16>, now: Time, budget: &Budget) -> Next {
+    pub fn next(&self, rate: impl FnOnce() -> Option<u16>, now: Time, budget: &Budget) -> Next {
         let mut state = self.state.lock();
         if (state.fresh.is_empty() && state.claimed.is_empty()) || !state.concurrency.allows(state.running.len()) {
             return Next::Rest;
@@ -188,7 +189,7 @@ impl Lane {
                 return Next::Rest;
             }
         }
-        if let Err(later) = state.take_token(rate, now) {
+        if let Err(later) = state.take_token(rate(), now) {
             budget.give_back(slow);
             return Next::At(later);
         }

@@ -14,8 +14,9 @@ pub use budget::Budget;
 pub use lane::{Lane, Next, Report, Work};
 
 use crate::model::EndpointId;
+use foldhash::HashMap;
 use parking_lot::Mutex;
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// Locks over which the lanes are spread.
 const SHARDS: usize = 32;

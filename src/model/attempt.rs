@@ -1,6 +1,6 @@
 //! An attempt: one HTTP try of a delivery, with all that is known of it.
 
-use super::{AppId, AttemptId, EndpointId, MsgId, Outcome, Trigger};
+use super::{AppId, AttemptId, EndpointId, Headers, MsgId, Outcome, Trigger};
 use serde::{Deserialize, Serialize};
 
 /// One HTTP try of a delivery. It began at its id's time.
@@ -21,7 +21,7 @@ pub struct Attempt {
     /// The URL at that time.
     pub url: String,
     /// The request's headers; the values of custom headers, which may be credentials, are left out.
-    pub request_headers: Vec<(String, String)>,
+    pub request_headers: Headers,
     /// What came of it.
     pub outcome: Outcome,
 }

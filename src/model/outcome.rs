@@ -1,5 +1,6 @@
 //! What came of an attempt. A misbehaving endpoint is data, never an error of ours.
 
+use super::Headers;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -98,8 +99,8 @@ pub struct Outcome {
     pub detail: String,
     /// The answer's status. `None`: there was no answer.
     pub status: Option<u16>,
-    /// The answer's headers, names in lower case; values that are not text are lossily decoded.
-    pub headers: Vec<(String, String)>,
+    /// The answer's headers.
+    pub headers: Headers,
     /// What was kept of the answer's body.
     pub body: Bytes,
     /// Whether the body was longer than what was kept.
@@ -118,7 +119,7 @@ impl Outcome {
             cause,
             detail: detail.into(),
             status: None,
-            headers: Vec::new(),
+            headers: Headers::default(),
             body: Bytes::new(),
             body_cut: false,
             retry_after: None,

@@ -11,8 +11,9 @@ use crate::{
     crypto::Vault,
     model::{AppId, Application, Endpoint, EndpointId, OrgId},
 };
+use foldhash::HashMap;
 use parking_lot::RwLock;
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// An application with its endpoints, ready to be matched.
 #[derive(Debug)]

@@ -44,7 +44,7 @@ macro_rules! conformance {
             a_claim_takes_what_is_due_in_order, a_claim_says_what_comes_next, racing_claims_share, a_held_delivery_is_not_claimed,
             a_released_delivery_is_claimed_again, a_lease_that_ran_out_is_lost, a_result_counts_once, a_retry_moves_the_delivery,
             a_crash_frees_the_claimed, a_crash_keeps_everything, manual_and_scheduled_merge, a_manual_success_ends_the_schedule,
-            a_manual_attempt_adds_the_endpoint, once_queues_once, exhausted_start_anew, changes_ride_with_a_result,
+            a_manual_attempt_adds_the_endpoint, once_queues_once, exhausted_start_anew, changes_ride_with_a_result, results_together_are_judged_apart,
             queued_endpoints_are_found, expiry_deletes, prune_spares_the_pending, purge_leaves_nothing, a_closed_store_refuses,
         );
     };
@@ -116,7 +116,7 @@ impl World {
             trigger,
             number: 1,
             url: "https://example.com/".into(),
-            request_headers: vec![("webhook-id".into(), msg.to_string())],
+            request_headers: [("webhook-id", msg.to_string().as_str())].into_iter().collect(),
             outcome: Outcome { body: Bytes::from_static(b"no"), ..Outcome::failed(Cause::BadStatus, "500") },
         }
     }
@@ -128,7 +128,7 @@ impl World {
 
     async fn settle(&mut self, msg: MsgId, trigger: Trigger, lease: Lease, verdict: Verdict) -> Settled {
         let settlement = self.settlement(msg, trigger, lease, verdict);
-        self.store.settle(settlement.into()).await.unwrap()
+        settle_one(&*self.store, settlement).await.unwrap()
     }
 
     /// Settles, and gives the delivery.
@@ -146,6 +146,11 @@ impl World {
     async fn insert(&self, record: crate::model::Record) -> Result<(), StoreError> {
         self.store.change(vec![Change::Insert(record)], NOW).await
     }
+}
+
+/// Settles one result alone.
+pub(crate) async fn settle_one(store: &dyn Store, settlement: Settlement) -> Result<Settled, StoreError> {
+    store.settle(vec![settlement].into()).await.remove(0)
 }
 
 fn lease(token: u64, now: Time) -> Lease {

@@ -222,9 +222,10 @@ pub trait Store: Send + Sync + 'static {
     /// Gives a leased delivery back unattempted; its due time stays.
     async fn release(&self, endpoint: EndpointId, msg: MsgId, trigger: Trigger, lease: Lease) -> Result<(), StoreError>;
 
-    /// Records an attempt and moves its delivery. Returns when the result can be read; it is durable with the next
-    /// commit, at the latest after [`embedded::SETTLE_SYNC`] (a result lost with the power repeats an attempt, no more).
-    async fn settle(&self, settlement: Arc<Settlement>) -> Result<Settled, StoreError>;
+    /// Records attempts and moves their deliveries: each wholly or not at all, and all in one commit. Returns, in their
+    /// order, when the results can be read; they are durable with the next commit, at the latest after
+    /// [`embedded::SETTLE_SYNC`] (a result lost with the power repeats an attempt, no more).
+    async fn settle(&self, settlements: Arc<Vec<Settlement>>) -> Vec<Result<Settled, StoreError>>;
 
     /// Queues deliveries of an endpoint again; the number queued.
     async fn requeue(&self, app: AppId, endpoint: EndpointId, which: Requeue, now: Time) -> Result<u64, StoreError>;

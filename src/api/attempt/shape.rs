@@ -134,9 +134,9 @@ impl MessageAttemptOut {
     pub(in crate::api) fn whole(attempt: Attempt) -> Self {
         let listed = Self::listed(&attempt, true, None);
         MessageAttemptOut {
-            request_headers: Some(attempt.request_headers),
+            request_headers: Some(attempt.request_headers.to_pairs()),
             phases: Some(attempt.outcome.phases.into()),
-            response_headers: Some(attempt.outcome.headers),
+            response_headers: Some(attempt.outcome.headers.to_pairs()),
             ..listed
         }
     }
@@ -291,7 +291,7 @@ mod tests {
             trigger: Trigger::Manual,
             number: 1,
             url: "https://example.com/".into(),
-            request_headers: vec![("webhook-id".into(), "x".into())],
+            request_headers: [("webhook-id", "x")].into_iter().collect(),
             outcome,
         }
     }

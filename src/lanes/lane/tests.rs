@@ -28,7 +28,7 @@ fn fresh(lane: &Lane, budget: &Budget, n: u128) {
 }
 
 fn start(lane: &Lane, budget: &Budget) -> Option<u128> {
-    match lane.next(None, Time(0), budget) {
+    match lane.next(|| None, Time(0), budget) {
         Next::Start(work) => Some(work.message.id.0),
         _ => None,
     }
@@ -97,10 +97,10 @@ fn one_claim_at_a_time_and_only_when_something_is_due() {
 fn a_rate_holds_starts_back() {
     let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(20));
     (0..3).for_each(|n| fresh(&lane, &budget, n));
-    assert!(matches!(lane.next(Some(2), Time(0), &budget), Next::Start(_)));
-    assert!(matches!(lane.next(Some(2), Time(0), &budget), Next::At(Time(500))));
+    assert!(matches!(lane.next(|| Some(2), Time(0), &budget), Next::Start(_)));
+    assert!(matches!(lane.next(|| Some(2), Time(0), &budget), Next::At(Time(500))));
     assert_eq!(budget.in_flight(), 1);
-    assert!(matches!(lane.next(Some(2), Time(500), &budget), Next::Start(_)));
+    assert!(matches!(lane.next(|| Some(2), Time(500), &budget), Next::Start(_)));
 }
 
 #[test]

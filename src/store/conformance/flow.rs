@@ -1,7 +1,7 @@
 //! Accepting, and reading what flows.
 
 use super::records::answer;
-use super::{Harness, NOW, World, after, all, lease};
+use super::{Harness, NOW, World, after, all, lease, settle_one};
 use crate::model::{AppId, Delivery, EndpointId, MsgId, Trigger, Verdict};
 use crate::store::{Conflict, Expunge, NewMessage, Stats, StoreError, Window};
 use bytes::Bytes;
@@ -115,7 +115,7 @@ pub(crate) async fn attempts_by_window(harness: &impl Harness) {
         world.accept(&message, Some(lease(n, NOW))).await.unwrap();
         let settlement = world.settlement(message.id, Trigger::Scheduled, lease(n, NOW), Verdict::Retry(after(NOW, 9000)));
         made.push(settlement.attempt.clone().unwrap());
-        world.store.settle(settlement.into()).await.unwrap();
+        settle_one(&*world.store, settlement).await.unwrap();
     }
     world.accepted(NOW).await;
     let read = world.store.attempts(world.endpoint, Window { newest_first: true, limit: 3, ..all() }).await.unwrap();
@@ -156,7 +156,7 @@ pub(crate) async fn expunging_leaves_the_rest(harness: &impl Harness) {
     world.accept(&message, Some(lease(1, NOW))).await.unwrap();
     let settlement = world.settlement(message.id, Trigger::Scheduled, lease(1, NOW), Verdict::Delivered);
     let attempt = settlement.attempt.clone().unwrap();
-    world.store.settle(settlement.into()).await.unwrap();
+    settle_one(&*world.store, settlement).await.unwrap();
     let expunge = async |what| world.store.expunge(what).await.unwrap();
     assert!(!expunge(Expunge::Payload(AppId(1), message.id)).await);
     assert!(!expunge(Expunge::AnswerBody(EndpointId(1), attempt.id)).await);

@@ -1,6 +1,6 @@
 //! Claims, leases, results, and queueing again.
 
-use super::{Harness, LEASE_MS, NOW, World, after, all, lease, msgs};
+use super::{Harness, LEASE_MS, NOW, World, after, all, lease, msgs, settle_one};
 use crate::model::{Address, DeliveryState, EndpointId, Failing, MsgId, Record, Trigger, Verdict};
 use crate::store::{Change, Requeue, Settled, Stats, Store, StoreError};
 use std::sync::Arc;
@@ -120,7 +120,7 @@ pub(crate) async fn a_result_counts_once(harness: &impl Harness) {
         world.settlement(message.id, Trigger::Scheduled, lease(1, NOW), Verdict::Delivered),
         world.settlement(message.id, Trigger::Scheduled, lease(1, NOW), Verdict::Delivered),
     );
-    let (first, second) = tokio::join!(world.store.settle(first.into()), world.store.settle(second.into()));
+    let (first, second) = tokio::join!(settle_one(&*world.store, first), settle_one(&*world.store, second));
     assert_eq!([first.unwrap(), second.unwrap()].iter().filter(|s| **s == Settled::LeaseLost).count(), 1);
     assert_eq!(world.store.attempts(world.endpoint, all()).await.unwrap().len(), 1);
     let unclaimed = world.accepted(NOW).await;
@@ -306,19 +306,42 @@ pub(crate) async fn changes_ride_with_a_result(harness: &impl Harness) {
     world.accept(&message, Some(lease(1, NOW))).await.unwrap();
     let mut refused = world.settlement(message.id, Trigger::Scheduled, lease(1, NOW), Verdict::Delivered);
     refused.changes = vec![Change::Write(failing()), Change::Replace(failing(), 0)];
-    assert_eq!(world.store.settle(refused.into()).await, Err(StoreError::Stale));
+    assert_eq!(settle_one(&*world.store, refused).await, Err(StoreError::Stale));
     assert_eq!(world.store.find(&failing().address(), NOW).await.unwrap(), None);
     assert!(world.store.attempts(world.endpoint, all()).await.unwrap().is_empty());
     let mut written = world.settlement(message.id, Trigger::Scheduled, lease(1, NOW), Verdict::Retry(after(NOW, 5)));
     written.changes = vec![Change::Write(failing())];
-    assert!(matches!(world.store.settle(written.into()).await, Ok(Settled::Recorded(_))));
+    assert!(matches!(settle_one(&*world.store, written).await, Ok(Settled::Recorded(_))));
     assert_eq!(world.store.find(&failing().address(), NOW).await.unwrap().unwrap().record, failing());
     let claims = world.claim(2, after(NOW, 5), 9).await;
     let mut lost = world.settlement(message.id, Trigger::Scheduled, lease(1, NOW), Verdict::Delivered);
     lost.changes = vec![Change::Delete(failing().address())];
-    assert_eq!(world.store.settle(lost.into()).await, Ok(Settled::LeaseLost));
+    assert_eq!(settle_one(&*world.store, lost).await, Ok(Settled::LeaseLost));
     assert!(world.store.find(&failing().address(), NOW).await.unwrap().is_some());
     assert_eq!(claims.taken.len(), 1);
+}
+
+/// Results that share a commit are judged one by one: what is refused takes nothing else with it.
+pub(crate) async fn results_together_are_judged_apart(harness: &impl Harness) {
+    let mut world = World::new(harness).await;
+    let mut settlements = Vec::new();
+    for verdict in [Verdict::Delivered, Verdict::Delivered, Verdict::Exhausted] {
+        let message = world.message(NOW);
+        world.accept(&message, Some(lease(1, NOW))).await.unwrap();
+        settlements.push(world.settlement(message.id, Trigger::Scheduled, lease(1, NOW), verdict));
+    }
+    settlements[1].changes = vec![Change::Write(failing()), Change::Replace(failing(), 0)];
+    settlements.push(settlements[0].clone());
+    let settled = world.store.settle(settlements.into()).await;
+    let states = settled.iter().map(|one| match one {
+        Ok(Settled::Recorded(delivery)) => Ok(Some(delivery.state)),
+        Ok(Settled::LeaseLost) => Ok(None),
+        Err(error) => Err(error.clone()),
+    });
+    let expected = [Ok(Some(DeliveryState::Delivered)), Err(StoreError::Stale), Ok(Some(DeliveryState::Exhausted)), Ok(None)];
+    assert!(states.eq(expected));
+    assert_eq!(world.store.attempts(world.endpoint, all()).await.unwrap().len(), 2);
+    assert_eq!(world.store.settle(Vec::new().into()).await, []);
 }
 
 /// Each endpoint with anything queued, held or not, and its earliest due time.
@@ -346,7 +369,7 @@ pub(crate) async fn queued_endpoints_are_found(harness: &impl Harness) {
             attempt: None,
             changes: vec![],
         };
-        store.settle(settlement.into()).await.unwrap();
+        settle_one(store, settlement).await.unwrap();
     };
     settle(&*world.store).await;
     let mut found = world.store.queued_endpoints().await.unwrap();

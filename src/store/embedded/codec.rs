@@ -97,7 +97,7 @@ pub(super) fn write_message(message: &Message) -> Result<Slice, StoreError> {
 
 /// The message of a value of `messages`; its payload shares the value's memory.
 pub(super) fn read_message(app: AppId, id: MsgId, value: Slice) -> Result<Message, StoreError> {
-    let value = Bytes::from(value);
+    let value = Bytes::from_owner(value);
     let (header, payload) =
         postcard::take_from_bytes::<OwnedHeader>(body(&value, "a message")?).map_err(|_| damaged("a message"))?;
     let payload = value.slice_ref(payload);

@@ -9,8 +9,13 @@ use super::writes::{Built, Memory, Writes};
 use crate::store::StoreError;
 use fjall::PersistMode;
 use parking_lot::{Condvar, Mutex};
-use std::{mem, sync::Arc, thread};
+use std::{mem, sync::Arc, thread, time::Duration};
 use tokio::{runtime::Handle, sync::oneshot, time::Instant};
+
+/// How long jobs gather that nobody waits for: a commit costs the same for one as for many.
+const GATHER: Duration = Duration::from_millis(1);
+/// So many jobs gather at most.
+const GATHERED: usize = 64;
 
 /// Tells a verb's caller what came of the commit.
 type Reply = Box<dyn FnOnce(&Result<(), StoreError>) + Send>;
@@ -29,9 +34,21 @@ pub(super) enum Durability {
 #[derive(Default)]
 struct Inbox {
     jobs: Vec<Job>,
+    /// When the first of them came.
+    since: Option<Instant>,
     sync: bool,
     asleep: bool,
     closed: bool,
+}
+
+impl Inbox {
+    /// How long the jobs that wait may gather still; zero: they are to be committed now.
+    fn ripens(&self) -> Duration {
+        if self.sync || self.closed || self.jobs.len() >= GATHERED {
+            return Duration::ZERO;
+        }
+        self.since.map_or(Duration::ZERO, |since| GATHER.saturating_sub(since.elapsed()))
+    }
 }
 
 #[derive(Default)]
@@ -97,9 +114,12 @@ impl Committer {
         }
         inbox.jobs.push(job);
         inbox.sync |= durability == Durability::Now;
-        let asleep = mem::take(&mut inbox.asleep);
+        // The first one starts the time in which others gather, and only the one that ends it wakes the thread again.
+        let first = inbox.since.is_none();
+        inbox.since.get_or_insert_with(Instant::now);
+        let wake = (first || inbox.ripens().is_zero()) && mem::take(&mut inbox.asleep);
         drop(inbox);
-        if asleep {
+        if wake {
             self.shared.wake.notify_one();
         }
         Ok(())
@@ -154,15 +174,17 @@ impl Worker {
         let mut inbox = self.shared.inbox.lock();
         loop {
             let owed = self.unsynced.map(|since| SETTLE_SYNC.saturating_sub(since.elapsed()));
-            if !inbox.jobs.is_empty() {
+            let ripens = (!inbox.jobs.is_empty()).then(|| inbox.ripens());
+            if ripens.is_some_and(|wait| wait.is_zero()) {
                 mem::swap(&mut inbox.jobs, jobs);
+                inbox.since = None;
                 return Some(mem::take(&mut inbox.sync) || owed.is_some_and(|wait| wait.is_zero()));
             }
             if inbox.closed {
                 return None;
             }
             inbox.asleep = true;
-            match owed {
+            match owed.into_iter().chain(ripens).min() {
                 None => self.shared.wake.wait(&mut inbox),
                 Some(wait) if wait.is_zero() => return Some(true),
                 Some(wait) => {

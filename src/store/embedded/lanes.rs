@@ -9,7 +9,7 @@
 use super::keys::Place;
 use crate::model::{EndpointId, MsgId, Time, Trigger};
 use crate::store::Lease;
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
 
 /// When the lease of an entry that was given back "ran out"; under it no result counts.
 const GIVEN_BACK: Time = Time(0);

@@ -208,9 +208,14 @@ impl Store for EmbeddedStore {
         Ok(())
     }
 
-    async fn settle(&self, settlement: Arc<Settlement>) -> Result<Settled, StoreError> {
-        let now = self.clock.now();
-        self.committer.run(Durability::Soon, move |writes| settle::settle(writes, &settlement, now)).await
+    async fn settle(&self, settlements: Arc<Vec<Settlement>>) -> Vec<Result<Settled, StoreError>> {
+        let (now, count) = (self.clock.now(), settlements.len());
+        let encoded: Vec<_> = settlements.iter().map(settle::encode).collect();
+        let all = move |writes: &mut writes::Writes<'_>| {
+            let each = settlements.iter().zip(encoded);
+            Ok(each.map(|(one, encoded)| writes.run(|writes| settle::settle(writes, one, encoded?, now))).collect())
+        };
+        self.committer.run(Durability::Soon, all).await.unwrap_or_else(|error| vec![Err(error); count])
     }
 
     async fn requeue(&self, app: AppId, endpoint: EndpointId, which: Requeue, now: Time) -> Result<u64, StoreError> {

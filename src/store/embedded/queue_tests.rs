@@ -2,9 +2,11 @@
 
 use super::tests::Folder;
 use super::{EmbeddedStore, STEP};
-use crate::model::{AppId, Attempt, AttemptId, Cause, Delivery, DeliveryState, EndpointId, Message, MsgId, OrgId, Outcome};
+use crate::model::{
+    AppId, Attempt, AttemptId, Cause, Delivery, DeliveryState, EndpointId, Headers, Message, MsgId, OrgId, Outcome,
+};
 use crate::model::{Time, Trigger, Verdict};
-use crate::store::conformance::NOW;
+use crate::store::conformance::{NOW, settle_one};
 use crate::store::{Lease, NewMessage, Requeue, Settled, Settlement, Store};
 use bytes::Bytes;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -41,7 +43,7 @@ fn settlement(endpoint: EndpointId, msg: MsgId, trigger: Trigger, lease: Lease, 
         trigger,
         number: 1,
         url: String::new(),
-        request_headers: vec![],
+        request_headers: Headers::default(),
         outcome: Outcome::failed(Cause::BadStatus, ""),
     };
     Settlement { msg, endpoint, app: APP, trigger, lease, verdict, attempt: Some(attempt), changes: vec![] }
@@ -184,7 +186,7 @@ impl Game {
         let stale = self.chance(8) == 0;
         lease.token += u64::from(stale) << 60;
         let settlement = settlement(ENDPOINT, msg, trigger, lease, verdict);
-        let settled = self.store().settle(settlement.clone().into()).await.unwrap();
+        let settled = settle_one(self.store(), settlement.clone()).await.unwrap();
         if stale {
             assert_eq!(settled, Settled::LeaseLost);
         } else {
@@ -230,7 +232,7 @@ impl Game {
             assert!(!expected.is_empty() && claims.taken.len() == expected.len());
             for claimed in claims.taken {
                 let settlement = settlement(ENDPOINT, claimed.delivery.msg, claimed.trigger, lease, Verdict::Delivered);
-                let settled = self.store().settle(settlement.clone().into()).await.unwrap();
+                let settled = settle_one(self.store(), settlement.clone()).await.unwrap();
                 self.model.settle(&settlement);
                 assert_eq!(settled, Settled::Recorded(self.model.deliveries[&settlement.msg].clone()));
             }
@@ -303,7 +305,7 @@ async fn deliver_until_idle(store: &EmbeddedStore, taker: u64, messages: usize) 
             }
             let retry = nth % 7 == 0 && claimed.delivery.failed == 0;
             let verdict = if retry { Verdict::Retry(Time(NOW.0 + nth % 100)) } else { Verdict::Delivered };
-            let settled = store.settle(settlement(ENDPOINT, msg, claimed.trigger, lease, verdict).into()).await.unwrap();
+            let settled = settle_one(store, settlement(ENDPOINT, msg, claimed.trigger, lease, verdict)).await.unwrap();
             assert!(matches!(settled, Settled::Recorded(_)));
             delivered.extend((!retry).then_some(msg));
         }

@@ -6,9 +6,15 @@ use super::writes::{Effect, Writes};
 use super::{codec, read, records};
 use crate::model::{AppId, Delivery, DeliveryState, EndpointId, MsgId, Time, Trigger};
 use crate::store::{Settled, Settlement, StoreError};
+use fjall::Slice;
 
-/// Records the result, unless the lease is lost. `now`: decides which records have expired.
-pub(super) fn settle(writes: &mut Writes<'_>, settlement: &Settlement, now: Time) -> Result<Settled, StoreError> {
+/// Records the result, unless the lease is lost. `encoded`: its attempt, by [`encode`]. `now`: decides which records have expired.
+pub(super) fn settle(
+    writes: &mut Writes<'_>,
+    settlement: &Settlement,
+    encoded: Option<Slice>,
+    now: Time,
+) -> Result<Settled, StoreError> {
     let Settlement { msg, endpoint, app, trigger, lease, verdict, ref attempt, ref changes } = *settlement;
     let Some(held) = writes.lanes.held(endpoint, msg, trigger, lease).copied() else { return Ok(Settled::LeaseLost) };
     let row = if held.fresh { None } else { writes.delivery(endpoint, msg)? };
@@ -20,8 +26,8 @@ pub(super) fn settle(writes: &mut Writes<'_>, settlement: &Settlement, now: Time
     let before = delivery.state;
     delivery.conclude(trigger, verdict, attempt.as_ref().map(|attempt| attempt.id));
 
-    if let Some(attempt) = attempt {
-        writes.put(Space::Attempts, keys::attempt(endpoint, attempt.id), codec::write_attempt(attempt)?);
+    if let Some((attempt, encoded)) = attempt.as_ref().zip(encoded) {
+        writes.put(Space::Attempts, keys::attempt(endpoint, attempt.id), encoded);
     }
     for change in changes {
         records::apply(writes, change.clone(), now)?;
@@ -34,6 +40,11 @@ pub(super) fn settle(writes: &mut Writes<'_>, settlement: &Settlement, now: Time
         held.settling = true;
     }
     Ok(Settled::Recorded(delivery))
+}
+
+/// What the committing thread need not do itself: the attempt, encoded.
+pub(super) fn encode(settlement: &Settlement) -> Result<Option<Slice>, StoreError> {
+    settlement.attempt.as_ref().map(codec::write_attempt).transpose()
 }
 
 fn first_due(writes: &Writes<'_>, app: AppId, msg: MsgId) -> Result<Time, StoreError> {

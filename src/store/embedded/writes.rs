@@ -8,8 +8,8 @@ use super::spaces::{PerSpace, Space, Spaces, failure};
 use crate::model::{Delivery, DeliveryState, EndpointId, MsgId, Time, Trigger};
 use crate::store::StoreError;
 use fjall::{PersistMode, Slice};
+use foldhash::HashMap;
 use parking_lot::MutexGuard;
-use std::collections::HashMap;
 
 /// Counters kept in memory at most, so that the busy ones need no read.
 const CACHED_COUNTERS: usize = 4096;
