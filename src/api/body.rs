@@ -11,6 +11,8 @@ use axum::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
+/// Bodies up to this many bytes are copied out of the connection's read buffer; longer ones fill most of it.
+const COPIED: usize = 16 * 1024;
 /// The longest query string, in bytes.
 const MAX_QUERY_BYTES: usize = 16 * 1024;
 
@@ -47,8 +49,14 @@ impl<S: Send + Sync> FromRequest<S> for RawJson {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
             _ => Problem::bad_request("unreadable_body", "The body ended early or could not be read."),
         })?;
-        Ok(RawJson(bytes))
+        Ok(RawJson(owned(bytes)))
     }
+}
+
+/// The body in memory of its own: a slice of a connection's read buffer keeps all of that buffer alive for as long as the
+/// message waits.
+fn owned(bytes: Bytes) -> Bytes {
+    if bytes.len() <= COPIED { Bytes::copy_from_slice(&bytes) } else { bytes }
 }
 
 /// Nothing said, or any form of JSON. Compatible clients leave the type out on bodies of one or two operations.

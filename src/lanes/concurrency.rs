@@ -10,8 +10,9 @@ const BACK_OFF: f32 = 0.7;
 const CROWDED: f32 = 3.0;
 /// Microseconds by which answers may differ without meaning anything.
 const SLACK_US: f32 = 1000.0;
-/// How fast the best time is forgotten: an endpoint may become slower for good.
-const FORGET: f32 = 1.001;
+/// Microseconds of work in which the best time is forgotten (it grows by a factor of e): an endpoint may become slower for
+/// good.
+const FORGET_US: f32 = 30e6;
 /// Failures in a row after which a lane counts as slow.
 const SLOW_AFTER: u32 = 3;
 
@@ -48,7 +49,8 @@ impl Concurrency {
             return;
         };
         self.failures = 0;
-        self.best_us = (self.best_us * FORGET).min(took_us);
+        // Of `limit` attempts at once, each one's time is that part of the time that passes.
+        self.best_us = (self.best_us * (1.0 + took_us / (FORGET_US * self.limit))).min(took_us);
         if took_us > self.best_us * CROWDED + SLACK_US {
             self.limit = (self.limit - 1.0 / self.limit).max(MIN);
         } else if busy {
@@ -81,7 +83,7 @@ mod tests {
         limit.learn(Some(1000), true);
         (0..200).for_each(|_| limit.learn(Some(20_000), true));
         assert!(!limit.allows(12));
-        (0..20_000).for_each(|_| limit.learn(Some(20_000), true));
+        (0..100_000).for_each(|_| limit.learn(Some(20_000), true));
         assert!(limit.allows(99));
     }
 }
