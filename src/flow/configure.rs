@@ -2,7 +2,7 @@
 
 use super::{Engine, notify};
 use crate::{
-    model::{Address, AppId, Application, DisabledBy, Endpoint, EndpointId, Kind, Purge, Record},
+    model::{Address, AppId, Application, DisabledBy, Endpoint, EndpointId, Kind, Purge, Record, Time},
     store::{Change, Requeue, StoreError},
 };
 use std::sync::Arc;
@@ -66,6 +66,7 @@ impl Engine {
 
     /// Adds what follows from deletions, and finds out what is to be told.
     async fn expand(&self, changes: &mut Vec<Change>) -> Result<Vec<Told>, StoreError> {
+        let now = self.clock.now();
         let mut told = Vec::new();
         let mut more = Vec::new();
         for change in changes.iter() {
@@ -84,13 +85,13 @@ impl Engine {
                     let Ok(app) = address.key.parse::<AppId>() else { continue };
                     let endpoints = self.routing.by_id(app).map(|a| a.routes.clone()).unwrap_or_default();
                     more.extend(endpoints.iter().map(|route| Change::Delete(Address::endpoint(app, route.id))));
-                    more.extend(endpoints.iter().map(|route| purge(app, Some(route.id))));
-                    more.push(purge(app, None));
+                    more.extend(endpoints.iter().map(|route| purge(app, Some(route.id), now)));
+                    more.push(purge(app, None, now));
                 }
                 Change::Delete(address) if address.kind == Kind::Endpoint => {
-                    let found = self.store.find(address, self.clock.now()).await?;
+                    let found = self.store.find(address, now).await?;
                     if let Some(Record::Endpoint(endpoint)) = found.map(|f| f.record) {
-                        more.extend([purge(endpoint.app, Some(endpoint.id)), not_failing(&endpoint)]);
+                        more.extend([purge(endpoint.app, Some(endpoint.id), now), not_failing(&endpoint)]);
                         told.push(Told { kind: "endpoint.deleted", endpoint });
                     }
                 }
@@ -184,8 +185,8 @@ fn not_failing(endpoint: &Endpoint) -> Change {
     Change::Delete(Address::new(Kind::Failing, endpoint.app, endpoint.id))
 }
 
-fn purge(app: AppId, endpoint: Option<EndpointId>) -> Change {
-    Change::Write(Record::Purge(Purge { app, endpoint }))
+fn purge(app: AppId, endpoint: Option<EndpointId>, ordered_at: Time) -> Change {
+    Change::Write(Record::Purge(Purge { app, endpoint, ordered_at }))
 }
 
 fn app_of(change: &Change) -> Option<AppId> {

@@ -90,6 +90,13 @@ macro_rules! ids {
                 bytes.first_chunk::<16>().map(|b| $name(u128::from_be_bytes(*b)))
             }
 
+            /// Whether the text has this kind's form, be it an identifier or a mistyped one.
+            #[must_use]
+            pub fn looks_like(text: &str) -> bool {
+                let rest = text.strip_prefix($prefix);
+                rest.is_some_and(|r| r.len() == DIGITS + CHECK_DIGITS && r.bytes().all(|b| b.is_ascii_alphanumeric()))
+            }
+
             /// When it was made.
             #[must_use]
             pub fn time(self) -> Time {
@@ -184,6 +191,7 @@ mod tests {
         let good = MsgId(77).to_string();
         let mistyped = good.replace("1F", "1G");
         assert_ne!(good, mistyped);
+        assert!(MsgId::looks_like(&good) && MsgId::looks_like(&mistyped) && !MsgId::looks_like("msg_1"));
         for text in ["", "msg_", &good.replace("msg", "app"), &mistyped, &good[..30], "msg_zzzzzzzzzzzzzzzzzzzzzzzzzzz", "msg_é"] {
             assert_eq!(text.parse::<MsgId>(), Err(NotAnId), "{text}");
         }

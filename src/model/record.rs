@@ -79,6 +79,8 @@ pub struct Purge {
     pub app: AppId,
     /// The endpoint; `None` purges the application's messages too.
     pub endpoint: Option<EndpointId>,
+    /// When it was ordered: what was on its way then may arrive later.
+    pub ordered_at: Time,
 }
 
 /// A record of any kind.

@@ -11,6 +11,9 @@ use std::{sync::Arc, time::Duration};
 const ROUND: Duration = Duration::from_secs(30);
 /// Between two looks for old messages, and for queued deliveries that no lane waits for.
 const LONG_ROUND: Duration = Duration::from_secs(600);
+/// How long an order to purge stays: a message that was being accepted when its application was deleted, or an attempt that
+/// was running, leaves its rows behind later.
+const LINGER: Duration = Duration::from_secs(60);
 /// Rows that one call deletes.
 const CHUNK: usize = 500;
 /// Between two chunks.
@@ -66,7 +69,9 @@ async fn purge(engine: &Engine, now: Time) -> Result<(), StoreError> {
         while engine.store.purge(order.app, order.endpoint, CHUNK).await? > 0 {
             breathe(engine).await?;
         }
-        engine.store.change(vec![Change::Delete(Record::Purge(order).address())], now).await?;
+        if now >= order.ordered_at.plus(LINGER) {
+            engine.store.change(vec![Change::Delete(Record::Purge(order).address())], now).await?;
+        }
     }
     Ok(())
 }

@@ -117,7 +117,7 @@ impl From<&Application> for ApplicationOut {
 /// A uid follows the pattern of names; one in the form of an identifier could never be found.
 fn check_uid(check: &mut Check, loc: &[&str], uid: &str) {
     check.name(loc, uid);
-    check.rule(uid.parse::<AppId>().is_err(), loc, "pattern", "A uid may not have the form of an application's id.");
+    check.rule(!AppId::looks_like(uid), loc, "pattern", "A uid may not have the form of an application's id.");
 }
 
 impl ApplicationIn {
