@@ -13,8 +13,8 @@ const PUBLIC: &str = "whpk_";
 /// (32 to 100 base64 digits) admits up to 75.
 const SYMMETRIC_BYTES: std::ops::RangeInclusive<usize> = 16..=75;
 
-/// Standard base64, padded or not.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+/// Standard base64, padded or not, and with bits left over: keys are cut short in the wild, and other libraries take them.
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
 );
