@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod flow;
+pub mod inbound;
 pub mod lanes;
 pub mod model;
 pub mod outbound;

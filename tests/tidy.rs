@@ -30,8 +30,8 @@ const LAYERS: [&[&str]; 10] = [
     &["api", "systems", "dashboard", "config", "telemetry", "shutdown"],
     &["cli"],
 ];
-/// Of one layer, and yet: upkeep works through the engine.
-const NEIGHBOURS: [(&str, &str); 1] = [("upkeep", "flow")];
+/// Of one layer, and yet: receiving and upkeep work through the engine.
+const NEIGHBOURS: [(&str, &str); 2] = [("inbound", "flow"), ("upkeep", "flow")];
 /// Modules that only `cli` may import.
 const CLI_ONLY: [&str; 3] = ["config", "telemetry", "shutdown"];
 /// Files and folders that decide and do nothing else.

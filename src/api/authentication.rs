@@ -1,7 +1,7 @@
 //! `/api/v1/auth`: portal links, and the ends of tokens.
 
 use super::{
-    Api, Caller, Errors, Idempotent, Json, Path, Problem, Shared,
+    Api, Base, Caller, Errors, Idempotent, Json, Path, Problem, Shared,
     application::{ApplicationIn, ensure},
     key::{Issued, issue},
     page::MAX_LIMIT,
@@ -11,11 +11,7 @@ use crate::{
     model::{Address, AppId, Grant, KeyId, Kind, OrgId, Record, Token},
     store::{Change, ListPage, Stored},
 };
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode, header},
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -135,7 +131,7 @@ fn check_session(check: &mut Check, loc: &[&str], id: &str) {
 async fn portal_access(
     State(api): State<Shared>,
     (caller, mut idempotent): (Caller, Idempotent),
-    headers: HeaderMap,
+    base: Base,
     Path(app_id): Path<String>,
     body: Json<AppPortalAccessIn>,
 ) -> Result<Response, Problem> {
@@ -149,21 +145,13 @@ async fn portal_access(
     let lasts = Duration::from_secs(body.value.expiry.unwrap_or(MAX_EXPIRY_S));
     let Issued { text, token } = issue(&api.engine.random, now, caller.org, body.value.grant(app), format!("Portal of {app}"));
     let token = Token { expires_at: Some(now.plus(lasts)), ..token };
-    let out = AppPortalAccessOut { url: portal_url(&api, &headers, &text), token: text.to_string() };
+    let out = AppPortalAccessOut { url: portal_url(&base, &text), token: text.to_string() };
     idempotent.commit_sealed(&api, vec![Change::Insert(Record::Token(token))], StatusCode::OK, &out).await
 }
 
 /// Where the portal is, with the token in the fragment, which browsers do not send.
-fn portal_url(api: &Api, headers: &HeaderMap, token: &str) -> String {
-    let origin = api.options.public_url.clone().unwrap_or_else(|| origin(headers));
-    format!("{}/portal#key={token}", origin.trim_end_matches('/'))
-}
-
-/// The origin under which the request came in. It goes back to the one who sent it and nowhere else.
-fn origin(headers: &HeaderMap) -> String {
-    let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
-    let scheme = if text(header::HeaderName::from_static("x-forwarded-proto")) == Some("https") { "https" } else { "http" };
-    format!("{scheme}://{}", text(header::HOST).unwrap_or("localhost"))
+fn portal_url(Base(base): &Base, token: &str) -> String {
+    format!("{base}/portal#key={token}")
 }
 
 /// Logout.
@@ -384,14 +372,5 @@ mod tests {
         assert!(!all.names(&token(Grant::Key), AppId(1)));
         let (_, Change::Replace(Record::Token(ended), 7)) = ending(token(Grant::Key), 7, Some(Time(99))) else { panic!() };
         assert_eq!(ended.expires_at, Some(Time(10)));
-    }
-
-    #[test]
-    fn links_point_where_the_request_came_in() {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, "hooks.example:8080".parse().unwrap());
-        assert_eq!(origin(&headers), "http://hooks.example:8080");
-        headers.insert("x-forwarded-proto", "https".parse().unwrap());
-        assert_eq!(origin(&headers), "https://hooks.example:8080");
     }
 }

@@ -4,6 +4,7 @@ pub mod application;
 pub mod attempt;
 pub mod auth;
 pub mod authentication;
+mod base;
 pub mod body;
 mod docs;
 pub mod endpoint;
@@ -18,20 +19,23 @@ pub mod operational;
 pub mod page;
 pub mod patch;
 pub mod problem;
+mod receive;
 pub mod revise;
 mod router;
 pub mod rules;
+pub mod source;
 #[cfg(test)]
 mod tests;
 
 pub use auth::{Caller, TokenCache};
+pub use base::Base;
 pub use body::{Json, Path, Query, Stamp};
 pub use idempotency::Idempotent;
 pub use patch::Patch;
 pub use problem::{Errors, Problem};
 pub use router::router;
 
-use crate::{flow::Engine, model::OrgId};
+use crate::{flow::Engine, inbound::Inbound, model::OrgId};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -42,6 +46,8 @@ pub const DEFAULT_MAX_PAYLOAD: usize = 1 << 20;
 pub struct Api {
     /// The engine.
     pub engine: Arc<Engine>,
+    /// The sources, and what receives for them.
+    pub inbound: Arc<Inbound>,
     /// Tokens seen lately.
     pub tokens: TokenCache,
     /// Options.

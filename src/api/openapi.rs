@@ -43,6 +43,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
         (name = "Authentication", description = "Portal links and tokens."),
         (name = "Key", description = "API keys and sessions."),
         (name = "Operational Webhook Endpoint", description = "URLs that receive your organization's own messages, such as a disabled endpoint."),
+        (name = "Source", description = "Public URLs that receive third parties' webhooks; what they accept becomes messages."),
         (name = "Health", description = "Whether the server works.")
     )
 )]

@@ -180,6 +180,7 @@ impl From<StoreError> for Problem {
                 Conflict::Record(Kind::Application) => "An application with this uid exists.",
                 Conflict::Record(Kind::Endpoint) => "An endpoint of this application with this uid exists.",
                 Conflict::Record(Kind::EventType) => "An event type with this name exists.",
+                Conflict::Record(Kind::Source) => "A source with this uid exists.",
                 Conflict::EventId => "A message of this application with this event id exists.",
                 Conflict::Record(_) => "It exists.",
             }),

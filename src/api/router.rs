@@ -2,6 +2,7 @@
 
 use super::{
     Problem, Shared, application, attempt, authentication, endpoint, event_type, health, key, message, openapi, operational,
+    receive, source,
 };
 use axum::{Router, extract::DefaultBodyLimit};
 use utoipa_axum::router::OpenApiRouter;
@@ -9,12 +10,13 @@ use utoipa_axum::router::OpenApiRouter;
 /// What a body may hold beside the payload it carries, in bytes.
 const ENVELOPE_BYTES: usize = 64 * 1024;
 
-/// The API: `/api/v1/…`, `/openapi.json` and `/docs`.
+/// The API: `/api/v1/…`, `/openapi.json` and `/docs`; and where third parties post, `/in/{token}`.
 pub fn router(api: Shared) -> Router {
     let limit = api.options.max_payload.saturating_add(ENVELOPE_BYTES);
     let (routes, document) = resources().split_for_parts();
     routes
         .merge(openapi::routes(document))
+        .merge(receive::routes())
         .fallback(async || Problem::not_found("path"))
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(limit))
@@ -30,6 +32,7 @@ pub(super) fn resources() -> OpenApiRouter<Shared> {
         .merge(message::routes())
         .merge(attempt::routes())
         .merge(operational::routes())
+        .merge(source::routes())
         .merge(key::routes())
         .merge(authentication::routes())
         .merge(health::routes())

@@ -9,6 +9,7 @@ use crate::{
     clock::{Clock, SystemClock},
     crypto::Vault,
     flow::{Engine, Parts, Settings},
+    inbound::Inbound,
     model::{Grant, Record},
     outbound::{Outbound, OutboundConfig},
     random::Random,
@@ -47,7 +48,8 @@ impl Server {
         let engine = Engine::start(Parts { store, outbound, clock, random, vault, settings }).await.unwrap();
         let Issued { text, token } = issue(&engine.random, engine.clock.now(), FIRST_ORG, Grant::Key, "test".into());
         engine.change(vec![Change::Insert(Record::Token(token))]).await.unwrap();
-        let api = Api { engine, tokens: TokenCache::default(), options: ApiOptions::new(FIRST_ORG) };
+        let inbound = Inbound::start(engine.clone()).await.unwrap();
+        let api = Api { engine, inbound, tokens: TokenCache::default(), options: ApiOptions::new(FIRST_ORG) };
         Server { router: router(Arc::new(api)), key: text.to_string(), _folder: folder }
     }
 

@@ -31,6 +31,8 @@ pub struct Draft {
     pub origin: Option<Arc<Origin>>,
     /// Only this endpoint gets it, whatever it subscribes to (an example, a test).
     pub only: Option<EndpointId>,
+    /// Nobody gets it: it is recorded, to be replayed later (its source is paused).
+    pub unrouted: bool,
 }
 
 /// Makes the record that is inserted with the message, or refuses it when it exists already: the answer to be kept for the
@@ -73,6 +75,7 @@ impl Engine {
 
 fn recipients<'a>(app: &'a AppRoutes, draft: &Draft) -> Vec<&'a Arc<Route>> {
     match draft.only {
+        _ if draft.unrouted => Vec::new(),
         Some(endpoint) => app.route(endpoint).into_iter().collect(),
         None => matching::matching(app, &draft.event_type, &draft.channels).collect(),
     }

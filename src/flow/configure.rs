@@ -17,7 +17,7 @@ struct Told {
 impl Engine {
     /// Applies changes of configuration, all or none, and lets them reach the routing table, the lanes and the operator's
     /// own application (`endpoint.created`, `.updated`, `.deleted`).
-    /// Deleting an application deletes its endpoints; what flowed through either is deleted in the background.
+    /// Deleting an application deletes its endpoints and sources; what flowed through either is deleted in the background.
     ///
     /// # Errors
     /// As [`crate::store::Store::change`].
@@ -59,9 +59,26 @@ impl Engine {
 
     /// Changes of one application reach the routing table in the order in which they became durable.
     async fn lock(&self, changes: &[Change]) -> Option<MutexGuard<'_, ()>> {
-        let app = changes.iter().find_map(app_of)?;
+        let app = changes.iter().find_map(|change| self.app_of(change))?;
         let lock = self.changing.get(usize::try_from(app.0 % self.changing.len() as u128).unwrap_or(0))?;
         Some(lock.lock().await)
+    }
+
+    fn app_of(&self, change: &Change) -> Option<AppId> {
+        match change {
+            Change::Insert(record) | Change::Replace(record, _) | Change::Write(record) => match record {
+                Record::Application(a) => Some(a.id),
+                Record::Endpoint(e) => Some(e.app),
+                Record::Source(s) => Some(s.app),
+                _ => None,
+            },
+            Change::Delete(address) => match address.kind {
+                Kind::Application => address.key.parse().ok(),
+                Kind::Endpoint => address.scope.parse().ok(),
+                Kind::Source => self.sources.get()?.app_of(address.key.parse().ok()?),
+                _ => None,
+            },
+        }
     }
 
     /// Adds what follows from deletions, and finds out what is to be told.
@@ -87,6 +104,12 @@ impl Engine {
                     more.extend(endpoints.iter().map(|route| Change::Delete(Address::endpoint(app, route.id))));
                     more.extend(endpoints.iter().map(|route| purge(app, Some(route.id), now)));
                     more.push(purge(app, None, now));
+                    let sources = self.sources.get().map(|table| table.addresses(app)).unwrap_or_default();
+                    more.extend(sources.into_iter().map(Change::Delete));
+                }
+                // Its application was deleted while it was made.
+                Change::Insert(Record::Source(source)) if self.routing.by_id(source.app).is_none() => {
+                    return Err(StoreError::Stale);
                 }
                 Change::Delete(address) if address.kind == Kind::Endpoint => {
                     let found = self.store.find(address, now).await?;
@@ -107,6 +130,7 @@ impl Engine {
             Change::Insert(record) | Change::Replace(record, _) | Change::Write(record) => match record {
                 Record::Application(application) => self.take_over_application(application),
                 Record::Endpoint(endpoint) => self.take_over_endpoint(&endpoint),
+                Record::Source(source) => self.sources.get().into_iter().for_each(|table| table.put(source.clone())),
                 _ => {}
             },
             Change::Delete(address) => match address.kind {
@@ -118,6 +142,11 @@ impl Engine {
                     if let Ok(endpoint) = address.key.parse() {
                         self.routing.remove_endpoint(endpoint);
                         self.forget(endpoint);
+                    }
+                }
+                Kind::Source => {
+                    if let (Some(table), Ok(source)) = (self.sources.get(), address.key.parse()) {
+                        table.remove(source);
                     }
                 }
                 _ => {}
@@ -187,19 +216,4 @@ fn not_failing(endpoint: &Endpoint) -> Change {
 
 fn purge(app: AppId, endpoint: Option<EndpointId>, ordered_at: Time) -> Change {
     Change::Write(Record::Purge(Purge { app, endpoint, ordered_at }))
-}
-
-fn app_of(change: &Change) -> Option<AppId> {
-    match change {
-        Change::Insert(record) | Change::Replace(record, _) | Change::Write(record) => match record {
-            Record::Application(a) => Some(a.id),
-            Record::Endpoint(e) => Some(e.app),
-            _ => None,
-        },
-        Change::Delete(address) => match address.kind {
-            Kind::Application => address.key.parse().ok(),
-            Kind::Endpoint => address.scope.parse().ok(),
-            _ => None,
-        },
-    }
 }

@@ -1,7 +1,7 @@
 //! The engine: what the steps of the flow share, how it starts and how it stops.
 
 use super::{
-    dispatch,
+    SourceTable, dispatch,
     health::Health,
     record::{self, Results},
 };
@@ -18,7 +18,7 @@ use crate::{
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
@@ -88,11 +88,12 @@ pub struct Engine {
     /// Settings.
     pub settings: Settings,
     pub(crate) lanes: Lanes,
-    pub(super) outbound: Outbound,
+    pub(crate) outbound: Outbound,
     pub(super) health: Health,
     pub(super) leases: AtomicU64,
     pub(super) results: Results,
     pub(super) changing: Vec<Mutex<()>>,
+    pub(super) sources: OnceLock<Arc<dyn SourceTable>>,
     stopping: AtomicBool,
     stop: Notify,
     ended: AtomicBool,
@@ -119,6 +120,7 @@ impl Engine {
             leases: AtomicU64::new(1),
             results,
             changing: std::iter::repeat_with(Mutex::default).take(CHANGE_LOCKS).collect(),
+            sources: OnceLock::new(),
             routing: Routing::default(),
             health: Health::default(),
             stopping: AtomicBool::new(false),

@@ -25,6 +25,8 @@ mod notify;
 mod record;
 pub mod retry;
 pub mod signing;
+mod sources;
 
 pub use accept::{Draft, Mark};
 pub use engine::{Engine, Parts, Settings};
+pub use sources::SourceTable;

@@ -40,6 +40,7 @@ macro_rules! conformance {
             insert_conflicts, replace_needs_the_revision, revisions_are_never_used_twice, expired_records_are_absent,
             aliases_follow_their_record, changes_are_all_or_nothing, lists_page_both_ways, each_visits_every_live_record,
             accepted_is_readable, event_ids_are_unique, one_event_id_wins_within_one_commit, an_answer_is_inserted_or_nothing_is,
+            one_mark_wins_until_it_expires,
             messages_by_window, attempts_by_window, stats_follow_the_states, expunging_leaves_the_rest,
             a_claim_takes_what_is_due_in_order, a_claim_says_what_comes_next, racing_claims_share, a_held_delivery_is_not_claimed,
             a_released_delivery_is_claimed_again, a_lease_that_ran_out_is_lost, a_result_counts_once, a_retry_moves_the_delivery,

@@ -17,3 +17,4 @@ mod pages;
 mod refusals;
 mod retries;
 mod secrets;
+mod sources;

@@ -109,7 +109,8 @@ async fn secrets_are_not_in_the_files() {
     assert!(!holds(key.as_bytes()) && !holds(raw) && !holds(b"recognisable-credential"));
 }
 
-fn collect(folder: &std::path::Path, files: &mut Vec<Vec<u8>>) {
+/// The contents of all files below a folder.
+pub(crate) fn collect(folder: &std::path::Path, files: &mut Vec<Vec<u8>>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() { collect(&path, files) } else { files.push(std::fs::read(&path).unwrap()) }

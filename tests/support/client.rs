@@ -37,6 +37,11 @@ impl Answer {
             .unwrap_or_else(|e| panic!("{}: {} is not JSON ({e}): {}", self.asked, self.status, self.text()))
     }
 
+    /// A header's text; empty when there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
+    }
+
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()

@@ -4,7 +4,7 @@ use super::{MessageStatus, MessageStatusText, Standing};
 use crate::{
     api::{
         body::Stamp,
-        message::{Content, Filter, MessageOut},
+        message::{Content, Filter, MessageOut, OriginOut},
     },
     model::{Attempt, AttemptId, Cause, Endpoint, EndpointId, Message, MsgId, Outcome, Phases, Trigger},
 };
@@ -182,7 +182,10 @@ pub(in crate::api) struct EndpointMessageOut {
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
     timestamp: Stamp,
-    /// Any JSON value. `{}` without content, `{"expired":true}` once deleted.
+    /// Where it came from, if a source received it. Not in the compatible contract.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Box<OriginOut>>,
+    /// Any JSON value, as a message's payload. `{}` without content, `{"expired":true}` once deleted.
     #[schema(value_type = Object)]
     payload: Content,
     status: MessageStatus,
@@ -207,6 +210,7 @@ impl EndpointMessageOut {
             tags: shown.tags,
             deliver_at: shown.deliver_at,
             timestamp: shown.timestamp,
+            origin: shown.origin,
             payload: shown.payload,
             status,
             status_text: status.text(),

@@ -107,6 +107,7 @@ impl<'a> Body<&'a RawValue> {
             payload,
             origin: None,
             only: None,
+            unrouted: false,
         })
     }
 }

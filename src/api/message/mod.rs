@@ -14,7 +14,7 @@ pub(in crate::api) use create::accept;
 pub(in crate::api) use filter::{Asked, Filter};
 pub(in crate::api) use params::{ContentParam, MessageParams};
 pub(in crate::api) use read::find;
-pub(in crate::api) use shape::{Content, MessageOut};
+pub(in crate::api) use shape::{Content, MessageOut, OriginOut};
 
 use super::Shared;
 use utoipa_axum::{router::OpenApiRouter, routes};

@@ -2,17 +2,22 @@
 
 use crate::{
     api::body::Stamp,
-    model::{Message, MsgId},
+    model::{Message, MsgId, Origin, SourceId},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+/// The name of the one field under which bytes that are no text are shown.
+const BASE64: &str = "$base64";
+
 /// What a message's `payload` shows.
 #[derive(Clone, Debug)]
 pub(in crate::api) enum Content {
-    /// The payload, as it came: valid JSON, or it would not have been accepted.
+    /// The payload, as it came. Whoever posts a message posts JSON; what a source received may be anything: JSON is shown as
+    /// it came, other text as a string, other bytes as `{"$base64": "…"}`.
     Shown(Bytes),
     /// `{}`: the request asked for no content.
     Hidden,
@@ -38,7 +43,53 @@ impl Serialize for Content {
             Content::Hidden => b"{}".as_slice(),
             Content::Expunged => br#"{"expired":true}"#.as_slice(),
         };
-        serde_json::from_slice::<&RawValue>(json).map_err(serde::ser::Error::custom)?.serialize(to)
+        match (serde_json::from_slice::<&RawValue>(json), std::str::from_utf8(json)) {
+            (Ok(json), _) => json.serialize(to),
+            (Err(_), Ok(text)) => text.serialize(to),
+            (Err(_), Err(_)) => to.collect_map([(BASE64, STANDARD.encode(json))]),
+        }
+    }
+}
+
+/// Where a received message came from.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(title = "MessageOrigin")]
+pub(in crate::api) struct OriginOut {
+    /// The source that received it.
+    #[schema(value_type = String)]
+    source_id: SourceId,
+    /// The sender's own event id, if it said one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<String>,
+    /// Method of the request.
+    method: String,
+    /// Query of the request, without the question mark.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    query: String,
+    /// The request's content type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<String>,
+    /// The headers that the source keeps and sends on: pairs of name and value, in their order.
+    headers: Vec<(String, String)>,
+    /// The message that this one replays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    replays: Option<MsgId>,
+}
+
+impl From<&Origin> for OriginOut {
+    fn from(origin: &Origin) -> Self {
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        OriginOut {
+            source_id: origin.source,
+            event_id: origin.event_id.clone(),
+            method: origin.method.clone(),
+            query: origin.query.clone(),
+            content_type: origin.content_type.as_ref().map(text),
+            headers: origin.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+            replays: origin.replays,
+        }
     }
 }
 
@@ -67,7 +118,11 @@ pub(in crate::api) struct MessageOut {
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
     pub(in crate::api) timestamp: Stamp,
-    /// Any JSON value. `{}` without content, `{"expired":true}` once deleted.
+    /// Where it came from, if a source received it. Not in the compatible contract.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::api) origin: Option<Box<OriginOut>>,
+    /// Any JSON value. `{}` without content, `{"expired":true}` once deleted. What a source received need not be JSON: other
+    /// text is a string here, other bytes are `{"$base64": "…"}`; `origin.contentType` says what they are.
     #[schema(value_type = Object)]
     pub(in crate::api) payload: Content,
 }
@@ -84,16 +139,20 @@ impl MessageOut {
             tags: labels(&message.tags),
             deliver_at: message.deliver_at.map(Stamp),
             timestamp: Stamp(message.id.time()),
+            origin: message.origin.as_deref().map(|origin| Box::new(origin.into())),
             payload: Content::of(message, with_content),
         }
     }
 
-    /// The JSON text of a message that was accepted just now: its payload is known to be JSON and put in as it is,
-    /// without reading it once more.
+    /// The JSON text of a message that was accepted just now: if somebody posted it, its payload is known to be JSON and put
+    /// in as it is, without reading it once more.
     ///
     /// # Errors
     /// None that can happen: nothing in it fails to become JSON.
     pub(in crate::api) fn text(message: &Message, with_content: bool) -> serde_json::Result<String> {
+        if message.origin.is_some() {
+            return serde_json::to_string(&MessageOut::new(message, with_content));
+        }
         let mut text = serde_json::to_string(&MessageOut::new(message, false))?;
         if with_content
             && !message.expunged
@@ -158,5 +217,36 @@ mod tests {
         let shown: Value = serde_json::from_str(&MessageOut::text(&gone, true).unwrap()).unwrap();
         assert_eq!(shown["payload"], json!({}));
         assert_eq!(serde_json::to_value(MessageOut::new(&gone, true)).unwrap()["payload"], json!({"expired": true}));
+    }
+
+    #[test]
+    fn what_a_source_received_is_shown_whatever_it_is() {
+        let origin = Origin {
+            source: SourceId::lowest_at(Time(7)),
+            event_id: Some("evt".into()),
+            method: "POST".into(),
+            query: "a=b".into(),
+            content_type: Some(Bytes::from_static(b"text/plain")),
+            headers: vec![("x-a".into(), Bytes::from_static(b"1")), ("x-a".into(), Bytes::from_static(b"\xff"))],
+            replays: Some(MsgId::lowest_at(Time(1))),
+        };
+        let origin = Some(std::sync::Arc::new(origin));
+        let shown = |payload: &'static [u8]| {
+            let message = Message { payload: Bytes::from_static(payload), origin: origin.clone(), ..message("") };
+            let text = MessageOut::text(&message, true).unwrap();
+            assert_eq!(text, serde_json::to_string(&MessageOut::new(&message, true)).unwrap());
+            serde_json::from_str::<Value>(&text).unwrap()
+        };
+        assert_eq!(shown(br#"{"a": 1}"#)["payload"], json!({"a": 1}));
+        assert_eq!(shown(b"a=1&b=%32")["payload"], json!("a=1&b=%32"));
+        assert_eq!(shown(b"<a>\xc3\xa4</a>")["payload"], json!("<a>ä</a>"));
+        assert_eq!(shown(b"")["payload"], json!(""));
+        assert_eq!(shown(b"\"\xff\"")["payload"], json!({"$base64": "Iv8i"}));
+        let expected = json!({
+            "sourceId": SourceId::lowest_at(Time(7)).to_string(), "eventId": "evt", "method": "POST", "query": "a=b",
+            "contentType": "text/plain", "headers": [["x-a", "1"], ["x-a", "\u{fffd}"]],
+            "replays": MsgId::lowest_at(Time(1)).to_string(),
+        });
+        assert_eq!(shown(b"x")["origin"], expected);
     }
 }

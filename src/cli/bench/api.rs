@@ -61,6 +61,15 @@ impl Admin {
         id(&answer.context("cannot create an endpoint")?)
     }
 
+    /// Creates a source of an application; the path of its URL.
+    pub(super) async fn source(&mut self, app: &str, secret: &str) -> anyhow::Result<String> {
+        let body = json!({ "appId": app, "provider": "github", "secret": secret });
+        let answer = self.call(Method::POST, "/api/v1/source", &body).await.context("cannot create a source")?;
+        let url = answer.get("url").and_then(Value::as_str).context("the answer has no `url`")?;
+        let uri: http::Uri = url.parse().context("the source's `url` is none")?;
+        Ok(uri.path().to_owned())
+    }
+
     /// Deletes an application with all that it has.
     pub(super) async fn delete_app(&mut self, app: &str) -> anyhow::Result<()> {
         self.call(Method::DELETE, &format!("/api/v1/app/{app}"), &Value::Null).await.map(drop)

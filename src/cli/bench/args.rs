@@ -19,6 +19,8 @@ pub enum Case {
     One,
     /// Ten endpoints, closed loop.
     Ten,
+    /// Signed requests of a third party to a source with one endpoint, closed loop.
+    Receive,
     /// Accept to delivered, open loop.
     Latency,
     /// A healthy application beside one whose endpoint hangs.
@@ -32,8 +34,8 @@ pub enum Case {
 }
 
 /// All cases, in the order in which they run.
-pub(super) const ALL: [Case; 8] =
-    [Case::Raw, Case::One, Case::Ten, Case::Latency, Case::Neighbour, Case::Memory, Case::Start, Case::Size];
+pub(super) const ALL: [Case; 9] =
+    [Case::Raw, Case::One, Case::Ten, Case::Receive, Case::Latency, Case::Neighbour, Case::Memory, Case::Start, Case::Size];
 
 /// Measure this machine: throughput as shares of what the network path alone allows, latency, memory and start.
 #[derive(Clone, Debug, clap::Args)]
@@ -53,6 +55,9 @@ pub struct BenchArgs {
     /// Cases to run, separated by commas [default: all; with --target, those that need no server of our own]
     #[arg(long, value_enum, value_delimiter = ',')]
     pub cases: Vec<Case>,
+    /// Run the case of receiving only, as with --cases receive
+    #[arg(long, conflicts_with = "cases")]
+    pub receive: bool,
     /// Length of each measuring window, in seconds
     #[arg(long, default_value_t = 8)]
     pub seconds: u64,
@@ -101,6 +106,9 @@ impl BenchArgs {
 
     /// The cases asked for, in running order; by default all that can be measured.
     pub(super) fn chosen(&self) -> Vec<Case> {
+        if self.receive {
+            return vec![Case::Receive];
+        }
         let by_default = |case: &Case| self.cases.is_empty() && (self.target.is_none() || !case.needs_own_server());
         ALL.into_iter().filter(|case| by_default(case) || self.cases.contains(case)).collect()
     }

@@ -1,5 +1,6 @@
 //! The client: one keep-alive connection with one request at a time.
 
+use super::seal::Seal;
 use anyhow::Context;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
@@ -21,6 +22,7 @@ pub(super) struct Route {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    seal: Option<Seal>,
 }
 
 impl Route {
@@ -32,14 +34,21 @@ impl Route {
         for (name, value) in more {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value)?);
         }
-        Ok(Route { address, method, uri: path.parse()?, headers })
+        Ok(Route { address, method, uri: path.parse()?, headers, seal: None })
+    }
+
+    /// The same, with every request signed.
+    pub(super) fn sealed(self, seal: Seal) -> Self {
+        Route { seal: Some(seal), ..self }
     }
 
     fn request(&self, body: Bytes) -> Request<Full<Bytes>> {
+        let mut headers = self.headers.clone();
+        headers.extend(self.seal.iter().flat_map(|seal| seal.headers(&body)));
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
+        *request.headers_mut() = headers;
         request
     }
 }

@@ -19,6 +19,7 @@ mod process;
 mod receiver;
 mod report;
 mod sample;
+mod seal;
 mod server;
 #[cfg(test)]
 mod tests;

@@ -59,6 +59,8 @@ impl Fake {
             .route("/api/v1/app/{app}/endpoint", post(endpoint))
             .route("/api/v1/app/{app}/endpoint/{endpoint}/stats", get(async || Json(json!({"pending": 7, "sending": 1}))))
             .route("/api/v1/app/{app}/msg", post(message))
+            .route("/api/v1/source", post(source))
+            .route("/in/{app}", post(received))
             .with_state(Arc::clone(&fake));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -84,6 +86,17 @@ async fn remove(State(fake): State<Arc<Fake>>, Path(app): Path<usize>) -> Status
 async fn endpoint(State(fake): State<Arc<Fake>>, Path(app): Path<usize>, Json(body): Json<Value>) -> Json<Value> {
     fake.apps.lock()[app].as_mut().unwrap().push(body["url"].as_str().unwrap().to_owned());
     Json(json!({ "id": "ep" }))
+}
+
+async fn source(Json(body): Json<Value>) -> Json<Value> {
+    assert_eq!((&body["provider"], body["secret"].is_string()), (&json!("github"), true));
+    Json(json!({ "id": "src", "url": format!("http://localhost/in/{}", body["appId"].as_str().unwrap()) }))
+}
+
+async fn received(State(fake): State<Arc<Fake>>, Path(app): Path<usize>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    assert!(headers["x-hub-signature-256"].to_str().unwrap().starts_with("sha256="));
+    let payload = serde_json::from_slice(&body).unwrap();
+    message(State(fake), Path(app), Json(Message { event_type: "bench.sent".into(), payload })).await
 }
 
 async fn message(State(fake): State<Arc<Fake>>, Path(app): Path<usize>, Json(message): Json<Message>) -> StatusCode {
@@ -125,6 +138,8 @@ async fn counts_add_up() {
     assert_eq!(outcome.delivered, 600);
     assert_eq!((outcome.faults.duplicates, outcome.faults.missing, outcome.faults.errors), (0, 0, 0));
     assert_eq!(outcome.from_start.unwrap().count, 600);
+    let outcome = Site::receiving(&bench, &target).await.unwrap().send(&bench, 50).await;
+    assert_eq!((outcome.delivered, outcome.faults.missing, outcome.faults.errors), (50, 0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,6 +204,7 @@ fn only_loopback_is_driven() {
     for url in ["http://192.0.2.1", "https://127.0.0.1", "http://example.com", "http://127.0.0.1/api", "nonsense"] {
         assert!(args(&format!("--target {url} --token t")).target_address().is_err(), "{url}");
     }
+    assert_eq!(args("--receive").chosen(), [Case::Receive]);
     let address = args("--target http://localhost:8071 --token t").target_address().unwrap();
     assert_eq!(address, Some("127.0.0.1:8071".parse().unwrap()));
     assert_eq!(args("--target http://[::1]/ --token t").target_address().unwrap(), Some("[::1]:80".parse().unwrap()));

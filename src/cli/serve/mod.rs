@@ -15,6 +15,7 @@ use crate::{
     clock::{Clock, SystemClock},
     config::{Config, LogFormat, Source},
     flow::{Engine, Parts, Settings},
+    inbound::Inbound,
     outbound::{Outbound, OutboundConfig, read_roots},
     random::Random,
     shutdown::Shutdown,
@@ -83,11 +84,13 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
     let outbound = outbound(&config, clock.clone())?;
     let parts = Parts { store, outbound, clock, random, vault: Arc::new(unlocked.vault), settings: settings(&config) };
     let engine = Engine::start(parts).await.context("the engine cannot start")?;
+    let inbound = Inbound::start(engine.clone()).await.context("the sources cannot be loaded")?;
     tokio::spawn(upkeep::run(engine.clone()));
     folder.note_url(&format!("http://{}", reachable(address)))?;
     announce(&config, &folder, address, (unlocked.new, &admin));
 
-    let router = api::router(Arc::new(Api { engine: engine.clone(), tokens: TokenCache::default(), options: options(&config) }));
+    let api = Api { engine: engine.clone(), inbound: inbound.clone(), tokens: TokenCache::default(), options: options(&config) };
+    let router = api::router(Arc::new(api));
     let key = config.admin_key.clone().map_or_else(|| folder.read_admin_key(), |key| Ok(Some(key)));
     let sample = match key? {
         Some(key) if demo => Some(demo::start(key, reachable(address), shutdown.clone())?),
@@ -102,7 +105,9 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
     server::serve(listener, router, shutdown, config.shutdown_timeout).await;
     let left = deadline.await.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()));
     folder.forget_url();
-    engine.shut_down(left).await.context("the store did not close well")?;
+    let draining = Instant::now();
+    inbound.drain(left).await;
+    engine.shut_down(left.saturating_sub(draining.elapsed())).await.context("the store did not close well")?;
     if let Some(sample) = sample {
         sample.await??;
     }

@@ -1,5 +1,7 @@
-//! The end of patience with request bodies that do not come: whoever sends slowly holds what was sent so far.
+//! What every request of a connection is given: who sent it, and an end to the patience with a body that does not come,
+//! because whoever sends slowly holds what was sent so far.
 
+use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::Request;
 use hyper::{
@@ -7,6 +9,7 @@ use hyper::{
     service::Service,
 };
 use std::{
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -16,17 +19,23 @@ use tokio::time::{Sleep, sleep};
 /// How long a body may take from the moment that it has to be waited for.
 const BODY_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A service whose requests' bodies must come in time.
+/// A service for one connection's requests, whose bodies must come in time.
 #[derive(Clone, Debug)]
-pub(super) struct Patient<S>(pub(super) S);
+pub(super) struct Patient<S> {
+    /// What answers.
+    pub(super) service: S,
+    /// The other side of the connection.
+    pub(super) peer: SocketAddr,
+}
 
 impl<S: Service<Request<Timed<B>>>, B> Service<Request<B>> for Patient<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
 
-    fn call(&self, request: Request<B>) -> S::Future {
-        self.0.call(request.map(|body| Timed { body, end: None }))
+    fn call(&self, mut request: Request<B>) -> S::Future {
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        self.service.call(request.map(|body| Timed { body, end: None }))
     }
 }
 

@@ -8,7 +8,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -38,13 +38,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 struct Protocols {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
-    service: Patient<TowerToHyperService<Router>>,
+    service: TowerToHyperService<Router>,
     shutdown: Shutdown,
 }
 
 /// Serves until the shutdown, then waits for running requests at most `drain`.
 pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, drain: Duration) {
-    let protocols = Protocols { http1: http1(), http2: http2(), service: Patient(TowerToHyperService::new(router)), shutdown };
+    let protocols = Protocols { http1: http1(), http2: http2(), service: TowerToHyperService::new(router), shutdown };
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     let accepting = accept(&listener, &protocols, &slots);
     tokio::select! {
@@ -62,11 +62,11 @@ async fn accept(listener: &TcpListener, protocols: &Protocols, slots: &Arc<Semap
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 failing = false;
                 let protocols = protocols.clone();
                 tokio::spawn(async move {
-                    protocols.serve(stream).await;
+                    protocols.serve(stream, peer).await;
                     drop(slot);
                 });
             }
@@ -81,18 +81,18 @@ async fn accept(listener: &TcpListener, protocols: &Protocols, slots: &Arc<Semap
 }
 
 impl Protocols {
-    async fn serve(self, stream: TcpStream) {
+    async fn serve(self, stream: TcpStream, peer: SocketAddr) {
         let _slower_without = stream.set_nodelay(true);
         let speaks_http2 = tokio::select! {
             told = speaks_http2(&stream) => told,
             () = self.shutdown.raised() => None,
         };
-        let io = TokioIo::new(stream);
+        let (io, service) = (TokioIo::new(stream), Patient { service: self.service, peer });
         // A connection's end by the other side's fault is nobody's news.
         let _peer_s_business = match speaks_http2 {
             None => Ok(()),
             Some(false) => {
-                let mut connection = pin!(self.http1.serve_connection(io, self.service));
+                let mut connection = pin!(self.http1.serve_connection(io, service));
                 tokio::select! {
                     biased;
                     served = connection.as_mut() => served,
@@ -103,7 +103,7 @@ impl Protocols {
                 }
             }
             Some(true) => {
-                let mut connection = pin!(self.http2.serve_connection(io, self.service));
+                let mut connection = pin!(self.http2.serve_connection(io, service));
                 tokio::select! {
                     biased;
                     served = connection.as_mut() => served,
@@ -157,7 +157,6 @@ fn http2() -> http2::Builder<TokioExecutor> {
 mod tests {
     use super::*;
     use axum::routing::get;
-    use std::net::SocketAddr;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         sync::Notify,

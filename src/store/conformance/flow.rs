@@ -2,7 +2,7 @@
 
 use super::records::answer;
 use super::{Harness, NOW, World, after, all, lease, settle_one};
-use crate::model::{AppId, Delivery, EndpointId, MsgId, Trigger, Verdict};
+use crate::model::{AppId, Delivery, EndpointId, Kind, MsgId, Record, Seen, SourceId, Trigger, Verdict};
 use crate::store::{Conflict, Expunge, NewMessage, Stats, StoreError, Window};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -79,6 +79,29 @@ pub(crate) async fn an_answer_is_inserted_or_nothing_is(harness: &impl Harness) 
     let address = answer("k", NOW).address();
     assert_eq!(world.store.find(&address, NOW).await.unwrap().unwrap().record, answer("k", after(NOW, 100)));
     assert_eq!(world.store.message_by_event_id(world.app, "e2").await.unwrap(), None, "its event id is free");
+}
+
+/// Of messages with one mark that come at the same time one is accepted; others are, once the mark has expired.
+pub(crate) async fn one_mark_wins_until_it_expires(harness: &impl Harness) {
+    let mut world = World::new(harness).await;
+    let seen = |expires_at| Record::Seen(Seen { source: SourceId(7), key: "ab".into(), expires_at });
+    let mut accept = |at, expires_at| {
+        let (message, store) = (Arc::new(world.message(at)), Arc::clone(&world.store));
+        let new = NewMessage { message, leases: vec![None], mark: Some(seen(expires_at)) };
+        async move { store.accept(new).await }
+    };
+    let twins: Vec<_> = (0..20).map(|_| tokio::spawn(accept(NOW, after(NOW, 100)))).collect();
+    let mut accepted = 0;
+    for twin in twins {
+        match twin.await.unwrap() {
+            Ok(()) => accepted += 1,
+            other => assert_eq!(other, Err(StoreError::Conflict(Conflict::Record(Kind::Seen)))),
+        }
+    }
+    assert_eq!(accepted, 1);
+    assert!(accept(after(NOW, 99), after(NOW, 200)).await.is_err());
+    assert_eq!(accept(after(NOW, 100), after(NOW, 200)).await, Ok(()));
+    assert_eq!(world.store.messages(world.app, all()).await.unwrap().len(), 2);
 }
 
 /// Both directions, both bounds exclusive, within the application.

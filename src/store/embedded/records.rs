@@ -12,10 +12,13 @@ pub(super) fn apply(writes: &mut Writes<'_>, change: Change, now: Time) -> Resul
     match change {
         Change::Insert(record) => {
             let key = keys::record(&record.address());
-            if live(current(writes, &key)?, now).is_some() {
+            let known = current(writes, &key)?;
+            let free = known.is_none();
+            if live(known, now).is_some() {
                 return Err(StoreError::Conflict(Conflict::Record(record.address().kind)));
             }
-            put(writes, &key, record, now)
+            // What was never there, as every mark of an event, is not looked for once more.
+            if free { write(writes, &key, record, now) } else { put(writes, &key, record, now) }
         }
         Change::Replace(record, revision) => {
             let key = keys::record(&record.address());
@@ -43,6 +46,12 @@ fn alias_key(record: &Record) -> Option<Vec<u8>> {
 
 /// Writes a record in place of whatever is at its key.
 fn put(writes: &mut Writes<'_>, key: &[u8], record: Record, now: Time) -> Result<(), StoreError> {
+    erase(writes, key)?;
+    write(writes, key, record, now)
+}
+
+/// Writes a record where there is none.
+fn write(writes: &mut Writes<'_>, key: &[u8], record: Record, now: Time) -> Result<(), StoreError> {
     let alias = alias_key(&record);
     if let Some(alias) = &alias
         && let Some(owner) = writes.get(Space::Aliases, alias)?
@@ -53,7 +62,6 @@ fn put(writes: &mut Writes<'_>, key: &[u8], record: Record, now: Time) -> Result
         }
         erase(writes, &owner)?;
     }
-    erase(writes, key)?;
     if let Some(at) = record.expires_at() {
         writes.put(Space::Expiry, keys::expiry(at, keys::EXPIRING_RECORD, key), []);
     }

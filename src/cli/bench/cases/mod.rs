@@ -25,7 +25,7 @@ pub(super) struct Planned {
 
 /// The chosen cases in running order; with the raw figure before and after them when it or a share of it is asked for.
 pub(super) fn plan(chosen: &[Case]) -> Vec<Planned> {
-    let raw = chosen.iter().any(|case| matches!(case, Case::Raw | Case::One | Case::Ten));
+    let raw = chosen.iter().any(|case| matches!(case, Case::Raw | Case::One | Case::Ten | Case::Receive));
     let raw = |name| raw.then_some(Planned { kind: Case::Raw, name });
     let others = chosen.iter().filter(|case| **case != Case::Raw);
     let others = others.map(|case| Planned { kind: *case, name: case.name() });
@@ -38,6 +38,7 @@ impl Case {
             Case::Raw => "raw",
             Case::One => "one endpoint",
             Case::Ten => "ten endpoints",
+            Case::Receive => "receive",
             Case::Latency => "latency",
             Case::Neighbour => "neighbour",
             Case::Memory => "memory",
@@ -55,6 +56,7 @@ impl Case {
             Case::Raw => Ok(vec![raw::measure(bench, name).await?]),
             Case::One => Ok(vec![throughput::one(bench, name).await?]),
             Case::Ten => Ok(vec![throughput::ten(bench, name).await?]),
+            Case::Receive => Ok(vec![throughput::receive(bench, name).await?]),
             Case::Latency => latency::measure(bench, name).await,
             Case::Neighbour => Ok(vec![neighbour::measure(bench, name).await?]),
             Case::Memory => Ok(vec![memory::measure(bench, name).await?]),

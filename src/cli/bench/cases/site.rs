@@ -3,13 +3,18 @@
 use super::super::{
     Bench,
     api::{Admin, Target},
+    client::Route,
     host::{Cost, Host},
     letter::Letter,
     load::{Load, Log},
     outcome::Outcome,
+    seal::Seal,
 };
+use http::Method;
 use std::{sync::Arc, time::Duration};
 
+/// What third parties sign with.
+const SECRET: &str = "a secret of the bench";
 /// Load before each measurement.
 pub(super) const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -42,6 +47,14 @@ impl Site {
         }
         let load = load(bench, target, &app)?;
         Ok(Site { app, load, endpoints })
+    }
+
+    /// Sets one up whose application owns a source, and gets its messages from there.
+    pub(in super::super) async fn receiving(bench: &Bench, target: &Target) -> anyhow::Result<Self> {
+        let site = Self::new(bench, target, 1).await?;
+        let path = Admin::new(target.clone()).source(&site.app, SECRET).await?;
+        let route = Route::new(target.address, Method::POST, &path, &[])?.sealed(Seal::new(SECRET)?);
+        Ok(Site { load: Load { route, letter: Letter::payload(bench.args.payload), ..site.load }, ..site })
     }
 
     /// Warms up, then measures for the bench's window.

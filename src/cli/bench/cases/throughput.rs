@@ -3,39 +3,54 @@
 use super::super::{
     Bench,
     figure::{Bounds, Figure, Measure},
+    host::Host,
 };
 use super::site::{Drive, Site};
 
 /// Shares asked for, of the ceiling with one endpoint and of the raw figure with ten.
 const BOUNDS: Bounds = Bounds { floor: 0.4, goal: 0.6 };
+/// Share of the ceiling asked for of receiving: a request is verified, and its event kept against repetition.
+const RECEIVE_BOUNDS: Bounds = Bounds { floor: 0.35, goal: 0.5 };
 /// Endpoints of each message in the second case.
 const TEN: u32 = 10;
 
 /// One endpoint.
 pub(super) async fn one(bench: &Bench, name: &'static str) -> anyhow::Result<Figure> {
-    flood(bench, name, 1, Measure::OfCeiling).await
+    let host = bench.host(name).await?;
+    let site = Site::new(bench, host.target(), 1).await?;
+    flood(bench, (host, site), Figure { name, bounds: Some(BOUNDS), ..Figure::default() }, Measure::OfCeiling).await
 }
 
 /// Ten endpoints of one application.
 pub(super) async fn ten(bench: &Bench, name: &'static str) -> anyhow::Result<Figure> {
-    flood(bench, name, TEN, Measure::OfRaw).await
+    let host = bench.host(name).await?;
+    let site = Site::new(bench, host.target(), TEN).await?;
+    flood(bench, (host, site), Figure { name, bounds: Some(BOUNDS), ..Figure::default() }, Measure::OfRaw).await
 }
 
-async fn flood(bench: &Bench, name: &'static str, endpoints: u32, measure: fn(f64) -> Measure) -> anyhow::Result<Figure> {
+/// A source, and one endpoint that gets what it receives.
+pub(super) async fn receive(bench: &Bench, name: &'static str) -> anyhow::Result<Figure> {
     let host = bench.host(name).await?;
-    let mut site = Site::new(bench, host.target(), endpoints).await?;
+    let site = Site::receiving(bench, host.target()).await?;
+    flood(bench, (host, site), Figure { name, bounds: Some(RECEIVE_BOUNDS), ..Figure::default() }, Measure::OfCeiling).await
+}
+
+async fn flood(
+    bench: &Bench,
+    (host, mut site): (Host, Site),
+    figure: Figure,
+    measure: fn(f64) -> Measure,
+) -> anyhow::Result<Figure> {
     let (outcome, cost) = site.measure(bench, &host, Drive::Closed).await?;
     host.end(&[&site.app]).await?;
     let seconds = outcome.elapsed.as_secs_f64();
     Ok(Figure {
-        name,
         measure: Some(measure(outcome.rate())),
-        bounds: Some(BOUNDS),
         latency: outcome.from_start,
         cpu_ns: cost.cpu_ns,
         rss: cost.rss,
         notes: vec![format!("{} deliveries in {seconds:.2} s", outcome.delivered)],
         faults: outcome.faults,
-        ..Figure::default()
+        ..figure
     })
 }

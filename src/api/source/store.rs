@@ -1,0 +1,259 @@
+//! Finding, making and changing sources.
+
+use super::{
+    edit::Edit,
+    provider::unknown,
+    seal::{Forge, Text, unusable},
+    shape::{SourceIn, SourceOut},
+};
+use crate::{
+    api::{Api, Base, Caller, Problem, revise},
+    inbound::{Compiled, NotCompiled, State, TOKEN_PURPOSE},
+    model::{
+        Address, AppId, Application, Grant, Kind, Metadata, OrgId, ProfileName, RECEIVED_UID, Record, Source, SourceAnswer,
+        SourceId, SourceScheme,
+    },
+    store::{Change, Conflict, StoreError},
+};
+use postrider_signature::SchemeError;
+use std::sync::Arc;
+
+/// Sources that an organization has at most.
+const MAX_SOURCES: usize = 10_000;
+/// Name of the application that gets what an organization's own sources receive.
+const RECEIVED_NAME: &str = "Received";
+/// Where sources receive, before the token.
+const RECEIVE_PATH: &str = "/in/";
+
+impl Api {
+    /// What seals a source's secrets.
+    pub(super) fn source_forge(&self) -> Forge<'_> {
+        Forge { vault: &self.engine.vault, random: &self.engine.random, now: self.engine.clock.now() }
+    }
+}
+
+/// Whether the caller may see a source: keys all of the organization's, a portal token what its application owns.
+pub(super) fn visible(caller: &Caller, source: &Source) -> bool {
+    match &caller.grant {
+        Grant::Key | Grant::Session => true,
+        Grant::Portal { app, .. } => source.app_owned && source.app == *app,
+    }
+}
+
+/// The source with this id or uid, if the caller may see it.
+///
+/// # Errors
+/// There is none; the store is away.
+pub(super) async fn find(api: &Api, caller: &Caller, id_or_uid: &str) -> Result<Source, Problem> {
+    let address = Address::new(Kind::Source, caller.org, id_or_uid);
+    let found = api.engine.store.find(&address, api.engine.clock.now()).await?;
+    match found.map(|stored| stored.record) {
+        Some(Record::Source(source)) if visible(caller, &source) => Ok(source),
+        _ => Err(missing()),
+    }
+}
+
+pub(super) fn missing() -> Problem {
+    Problem::not_found("source")
+}
+
+/// A source as it is shown.
+///
+/// # Errors
+/// Its token does not open.
+pub(super) fn shown(api: &Api, base: &Base, source: Source) -> Result<SourceOut, Problem> {
+    let url = url(api, base, &source)?;
+    SourceOut::new(source, url.to_string())
+}
+
+/// The receive URL of a source, with its current token.
+///
+/// # Errors
+/// Its token does not open.
+pub(super) fn url(api: &Api, Base(base): &Base, source: &Source) -> Result<Text, Problem> {
+    let token = source.tokens.last().ok_or(Problem::Internal)?;
+    let token = api.source_forge().open(TOKEN_PURPOSE, token)?;
+    Ok(Text::new(format!("{base}{RECEIVE_PATH}{}", *token)))
+}
+
+/// Where the messages of a new source go, and whether that application owns it.
+///
+/// # Errors
+/// There is no such application, or the caller may not see it; the store is away.
+async fn owner(api: &Api, caller: &Caller, app: Option<&str>) -> Result<(AppId, bool), Problem> {
+    match (app, &caller.grant) {
+        (Some(app), _) => {
+            let found = caller.application(api, app).await;
+            let named = found.map_err(|_| Problem::field(&["body", "appId"], "unknown", "There is no such application."))?;
+            Ok((named.application.id, true))
+        }
+        (None, Grant::Portal { app, .. }) => Ok((*app, true)),
+        (None, Grant::Key | Grant::Session) => Ok((received(api, caller.org).await?, false)),
+    }
+}
+
+/// The application that gets what the organization's own sources receive; made with the first of them.
+async fn received(api: &Api, org: OrgId) -> Result<AppId, Problem> {
+    let known = || api.engine.app(org, RECEIVED_UID).map(|app| app.application.id);
+    if let Some(app) = known() {
+        return Ok(app);
+    }
+    let now = api.engine.clock.now();
+    let application = Application {
+        id: AppId(api.engine.random.id(now)),
+        org,
+        uid: Some(RECEIVED_UID.to_owned()),
+        name: RECEIVED_NAME.to_owned(),
+        throttle_rate: None,
+        metadata: Metadata::new(),
+        profile: ProfileName::default(),
+        retry_policy: None,
+        created_at: now,
+        updated_at: now,
+    };
+    match api.engine.change(vec![Change::Insert(Record::Application(application))]).await {
+        // Somebody else has just made it.
+        Ok(()) | Err(StoreError::Conflict(Conflict::Record(_))) => {}
+        Err(error) => return Err(error.into()),
+    }
+    known().ok_or(Problem::Unavailable)
+}
+
+/// A new source, not yet stored, and its secret if one was made for it.
+///
+/// # Errors
+/// A field breaks its rule, the parts do not fit together; there are too many; the store is away.
+pub(super) async fn fresh(api: &Api, caller: &Caller, body: SourceIn) -> Result<(Source, Option<Text>), Problem> {
+    if api.inbound.sources.count(caller.org) >= MAX_SOURCES {
+        return Err(Problem::bad_request("limit_reached", format!("An organization has at most {MAX_SOURCES} sources.")));
+    }
+    let app = body.app_id.clone();
+    let edit = Edit::full(body)?;
+    let forge = api.source_forge();
+    let (app, app_owned) = owner(api, caller, app.as_deref()).await?;
+    let mut source = blank(&forge, (caller.org, app, app_owned))?;
+    edit.apply(&mut source, &forge)?;
+    let made = match edit.secrets {
+        Some(_) => None,
+        None => first_secret(api, &mut source)?,
+    };
+    check(api, &source)?;
+    Ok((source, made))
+}
+
+/// A source without anything yet, but a URL.
+///
+/// # Errors
+/// The vault refuses.
+pub(super) fn blank(forge: &Forge<'_>, (org, app, app_owned): (OrgId, AppId, bool)) -> Result<Source, Problem> {
+    Ok(Source {
+        id: SourceId(forge.random.id(forge.now)),
+        org,
+        app,
+        app_owned,
+        uid: None,
+        name: String::new(),
+        scheme: SourceScheme::Provider(String::new()),
+        secrets: Vec::new(),
+        settings: Default::default(),
+        tokens: vec![forge.token()?],
+        methods: Vec::new(),
+        max_body: 0,
+        allow_cidrs: Vec::new(),
+        answer: SourceAnswer { status: 200, headers: Default::default(), body: String::new() },
+        dedup_window_s: 0,
+        event_type_prefix: String::new(),
+        forward_headers: Vec::new(),
+        split: false,
+        paused: None,
+        awaits_secret: false,
+        metadata: Metadata::new(),
+        created_at: forge.now,
+        updated_at: forge.now,
+    })
+}
+
+/// The secret of a source for which none was given: none where the scheme has none or the sender brings it, otherwise
+/// one that is made.
+fn first_secret(api: &Api, source: &mut Source) -> Result<Option<Text>, Problem> {
+    let compiled = compiled(api, source)?;
+    if compiled.rules.brings_secret() {
+        source.awaits_secret = true;
+        return Ok(None);
+    }
+    if compiled.rules.verifier(&[], &compiled.settings).is_ok() {
+        return Ok(None);
+    }
+    let forge = api.source_forge();
+    let text = forge.make(&compiled.rules, &compiled.settings)?;
+    source.secrets = forge.replace(&[], std::slice::from_ref(&text))?;
+    Ok(Some(text))
+}
+
+/// Whether the source's parts fit together: its scheme exists and can use its secrets and settings.
+///
+/// # Errors
+/// They do not; the problem names the field.
+pub(super) fn check(api: &Api, source: &Source) -> Result<(), Problem> {
+    let compiled = compiled(api, source)?;
+    if source.awaits_secret && source.secrets.is_empty() {
+        return Ok(());
+    }
+    compiled.verifier(api.engine.clock.now()).map(|_| ()).map_err(|refusal| unusable(&refusal))
+}
+
+/// The source as it judges requests.
+///
+/// # Errors
+/// The provider or the scheme is none; the vault refuses.
+pub(super) fn compiled(api: &Api, source: &Source) -> Result<Compiled, Problem> {
+    Compiled::new(source.clone(), &api.engine.vault, Arc::new(State::default())).map_err(|error| match error {
+        NotCompiled::Vault(error) => error.into(),
+        NotCompiled::Cidr(error) => Problem::field(&["body", "allowCidrs"], "cidr", error.to_string()),
+        NotCompiled::UnknownProvider(name) => Problem::field(&["body", "provider"], "unknown", unknown(&name)),
+        NotCompiled::Scheme(SchemeError { field, rule }) => {
+            let path: Vec<&str> = ["body", "scheme"].into_iter().chain(field.split('.').filter(|part| *part != "scheme")).collect();
+            Problem::field(&path, "scheme", rule)
+        }
+    })
+}
+
+/// Puts the source's new form in place of the one that `change` is given, with what `more` makes of it in the same
+/// commit; again, when it was changed in between.
+///
+/// # Errors
+/// What `change` or `more` refuses; there is no such source; its uid is taken; the store is away.
+pub(super) async fn revise_with<T>(
+    api: &Api,
+    caller: &Caller,
+    id_or_uid: &str,
+    mut change: impl FnMut(&mut Source) -> Result<(T, Vec<Change>), Problem>,
+) -> Result<T, Problem> {
+    let address = Address::new(Kind::Source, caller.org, id_or_uid);
+    let revised = revise::revise_with(&api.engine, &address, |record| {
+        let Record::Source(source) = record else { return Err(missing()) };
+        if !visible(caller, source) {
+            return Err(missing());
+        }
+        change(source)
+    });
+    revised.await?.ok_or_else(missing)
+}
+
+/// Applies an edit to a source that is there.
+///
+/// # Errors
+/// As [`revise_with`] and [`check`].
+pub(super) async fn edit(api: &Api, caller: &Caller, id_or_uid: &str, edit: &Edit) -> Result<Source, Problem> {
+    let forge = api.source_forge();
+    revise_with(api, caller, id_or_uid, |source| {
+        let before = source.clone();
+        edit.apply(source, &forge)?;
+        if *source != before {
+            source.awaits_secret |= source.secrets.is_empty() && compiled(api, source)?.rules.brings_secret();
+            check(api, source)?;
+        }
+        Ok((source.clone(), Vec::new()))
+    })
+    .await
+}

@@ -1,0 +1,207 @@
+//! `…/verify`: judges a request without receiving it.
+
+use super::store;
+use crate::{
+    api::{Base, Caller, Errors, Json, Path, Problem, Shared, Stamp, rules::Check},
+    inbound::{Compiled, Rules},
+    model::Time,
+};
+use axum::extract::State;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use postrider_signature::{Request, Verified};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Headers of a request at most.
+const MAX_HEADERS: usize = 200;
+/// The longest URL, in bytes.
+const MAX_URL: usize = 64 * 1024;
+/// The longest method, in characters.
+const MAX_METHOD: usize = 32;
+/// The longest body for which likely mistakes are looked for, in bytes: it is signed some hundred times.
+const MAX_EXPLAINED: usize = 64 * 1024;
+
+/// A request to be judged.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SourceVerifyIn {
+    /// The method.
+    #[schema(default = "POST")]
+    method: Option<String>,
+    /// The URL that the sender called, with its query. By default the source's.
+    url: Option<String>,
+    /// The headers: an object, or a list of pairs where a name is repeated.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    headers: Value,
+    /// The body, as text.
+    body: Option<String>,
+    /// The body, in base64, where it is no text.
+    body_base64: Option<String>,
+    /// The instant at which it is judged; by default now.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    now: Option<Stamp>,
+}
+
+/// The judgement.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SourceVerifyOut {
+    /// Whether the request is genuine.
+    valid: bool,
+    /// Why not: a word that stays the same (`mismatch`, `stale`, `missing_header`, …).
+    reason: Option<String>,
+    /// Why not, in words.
+    detail: Option<String>,
+    /// The sender's id of the event.
+    event_id: Option<String>,
+    /// The sender's name of the event's type, without the source's prefix.
+    event_type: Option<String>,
+    /// The instant that was signed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    timestamp: Option<Stamp>,
+    /// Mistakes that would explain a refusal, the most certain first. Not looked for when the body is over 64 KiB.
+    hints: Vec<SourceVerifyHint>,
+}
+
+/// A likely mistake.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+struct SourceVerifyHint {
+    /// A word that stays the same: `secret_encoding`, `body_changed`, `timestamp_unit`, …
+    code: String,
+    /// What to do.
+    text: String,
+}
+
+/// Judges a request by the source's rules and secrets without receiving it: nothing is recorded, and a request that was
+/// received before is judged as any other.
+#[utoipa::path(
+    post,
+    path = "/api/v1/source/{source_id}/verify",
+    operation_id = "v1.source.verify",
+    tag = "Source",
+    params(("source_id" = String, Path, description = "The source's id or uid")),
+    request_body = SourceVerifyIn,
+    responses(Errors, (status = 200, description = "The judgement", body = SourceVerifyOut))
+)]
+pub(super) async fn verify(
+    State(api): State<Shared>,
+    (caller, base): (Caller, Base),
+    Path(source): Path<String>,
+    body: Json<SourceVerifyIn>,
+) -> Result<axum::Json<SourceVerifyOut>, Problem> {
+    let source = store::find(&api, &caller, &source).await?;
+    let given = body.value;
+    let url = match &given.url {
+        Some(url) => url.clone(),
+        None => store::url(&api, &base, &source)?.to_string(),
+    };
+    let method = given.method.as_deref().unwrap_or("POST").to_ascii_uppercase();
+    let mut check = Check::new();
+    check.rule(url.len() <= MAX_URL, &["body", "url"], "length", format!("It has at most {MAX_URL} bytes."));
+    check.rule((1..=MAX_METHOD).contains(&method.len()), &["body", "method"], "length", "It has 1 to 32 characters.");
+    check.done()?;
+    let headers = headers(&given.headers)?;
+    let payload = payload(given.body, given.body_base64)?;
+    let borrowed: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let request = Request { method: &method, url: &url, headers: &borrowed, body: &payload };
+    let now = given.now.map_or_else(|| api.engine.clock.now(), |stamp| stamp.0);
+    Ok(axum::Json(judged(&store::compiled(&api, &source)?, &request, now)))
+}
+
+fn judged(source: &Compiled, request: &Request<'_>, now: Time) -> SourceVerifyOut {
+    match source.verify(request, now) {
+        Ok(Verified { event_id, event_type, timestamp_ms, .. }) => SourceVerifyOut {
+            valid: true,
+            event_id,
+            event_type,
+            timestamp: timestamp_ms.map(|ms| Stamp(Time(ms))),
+            ..SourceVerifyOut::default()
+        },
+        Err(refusal) => SourceVerifyOut {
+            reason: Some(refusal.code().to_owned()),
+            detail: Some(refusal.to_string()),
+            hints: hints(source, request, now),
+            ..SourceVerifyOut::default()
+        },
+    }
+}
+
+/// What is likely to be wrong.
+fn hints(source: &Compiled, request: &Request<'_>, now: Time) -> Vec<SourceVerifyHint> {
+    let secrets = source.secrets(now);
+    if source.source.awaits_secret && secrets.is_empty() {
+        let text = "The source has no secret yet: the sender's first request is to bring it.".to_owned();
+        return vec![SourceVerifyHint { code: "no_secret".to_owned(), text }];
+    }
+    if request.body.len() > MAX_EXPLAINED {
+        return Vec::new();
+    }
+    let hints = match &source.rules {
+        Rules::Provider(provider) => provider.explain(&secrets, &source.settings, request, now.0),
+        Rules::Custom(scheme) => scheme.explain(&secrets, &source.settings, request, now.0),
+    };
+    hints.into_iter().map(|hint| SourceVerifyHint { code: hint.code.to_owned(), text: hint.text }).collect()
+}
+
+/// The headers of either form.
+fn headers(given: &Value) -> Result<Vec<(String, String)>, Problem> {
+    let fault = |rule: &'static str| Problem::field(&["body", "headers"], "type_error", rule);
+    let shape = || fault("An object of names and texts, or a list of pairs [name, text].");
+    let pairs: Vec<(String, String)> = match given {
+        Value::Null => Vec::new(),
+        Value::Object(map) => {
+            let pair = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+            map.iter().map(pair).collect::<Option<_>>().ok_or_else(shape)?
+        }
+        Value::Array(list) => {
+            let pair = |entry: &Value| match entry.as_array().map(Vec::as_slice) {
+                Some([name, value]) => Some((name.as_str()?.to_owned(), value.as_str()?.to_owned())),
+                _ => None,
+            };
+            list.iter().map(pair).collect::<Option<_>>().ok_or_else(shape)?
+        }
+        _ => return Err(shape()),
+    };
+    if pairs.len() > MAX_HEADERS { Err(fault("At most 200 headers.")) } else { Ok(pairs) }
+}
+
+fn payload(text: Option<String>, base64: Option<String>) -> Result<Vec<u8>, Problem> {
+    match (text, base64) {
+        (Some(_), Some(_)) => {
+            Err(Problem::field(&["body", "bodyBase64"], "exclusive", "Either a body as text or in base64, not both."))
+        }
+        (Some(text), None) => Ok(text.into_bytes()),
+        (None, Some(base64)) => {
+            let rule = |_| Problem::field(&["body", "bodyBase64"], "base64", "It is not base64 (RFC 4648, section 4).");
+            STANDARD.decode(base64).map_err(rule)
+        }
+        (None, None) => Ok(Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn headers_come_in_two_forms() {
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(headers(&json!({"A": "b"})).unwrap(), [pair("A", "b")]);
+        assert_eq!(headers(&json!([["A", "b"], ["A", "c"]])).unwrap(), [pair("A", "b"), pair("A", "c")]);
+        assert!(headers(&Value::Null).unwrap().is_empty());
+        for bad in [json!("a"), json!({"A": 1}), json!([["A"]]), json!([{"A": "b"}]), json!(vec![["A", "b"]; MAX_HEADERS + 1])] {
+            assert!(headers(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_body_comes_in_one_form() {
+        assert_eq!(payload(Some("é".into()), None).unwrap(), "é".as_bytes());
+        assert_eq!(payload(None, Some("/wA=".into())).unwrap(), [0xff, 0x00]);
+        assert!(payload(None, None).unwrap().is_empty());
+        assert!(payload(Some(String::new()), Some(String::new())).is_err() && payload(None, Some("?".into())).is_err());
+    }
+}

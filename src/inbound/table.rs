@@ -1,0 +1,113 @@
+//! The table of sources in memory: by id, and by the hash of a token of the receive URL. Receiving reads nothing from the
+//! store to find its source.
+
+use super::{
+    State,
+    compiled::{Compiled, Hash, hash_of},
+};
+use crate::{
+    crypto::Vault,
+    flow::SourceTable,
+    model::{Address, AppId, OrgId, Source, SourceId, Time},
+};
+use parking_lot::RwLock;
+use std::{collections::HashMap, fmt, sync::Arc};
+
+/// All sources, compiled.
+pub struct Sources {
+    vault: Arc<Vault>,
+    maps: RwLock<Maps>,
+}
+
+#[derive(Default)]
+struct Maps {
+    ids: HashMap<SourceId, Arc<Compiled>>,
+    tokens: HashMap<Hash, Arc<Compiled>>,
+    /// Whose they are, also of those that cannot be compiled.
+    owners: HashMap<SourceId, (OrgId, AppId)>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sources({})", self.maps.read().ids.len())
+    }
+}
+
+impl Sources {
+    /// An empty table. Secrets are opened with the vault.
+    #[must_use]
+    pub fn new(vault: Arc<Vault>) -> Self {
+        Sources { vault, maps: RwLock::default() }
+    }
+
+    /// The source to whose URL the token belongs now. A token that is unknown costs what a known one does: it is looked up
+    /// by its hash, never compared.
+    #[must_use]
+    pub fn by_token(&self, token: &str, now: Time) -> Option<Arc<Compiled>> {
+        let hash = hash_of(token);
+        let found = self.maps.read().tokens.get(&hash).cloned();
+        found.filter(|source| source.answers_to(&hash, now))
+    }
+
+    /// The source with this id.
+    #[must_use]
+    pub fn by_id(&self, id: SourceId) -> Option<Arc<Compiled>> {
+        self.maps.read().ids.get(&id).cloned()
+    }
+
+    /// How many sources an organization has.
+    #[must_use]
+    pub fn count(&self, org: OrgId) -> usize {
+        self.maps.read().owners.values().filter(|(owner, _)| *owner == org).count()
+    }
+}
+
+impl SourceTable for Sources {
+    fn put(&self, source: Source) {
+        let (id, owner) = (source.id, (source.org, source.app));
+        let state = self.by_id(id).map_or_else(|| Arc::new(State::default()), |known| known.state.clone());
+        let compiled = Compiled::new(source, &self.vault, state);
+        let mut maps = self.maps.write();
+        maps.forget(id);
+        maps.owners.insert(id, owner);
+        match compiled {
+            Ok(compiled) => maps.put(Arc::new(compiled)),
+            Err(error) => tracing::error!(%error, source = %id, "source left out: it answers nobody"),
+        }
+    }
+
+    fn remove(&self, id: SourceId) {
+        self.maps.write().forget(id);
+    }
+
+    fn app_of(&self, id: SourceId) -> Option<AppId> {
+        self.maps.read().owners.get(&id).map(|(_, app)| *app)
+    }
+
+    fn addresses(&self, app: AppId) -> Vec<Address> {
+        let maps = self.maps.read();
+        let own = maps.owners.iter().filter(|(_, (_, owner))| *owner == app);
+        own.map(|(id, (org, _))| Address::source(*org, *id)).collect()
+    }
+}
+
+impl Maps {
+    fn put(&mut self, compiled: Arc<Compiled>) {
+        for hash in compiled.hashes() {
+            self.tokens.insert(hash, compiled.clone());
+        }
+        self.ids.insert(compiled.source.id, compiled);
+    }
+
+    fn forget(&mut self, id: SourceId) {
+        self.owners.remove(&id);
+        if let Some(old) = self.ids.remove(&id) {
+            for hash in old.hashes() {
+                self.tokens.remove(&hash);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
