@@ -508,3 +508,59 @@ async fn a_synthetic_event_goes_the_real_way() {
     test("hub", r#"{"type":"push"}"#).await.refused(422, "type");
     test("nobody", "").await.expect(404);
 }
+
+#[tokio::test]
+async fn a_replay_is_bounded() {
+    let t = Tenant::start().await;
+    make(&t.api, json!({"uid": "s", "provider": "ably", "split": true})).await;
+    let batch = |count: usize| json!({"payload": {"items": vec![json!({"source": "x"}); count]}}).to_string();
+    let received = t.api.post(&path("s", "/test"), &batch(1000)).await.expect(200);
+    assert_eq!(received["messages"].as_array().unwrap().len(), 1000, "one message for each element");
+    let replay = async || t.api.post(&path("s", "/replay"), r#"{"since":"2026-01-01T00:00:00Z"}"#).await;
+    assert_eq!(replay().await.expect(202)["replayed"], 1000);
+    t.api.post(&path("s", "/test"), &batch(1)).await.expect(200);
+    replay().await.refused(400, "1000");
+    let newest = t.api.get(&path("s", "/event?limit=1")).await.expect(200);
+    assert!(newest["data"][0]["origin"].get("replays").is_none_or(Value::is_null), "nothing was replayed: {newest}");
+}
+
+#[tokio::test]
+async fn an_owner_s_own_scheme_is_used_and_its_faults_are_placed() {
+    let t = Tenant::start().await;
+    let own = |signature: &str| json!({"scheme": {"algorithm": "token", "signature": {"in": signature}, "id": "header:X-Id"}});
+    t.api.post(SOURCES, &own("nowhere:X-Key").to_string()).await.refused(422, "signature");
+    t.api.post(SOURCES, r#"{"scheme":{"algorithm":"rot13"}}"#).await.refused(422, "algorithm");
+    let source = t.api.post(SOURCES, &own("header:X-Key").to_string()).await.expect(201);
+    let secret = source["secret"].as_str().unwrap_or_else(|| panic!("a secret is made: {source}"));
+    assert_eq!((&source["provider"], &source["eventTypePrefix"]), (&Value::Null, &json!("custom")));
+    assert_eq!(source["scheme"], own("header:X-Key")["scheme"]);
+    let send = async |key: &str| {
+        t.api.anonymous().send("POST", &receive_path(&source["url"]), &[("x-key", key), ("x-id", "1")], "{}").await.status
+    };
+    assert_eq!((send(secret).await, send("guessed").await), (200, 401));
+    let id = id_of(&source);
+    let events = t.api.get(&path(&id, "/event")).await.expect(200);
+    assert_eq!((&events["data"][0]["eventType"], &events["data"][0]["origin"]["eventId"]), (&json!("custom.unknown"), &json!("1")));
+    let changed = t.api.patch(&path(&id, ""), r#"{"provider":"gitlab-token"}"#).await.expect(200);
+    assert_eq!((&changed["provider"], &changed["scheme"]), (&json!("gitlab-token"), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_sender_that_brings_its_secret_is_awaited() {
+    let t = Tenant::start().await;
+    let source = t.api.post(SOURCES, r#"{"provider":"asana","uid":"a"}"#).await.expect(201);
+    assert_eq!((&source["awaitsSecret"], source.get("secret")), (&json!(true), None));
+    let shake = async |secret: &str| {
+        t.api.anonymous().send("POST", &receive_path(&source["url"]), &[("x-hook-secret", secret)], "{}").await
+    };
+    let brought = "b537207f20cbfa02357cf448134da559e8bd39d61597dcd5631b8012eae53e81";
+    let answer = shake(brought).await;
+    assert_eq!((answer.status, &answer.headers["x-hook-secret"]), (200, &brought.parse().unwrap()));
+    assert_eq!(t.api.get(&path("a", "")).await.expect(200)["awaitsSecret"], false);
+    assert_eq!(t.api.get(&path("a", "/secret")).await.expect(200)["secret"], brought);
+    assert_ne!(shake(&brought.replace('b', "c")).await.status, 200, "it comes once");
+    let again = t.api.patch(&path("a", ""), r#"{"secret":null}"#).await.expect(200);
+    assert_eq!(again["awaitsSecret"], true, "taken away, it is awaited anew");
+    let given = t.api.patch(&path("a", ""), &json!({"secret": brought}).to_string()).await.expect(200);
+    assert_eq!(given["awaitsSecret"], false);
+}

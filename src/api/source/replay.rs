@@ -23,8 +23,8 @@ use utoipa::ToSchema;
 const MAX_REPLAYED: usize = 1_000;
 /// Messages of the application that one request looks at to find them.
 const MAX_SCANNED: usize = 100_000;
-/// Messages that are read at once.
-const CHUNK: usize = 64;
+/// Messages that are read at once: few, since a source may take bodies of 5 MiB.
+const CHUNK: usize = 16;
 /// Replays that are accepted at once.
 const AT_ONCE: usize = 16;
 /// Event types that a replay is limited to, at most.
