@@ -111,11 +111,10 @@ pub fn fingerprint(bytes: &[u8]) -> String {
 /// Lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+    let mut text = String::with_capacity(bytes.len() * 2);
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
+    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    text
 }
 
 fn key_id(key: &[u8; KEY_BYTES]) -> [u8; ID_BYTES] {
@@ -152,6 +151,11 @@ mod tests {
         assert_eq!(rotated.open_text("endpoint secret", &sealed).unwrap().as_str(), "whsec_x");
         let stranger = Vault::from_text(&Vault::new_key(&random)).unwrap();
         assert_eq!(stranger.open("endpoint secret", &sealed), Err(VaultError::UnknownKey));
+    }
+
+    #[test]
+    fn hexadecimal_is_lower_case_and_whole() {
+        assert_eq!(hex(&[0x00, 0x0f, 0xa0, 0xff]), "000fa0ff");
     }
 
     #[test]

@@ -91,7 +91,14 @@ fn in_words(outcome: &Outcome) -> String {
 mod tests {
     use super::*;
     use crate::{clock::SystemClock, outbound::OutboundConfig};
-    use tokio::time::Instant;
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::{ServerConfig, crypto::ring::default_provider, pki_types::PrivateKeyDer};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        time::Instant,
+    };
+    use tokio_rustls::TlsAcceptor;
 
     fn client(allow: &[&str]) -> Outbound {
         let allow = allow.iter().map(|range| range.parse().unwrap()).collect();
@@ -123,5 +130,39 @@ mod tests {
         ending.close();
         let why = call_until_answered(&client(&["127.0.0.0/8"]), &url, &ending).await.unwrap_err();
         assert!(why.starts_with("given up"), "{why}");
+    }
+
+    /// What a sender over TLS was asked, when it gives these answers one after another.
+    async fn asked(listener: TcpListener, tls: ServerConfig, answers: &[&str]) -> Vec<String> {
+        let (acceptor, mut asked) = (TlsAcceptor::from(Arc::new(tls)), Vec::new());
+        for answer in answers {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (mut stream, mut request) = (acceptor.accept(stream).await.unwrap(), [0; 1024]);
+            let read = stream.read(&mut request).await.unwrap();
+            asked.push(String::from_utf8_lossy(&request[..read]).lines().next().unwrap().to_owned());
+            let answer = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+        }
+        asked
+    }
+
+    #[tokio::test]
+    async fn a_call_is_repeated_until_it_is_answered() {
+        let key = KeyPair::generate().unwrap();
+        let root = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap().der().clone();
+        let tls = ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions().unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let tls = tls.with_no_client_auth().with_single_cert(vec![root.clone()], key).unwrap();
+        let allow = vec!["127.0.0.0/8".parse().unwrap()];
+        let config = OutboundConfig { allow, extra_roots: vec![root], ..OutboundConfig::default() };
+        let outbound = Outbound::new(config, Arc::new(SystemClock)).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/?Action=ConfirmSubscription&Token=a%20b", listener.local_addr().unwrap());
+        let sender = asked(listener, tls, &["503 Busy", "200 OK"]);
+        let ending = Semaphore::new(0);
+        let (asked, called) = tokio::join!(sender, call_until_answered(&outbound, &url, &ending));
+        assert_eq!(called, Ok(()));
+        assert_eq!(asked, ["GET /?Action=ConfirmSubscription&Token=a%20b HTTP/1.1"; 2]);
     }
 }
