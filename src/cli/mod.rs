@@ -9,6 +9,7 @@ mod keys;
 mod send;
 mod serve;
 mod settings;
+mod signature;
 
 use clap::{Parser, Subcommand};
 use std::{io::Write, process::ExitCode};
@@ -29,6 +30,10 @@ enum Command {
     Send(send::SendArgs),
     /// Make, list and revoke API keys and sessions
     Keys(keys::KeysArgs),
+    /// Judge a signed request, or every case of a file, and name the likely mistake
+    Verify(signature::VerifyArgs),
+    /// Sign a request as a provider does
+    Sign(signature::SignArgs),
     /// Print what is configured, and where each value came from
     Config(config::ConfigArgs),
     /// Measure this machine: throughput as shares of what the network path alone allows, latency, memory and start
@@ -42,6 +47,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Send(args) => send::run(args),
         Command::Keys(args) => keys::run(args),
+        Command::Verify(args) => signature::verify(&args),
+        Command::Sign(args) => signature::sign(&args),
         Command::Config(args) => config::run(&args),
         Command::Bench(args) => block_on(bench::run(args)),
     };

@@ -1,0 +1,13 @@
+//! Any body as a batch of every provider that sends batches.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use postrider_signature::{providers, split};
+
+fuzz_target!(|body: &[u8]| {
+    for provider in providers().iter().filter(|provider| provider.batch.is_some()) {
+        for element in split(provider, body).unwrap_or_default() {
+            assert!(element.range.end <= body.len());
+        }
+    }
+});
