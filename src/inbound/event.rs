@@ -3,7 +3,7 @@
 
 use super::{Arrival, Compiled, Reason};
 use crate::{
-    crypto::fingerprint,
+    crypto::short_fingerprint,
     flow::{Draft, Mark},
     model::{Origin, Record, Seen, Time},
 };
@@ -79,7 +79,7 @@ pub(super) fn drafts(
 /// The mark that a repetition of the event collides with.
 fn mark(source: &Compiled, key: &str, now: Time) -> Option<Mark> {
     let window = Duration::from_secs(source.source.dedup_window_s.into());
-    let seen = Seen { source: source.source.id, key: fingerprint(key.as_bytes()), expires_at: now.plus(window) };
+    let seen = Seen { source: source.source.id, key: short_fingerprint(key.as_bytes()), expires_at: now.plus(window) };
     (!window.is_zero()).then(|| -> Mark { Box::new(move |_| Record::Seen(seen)) })
 }
 

@@ -103,7 +103,7 @@ pub struct Origin {
 pub struct Seen {
     /// The source.
     pub source: SourceId,
-    /// SHA-256 of the sender's event id (with the element's number within a batch), hex.
+    /// First half of the SHA-256 of the sender's event id (of the element's own within a batch), hex.
     pub key: String,
     /// When the window ends.
     pub expires_at: Time,
