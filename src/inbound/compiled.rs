@@ -160,6 +160,11 @@ impl Compiled {
     /// # Errors
     /// Why it is refused.
     pub fn verify(&self, request: &Request<'_>, now: Time) -> Result<Verified, Refusal> {
+        // X signs in its handshake what anybody asks for, as long as it holds no `{`: that must never pass for an event.
+        let anybodys = self.provider().and_then(|provider| provider.handshake) == Some(HandshakeKind::X);
+        if anybodys && !request.body.contains(&b'{') {
+            return Err(Refusal::Malformed("the body".into(), "it holds no JSON object"));
+        }
         self.verifier(now)?.verify(request, now.0)
     }
 

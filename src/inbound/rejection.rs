@@ -4,7 +4,7 @@
 use super::{Compiled, Head, Reason, State, Throttle};
 use crate::{
     flow::Engine,
-    model::{Record, Rejection, RejectionId},
+    model::{Record, Rejection, RejectionId, Time},
     store::Change,
 };
 use bytes::Bytes;
@@ -21,6 +21,8 @@ const BODY_BYTES: usize = 1024;
 const DETAIL_BYTES: usize = 512;
 /// Put in place of a credential.
 const LEFT_OUT: Bytes = Bytes::from_static(b"(left out)");
+/// In a body, the name of a secret that its sender brings (Notion).
+const BROUGHT: &str = "verification_token";
 /// A header whose name contains one of these is taken for a credential's.
 const SENSITIVE: [&str; 9] =
     ["authorization", "auth-token", "access-key", "api-key", "apikey", "cookie", "password", "secret", "token"];
@@ -76,8 +78,8 @@ impl Rejections {
             detail,
             method: head.method.as_str().chars().take(32).collect(),
             remote: head.remote.to_string(),
-            headers: kept(&head.headers),
-            body: Bytes::copy_from_slice(body.get(..BODY_BYTES).unwrap_or(body)),
+            headers: kept(&head.headers, &source.secrets(now)),
+            body: if tells_secret(body, source, now) { LEFT_OUT } else { first(body) },
             expires_at: now.plus(KEPT),
         };
         if let Err(error) = self.engine.store.change(vec![Change::Write(Record::Rejection(rejection))], now).await {
@@ -97,13 +99,27 @@ impl Rejections {
     }
 }
 
+fn first(body: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(body.get(..BODY_BYTES).unwrap_or(body))
+}
+
+/// Whether the body holds a live secret, or one that a sender brings in a handshake.
+fn tells_secret(body: &Bytes, source: &Compiled, now: Time) -> bool {
+    holds(body, &source.secrets(now)) || holds(body, &[BROUGHT])
+}
+
+/// Whether any of the texts stands in the bytes.
+fn holds(bytes: &[u8], texts: &[&str]) -> bool {
+    texts.iter().filter(|text| !text.is_empty()).any(|text| bytes.windows(text.len()).any(|part| part == text.as_bytes()))
+}
+
 /// The headers, up to the bound, without credentials.
-fn kept(headers: &HeaderMap) -> Vec<(String, Bytes)> {
+fn kept(headers: &HeaderMap, secrets: &[&str]) -> Vec<(String, Bytes)> {
     let mut room = HEADER_BYTES;
     let mut kept = Vec::new();
     for (name, value) in headers {
         let name = name.as_str();
-        let value = match SENSITIVE.iter().any(|part| name.contains(part)) {
+        let value = match SENSITIVE.iter().any(|part| name.contains(part)) || holds(value.as_bytes(), secrets) {
             true => LEFT_OUT,
             false => Bytes::copy_from_slice(value.as_bytes()),
         };
@@ -125,13 +141,15 @@ mod tests {
         headers.insert("x-gitlab-token", "x".parse().unwrap());
         headers.insert("x-long", "a".repeat(HEADER_BYTES).parse().unwrap());
         headers.insert("x-signature", "sha256=1".parse().unwrap());
-        let kept = kept(&headers);
+        headers.insert("x-hook-key", "Bearer custom".parse().unwrap());
+        let kept = kept(&headers, &["custom"]);
         assert_eq!(
             kept,
             [
                 ("authorization".to_owned(), LEFT_OUT),
                 ("x-gitlab-token".to_owned(), LEFT_OUT),
                 ("x-signature".to_owned(), Bytes::from_static(b"sha256=1")),
+                ("x-hook-key".to_owned(), LEFT_OUT),
             ]
         );
     }

@@ -148,3 +148,29 @@ async fn nobody_is_given_answers_to_unsigned_questions_without_end() {
     }
     assert!((20..50).contains(&answered), "{answered}");
 }
+
+#[tokio::test]
+async fn what_a_handshake_signs_for_anybody_is_no_event() {
+    let hub = Hub::start().await;
+    let source = hub.source(json!({"provider": "x-twitter", "secret": SECRET})).await;
+    for (token, body) in [("[1,2]", "[1,2]"), ("forged", "forged"), ("%22forged%22", "\"forged\"")] {
+        let mut question = Signed::new("GET", "");
+        question.query = format!("?crc_token={token}");
+        let reply = hub.deliver(&source.path, &question).await.json();
+        let event = Signed::json(body).header("x-twitter-webhooks-signature", text(&reply, "response_token"));
+        assert_eq!(hub.deliver(&source.path, &event).await.status, 401, "{body}");
+    }
+    assert!(hub.events(&source).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_request_s_secrets_are_not_kept() {
+    let hub = Hub::start().await;
+    let scheme = json!({"algorithm": "token", "signature": {"in": "header:X-Hook"}});
+    let fields = json!({"name": "own", "scheme": scheme, "secret": "in-the-clear", "allowCidrs": ["10.0.0.0/8"]});
+    let source = hub.source(fields).await;
+    let request = Signed::json(r#"{"again":"in-the-clear"}"#).header("x-hook", "in-the-clear");
+    assert_eq!(hub.deliver(&source.path, &request).await.status, 403);
+    let kept = hub.refused(&source, 1).await;
+    assert!(!kept[0].to_string().contains("in-the-clear"), "{}", kept[0]);
+}

@@ -3,9 +3,12 @@
 use super::shape::SourceResponse;
 use crate::{api::rules::Check, outbound::Cidr};
 use http::{HeaderName, HeaderValue};
+use postrider_signature::TOLERANCE;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// Seconds by which a signed instant may differ from ours: a longer time would let a caught request be sent again.
+const TOLERANCE_S: std::ops::RangeInclusive<u32> = 1..=86_400;
 /// Methods that may carry events. HEAD and OPTIONS are left to handshakes.
 const METHODS: [&str; 5] = ["POST", "PUT", "PATCH", "GET", "DELETE"];
 /// The smallest limit on a body, in bytes.
@@ -157,6 +160,8 @@ pub(super) fn settings(check: &mut Check, settings: &BTreeMap<String, String>) {
         check.rule(good, &at, "pattern", rule);
         let rule = format!("A setting's value has 1 to {MAX_SETTING_VALUE} bytes.");
         check.rule((1..=MAX_SETTING_VALUE).contains(&value.len()), &at, "length", rule);
+        let tolerable = name != TOLERANCE || value.parse().is_ok_and(|seconds| TOLERANCE_S.contains(&seconds));
+        check.rule(tolerable, &at, "range", "A tolerance is 1 to 86400 seconds.");
     }
 }
 
