@@ -96,8 +96,7 @@ impl FromRequestParts<Shared> for Caller {
         if let Some(known) = parts.extensions.get::<Caller>() {
             return Ok(known.clone());
         }
-        let token = bearer(parts).ok_or(Problem::Unauthorized)?;
-        let caller = api.caller(token).await?;
+        let caller = api.bearer(parts).await?;
         parts.extensions.insert(caller.clone());
         Ok(caller)
     }
@@ -113,6 +112,14 @@ pub(super) fn bearer(parts: &Parts) -> Option<&str> {
 }
 
 impl Api {
+    /// Whom the bearer token of a request stands for.
+    ///
+    /// # Errors
+    /// As [`Api::caller`].
+    pub async fn bearer(&self, parts: &Parts) -> Result<Caller, Problem> {
+        self.caller(bearer(parts).ok_or(Problem::Unauthorized)?).await
+    }
+
     /// Whom a token stands for.
     ///
     /// # Errors

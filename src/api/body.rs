@@ -4,11 +4,12 @@
 use super::problem::{Problem, ValidationErrorItem};
 use crate::model::Time;
 use axum::{
-    body::Bytes,
+    body::{Bytes, HttpBody},
     extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
 /// Bodies up to this many bytes are copied out of the connection's read buffer; longer ones fill most of it.
@@ -47,10 +48,34 @@ impl<S: Send + Sync> FromRequest<S> for RawJson {
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|refused| match refused.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
-            _ => Problem::bad_request("unreadable_body", "The body ended early or could not be read."),
+            _ => unreadable(),
         })?;
         Ok(RawJson(owned(bytes)))
     }
+}
+
+impl RawJson {
+    /// The body of a request with these headers, of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// 415 when it is said to be something else, 413 when it is longer, 400 when it does not come whole.
+    pub async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Self, Problem>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    {
+        if !says_json(headers) {
+            return Err(Problem::NotJson);
+        }
+        match Limited::new(body, limit).collect().await {
+            Ok(body) => Ok(RawJson(owned(body.to_bytes()))),
+            Err(error) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
+            Err(_) => Err(unreadable()),
+        }
+    }
+}
+
+fn unreadable() -> Problem {
+    Problem::bad_request("unreadable_body", "The body ended early or could not be read.")
 }
 
 /// The body in memory of its own: a slice of a connection's read buffer keeps all of that buffer alive for as long as the

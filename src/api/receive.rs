@@ -28,7 +28,7 @@ pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/in/{token}", any(receive))
 }
 
-async fn receive(State(api): State<Shared>, Path(token): Path<String>, Base(base): Base, request: Request) -> Response {
+pub(super) async fn receive(State(api): State<Shared>, Path(token): Path<String>, Base(base): Base, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let remote = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(NOWHERE, |ConnectInfo(peer)| peer.ip().to_canonical());
     let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);

@@ -1,7 +1,7 @@
 //! Every route of the API, the limit on bodies, and what is answered where there is no route.
 
 use super::{
-    Problem, Shared, application, attempt, authentication, endpoint, event_type, health, key, message, openapi, operational,
+    Api, Problem, Shared, application, attempt, authentication, endpoint, event_type, health, key, message, openapi, operational,
     receive, source,
 };
 use axum::{Router, extract::DefaultBodyLimit};
@@ -12,7 +12,7 @@ const ENVELOPE_BYTES: usize = 64 * 1024;
 
 /// The API: `/api/v1/…`, `/openapi.json` and `/docs`; and where third parties post, `/in/{token}`.
 pub fn router(api: Shared) -> Router {
-    let limit = api.options.max_payload.saturating_add(ENVELOPE_BYTES);
+    let limit = body_limit(&api);
     let (routes, document) = resources().split_for_parts();
     routes
         .merge(openapi::routes(document))
@@ -21,6 +21,11 @@ pub fn router(api: Shared) -> Router {
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(limit))
         .with_state(api)
+}
+
+/// The longest body of a request, in bytes.
+pub(super) fn body_limit(api: &Api) -> usize {
+    api.options.max_payload.saturating_add(ENVELOPE_BYTES)
 }
 
 /// One line a resource.

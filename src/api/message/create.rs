@@ -66,7 +66,7 @@ pub(super) struct MessageIn {
     request_body = MessageIn,
     responses(Errors, (status = 202, description = "Accepted", body = MessageOut))
 )]
-pub(super) async fn create(
+pub(in crate::api) async fn create(
     State(api): State<Shared>,
     caller: Caller,
     mut idempotent: Idempotent,

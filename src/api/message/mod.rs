@@ -10,7 +10,7 @@ mod read;
 mod shape;
 
 pub(in crate::api) use body::MAX_CHANNELS;
-pub(in crate::api) use create::accept;
+pub(in crate::api) use create::{accept, create};
 pub(in crate::api) use filter::{Asked, Filter};
 pub(in crate::api) use params::{ContentParam, MessageParams};
 pub(in crate::api) use read::find;

@@ -11,7 +11,7 @@ use super::{
     settings::SettingArgs,
 };
 use crate::{
-    api::{self, Api, ApiOptions, TokenCache},
+    api::{self, Api, ApiOptions, Front, TokenCache},
     clock::{Clock, SystemClock},
     config::{Config, LogFormat, Source},
     flow::{Engine, Parts, Settings},
@@ -90,7 +90,8 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
     announce(&config, &folder, address, (unlocked.new, &admin));
 
     let api = Api { engine: engine.clone(), inbound: inbound.clone(), tokens: TokenCache::default(), options: options(&config) };
-    let router = api::router(Arc::new(api));
+    let api = Arc::new(api);
+    let front = Front::new(api.clone(), api::router(api));
     let key = config.admin_key.clone().map_or_else(|| folder.read_admin_key(), |key| Ok(Some(key)));
     let sample = match key? {
         Some(key) if demo => Some(demo::start(key, reachable(address), shutdown.clone())?),
@@ -102,7 +103,7 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
         begun.raised().await;
         Instant::now() + config.shutdown_timeout
     });
-    server::serve(listener, router, shutdown, config.shutdown_timeout).await;
+    server::serve(listener, move |peer| front.clone().facing(peer), shutdown, config.shutdown_timeout).await;
     let left = deadline.await.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()));
     folder.forget_url();
     let draining = Instant::now();

@@ -1,7 +1,6 @@
-//! What every request of a connection is given: who sent it, and an end to the patience with a body that does not come,
-//! because whoever sends slowly holds what was sent so far.
+//! What every request of a connection is given: an end to the patience with a body that does not come, because whoever
+//! sends slowly holds what was sent so far.
 
-use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::Request;
 use hyper::{
@@ -9,7 +8,6 @@ use hyper::{
     service::Service,
 };
 use std::{
-    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -21,21 +19,15 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A service for one connection's requests, whose bodies must come in time.
 #[derive(Clone, Debug)]
-pub(super) struct Patient<S> {
-    /// What answers.
-    pub(super) service: S,
-    /// The other side of the connection.
-    pub(super) peer: SocketAddr,
-}
+pub(super) struct Patient<S>(pub(super) S);
 
 impl<S: Service<Request<Timed<B>>>, B> Service<Request<B>> for Patient<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
 
-    fn call(&self, mut request: Request<B>) -> S::Future {
-        request.extensions_mut().insert(ConnectInfo(self.peer));
-        self.service.call(request.map(|body| Timed { body, end: None }))
+    fn call(&self, request: Request<B>) -> S::Future {
+        self.0.call(request.map(|body| Timed { body, end: None }))
     }
 }
 

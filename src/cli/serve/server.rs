@@ -1,14 +1,15 @@
 //! The listener: HTTP/1.1 and HTTP/2 over cleartext, bounded in what strangers can hold, stopped gracefully.
 
-use super::patience::Patient;
+use super::patience::{Patient, Timed};
 use crate::shutdown::Shutdown;
-use axum::Router;
-use hyper::server::conn::{http1, http2};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    service::TowerToHyperService,
+use axum::{extract::Request, response::Response};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::Service,
 };
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -34,17 +35,32 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The pause after the system has refused to accept a connection (no descriptors left, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Answers the requests of one connection.
+pub(super) trait Answers:
+    Service<Request<Timed<Incoming>>, Response = Response, Error = Infallible, Future: Send> + Send + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request<Timed<Incoming>>, Response = Response, Error = Infallible, Future: Send> + Send + 'static
+{
+}
+
 #[derive(Clone)]
-struct Protocols {
+struct Protocols<F> {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
-    service: TowerToHyperService<Router>,
+    facing: F,
     shutdown: Shutdown,
 }
 
-/// Serves until the shutdown, then waits for running requests at most `drain`.
-pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, drain: Duration) {
-    let protocols = Protocols { http1: http1(), http2: http2(), service: TowerToHyperService::new(router), shutdown };
+/// Serves until the shutdown, then waits for running requests at most `drain`. `facing` gives what answers a peer.
+pub(super) async fn serve<F, S>(listener: TcpListener, facing: F, shutdown: Shutdown, drain: Duration)
+where
+    F: Fn(SocketAddr) -> S + Clone + Send + 'static,
+    S: Answers,
+{
+    let protocols = Protocols { http1: http1(), http2: http2(), facing, shutdown };
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     let accepting = accept(&listener, &protocols, &slots);
     tokio::select! {
@@ -57,7 +73,11 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Shutd
     }
 }
 
-async fn accept(listener: &TcpListener, protocols: &Protocols, slots: &Arc<Semaphore>) {
+async fn accept<F, S>(listener: &TcpListener, protocols: &Protocols<F>, slots: &Arc<Semaphore>)
+where
+    F: Fn(SocketAddr) -> S + Clone + Send + 'static,
+    S: Answers,
+{
     let mut failing = false;
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
@@ -65,8 +85,9 @@ async fn accept(listener: &TcpListener, protocols: &Protocols, slots: &Arc<Semap
             Ok((stream, peer)) => {
                 failing = false;
                 let protocols = protocols.clone();
+                let service = (protocols.facing)(peer);
                 tokio::spawn(async move {
-                    protocols.serve(stream, peer).await;
+                    protocols.serve(stream, service).await;
                     drop(slot);
                 });
             }
@@ -80,14 +101,14 @@ async fn accept(listener: &TcpListener, protocols: &Protocols, slots: &Arc<Semap
     }
 }
 
-impl Protocols {
-    async fn serve(self, stream: TcpStream, peer: SocketAddr) {
+impl<F> Protocols<F> {
+    async fn serve(self, stream: TcpStream, service: impl Answers) {
         let _slower_without = stream.set_nodelay(true);
         let speaks_http2 = tokio::select! {
             told = speaks_http2(&stream) => told,
             () = self.shutdown.raised() => None,
         };
-        let (io, service) = (TokioIo::new(stream), Patient { service: self.service, peer });
+        let (io, service) = (TokioIo::new(stream), Patient(service));
         // A connection's end by the other side's fault is nobody's news.
         let _peer_s_business = match speaks_http2 {
             None => Ok(()),
@@ -156,7 +177,8 @@ fn http2() -> http2::Builder<TokioExecutor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::routing::get;
+    use axum::{Router, routing::get};
+    use hyper_util::service::TowerToHyperService;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         sync::Notify,
@@ -168,7 +190,8 @@ mod tests {
     async fn start(router: Router) -> (SocketAddr, Shutdown, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::default());
-        (address, shutdown.clone(), tokio::spawn(serve(listener, router, shutdown, DRAIN)))
+        let facing = move |_| TowerToHyperService::new(router.clone());
+        (address, shutdown.clone(), tokio::spawn(serve(listener, facing, shutdown, DRAIN)))
     }
 
     #[tokio::test]

@@ -1,0 +1,141 @@
+//! The front door: the two requests that come by the thousand, new messages and what third parties post, are recognised
+//! before the router, whose layers would cost as much as what they lead to. Whatever is unusual about one of them takes
+//! the router's way to the same handler.
+
+use super::{
+    Base, Idempotent, Path, Problem, Query, Shared,
+    body::{RawJson, parse_query},
+    message, receive,
+    router::body_limit,
+};
+use axum::{
+    Router,
+    body::{Body, HttpBody},
+    extract::{ConnectInfo, FromRequestParts, Request, State},
+    http::{Method, request::Parts},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, Either};
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use std::{convert::Infallible, net::SocketAddr};
+
+/// What stands before an application's id or uid where messages are posted.
+const APPLICATION: &str = "/api/v1/app/";
+/// What stands behind it.
+const MESSAGES: &str = "/msg";
+/// What stands before a source's token where third parties post.
+const SOURCE: &str = "/in/";
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Answers the requests of one connection, or of many.
+#[derive(Clone)]
+pub struct Front {
+    api: Shared,
+    router: TowerToHyperService<Router>,
+    peer: Option<SocketAddr>,
+}
+
+/// Where a request goes.
+enum Door {
+    Message(String),
+    Source(String),
+    Router,
+}
+
+impl Front {
+    /// Answers everything that the router answers.
+    #[must_use]
+    pub fn new(api: Shared, router: Router) -> Self {
+        Front { api, router: TowerToHyperService::new(router), peer: None }
+    }
+
+    /// The same, for a connection to that peer.
+    #[must_use]
+    pub fn facing(self, peer: SocketAddr) -> Self {
+        Front { peer: Some(peer), ..self }
+    }
+}
+
+/// Names that need decoding take the router's way.
+fn door(method: &Method, path: &str) -> Door {
+    let plain = |name: &&str| !name.is_empty() && !name.contains(['/', '%']);
+    if let Some(app) = path.strip_prefix(APPLICATION).and_then(|rest| rest.strip_suffix(MESSAGES)).filter(plain)
+        && method == Method::POST
+    {
+        return Door::Message(app.to_owned());
+    }
+    match path.strip_prefix(SOURCE).filter(plain) {
+        Some(token) => Door::Source(token.to_owned()),
+        None => Door::Router,
+    }
+}
+
+impl<B> Service<Request<B>> for Front
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future =
+        Either<BoxFuture<'static, Result<Response, Infallible>>, <TowerToHyperService<Router> as Service<Request<B>>>::Future>;
+
+    fn call(&self, mut request: Request<B>) -> Self::Future {
+        let door = door(request.method(), request.uri().path());
+        if let Some(peer) = self.peer.filter(|_| !matches!(door, Door::Message(_))) {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+        let api = self.api.clone();
+        match door {
+            Door::Message(app) => {
+                let (parts, body) = request.into_parts();
+                Either::Left(Box::pin(async move { Ok(message(api, app, parts, body).await.into_response()) }))
+            }
+            Door::Source(token) => Either::Left(Box::pin(async move { Ok(source(api, token, request.map(Body::new)).await) })),
+            Door::Router => Either::Right(self.router.call(request)),
+        }
+    }
+}
+
+/// A new message. What the handler needs is taken in its own order, so that the same fault is found first.
+async fn message<B>(api: Shared, app: String, mut parts: Parts, body: B) -> Result<Response, Problem>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
+    let caller = api.bearer(&parts).await?;
+    let idempotent = Idempotent::from_request_parts(&mut parts, &api).await?;
+    let asked = parts.uri.query().map(parse_query).transpose()?.unwrap_or_default();
+    let body = RawJson::read(&parts.headers, body, body_limit(&api)).await?;
+    drop(parts);
+    message::create(State(api), caller, idempotent, (Path(app), Query(asked)), body).await
+}
+
+async fn source(api: Shared, token: String, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let Ok(base) = Base::from_request_parts(&mut parts, &api).await;
+    receive::receive(State(api), Path(token), base, Request::from_parts(parts, body)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_plain_goes_past_the_router() {
+        let told = |method, path| match door(&method, path) {
+            Door::Message(app) => format!("message {app}"),
+            Door::Source(token) => format!("source {token}"),
+            Door::Router => "router".to_owned(),
+        };
+        assert_eq!(told(Method::POST, "/api/v1/app/app_1/msg"), "message app_1");
+        assert_eq!(told(Method::GET, "/in/a-b_C"), "source a-b_C");
+        let others =
+            ["/api/v1/app//msg", "/api/v1/app/a%20b/msg", "/api/v1/app/a/b/msg", "/api/v1/app/a/msg/", "/in/", "/in/a/b", "/"];
+        for path in others {
+            assert_eq!(told(Method::POST, path), "router", "{path}");
+        }
+        assert_eq!(told(Method::GET, "/api/v1/app/app_1/msg"), "router");
+    }
+}
