@@ -1,4 +1,5 @@
-//! Accepting: a message and its queue entries, in one commit.
+//! Accepting: a message and what is owed of it, in one commit. What is leased from the start is mostly settled within
+//! milliseconds: the message is *open* meanwhile, one entry for all of its deliveries. What waits gets queue entries.
 
 use super::lanes::Held;
 use super::spaces::Space;
@@ -30,16 +31,20 @@ pub(super) fn accept(writes: &mut Writes<'_>, new: NewMessage, encoded: Slice) -
     let due = message.first_due();
     let place = Place { due, msg: message.id };
     let mut leases = leases.into_iter();
-    let mut held = Vec::new();
+    let mut held = Vec::with_capacity(message.endpoints.len());
     for endpoint in message.endpoints.iter().copied() {
-        let lease = leases.next().flatten();
-        let delivery = Delivery::fresh(message.app, message.id, endpoint, due);
-        writes.enqueue(&delivery, Trigger::Scheduled, place, lease.is_some());
+        match leases.next().flatten() {
+            Some(lease) => held.push((endpoint, lease)),
+            None => writes.enqueue(&Delivery::fresh(message.app, message.id, endpoint, due), Trigger::Scheduled, place),
+        }
         writes.count(endpoint, message.id.time(), |counters| counters.accepted += 1)?;
-        held.extend(lease.map(|lease| (endpoint, lease)));
+    }
+    if !held.is_empty() {
+        writes.put(Space::Open, message.id.bytes(), message.app.bytes());
+        writes.lanes.open(message.id, message.app, held.len());
     }
     for (endpoint, lease) in held {
-        let held = Held { lease, due, fresh: true, settling: false };
+        let held = Held { lease, due, fresh: true, unqueued: true, settling: false };
         writes.lanes.lane(endpoint).hold(message.id, Trigger::Scheduled, held);
     }
     Ok(())

@@ -16,6 +16,8 @@ struct Entry {
     app: AppId,
     /// Found by the scan; otherwise it is in the lane already, its lease having run out.
     scanned: bool,
+    /// As in [`Held`].
+    unqueued: bool,
 }
 
 /// What a claim is for.
@@ -57,8 +59,8 @@ fn load(spaces: &Spaces, claim: Claim, Entry { place, trigger, app, .. }: Entry)
 /// database first and forgotten by its lane after.
 fn lease(spaces: &Spaces, lanes: &Mutex<Lanes>, claim: Claim) -> Result<(Vec<Entry>, Option<Time>), StoreError> {
     let mut lanes = lanes.lock();
+    let mut entries = run_out(spaces, &mut lanes, claim)?;
     let lane = lanes.lane(claim.endpoint);
-    let mut entries = run_out(spaces, lane, claim)?;
     for trigger in [Trigger::Manual, Trigger::Scheduled] {
         scan(spaces, lane, trigger, claim, &mut entries)?;
     }
@@ -69,19 +71,25 @@ fn lease(spaces: &Spaces, lanes: &Mutex<Lanes>, claim: Claim) -> Result<(Vec<Ent
     for trigger in [Trigger::Manual, Trigger::Scheduled] {
         *lane.cursor(trigger) = left.iter().find(|entry| entry.scanned && entry.trigger == trigger).map(|entry| entry.place);
     }
-    for Entry { place, trigger, .. } in entries.iter().copied() {
-        lane.hold(place.msg, trigger, Held { lease: claim.lease, due: place.due, fresh: false, settling: false });
+    for Entry { place, trigger, unqueued, .. } in entries.iter().copied() {
+        lane.hold(place.msg, trigger, Held { lease: claim.lease, due: place.due, fresh: false, unqueued, settling: false });
     }
     Ok((entries, left.first().map(|entry| entry.place.due)))
 }
 
 /// Entries whose lease has run out. Some are no longer queued: a manual attempt settled the delivery meanwhile.
-fn run_out(spaces: &Spaces, lane: &mut Lane, claim: Claim) -> Result<Vec<Entry>, StoreError> {
+fn run_out(spaces: &Spaces, lanes: &mut Lanes, claim: Claim) -> Result<Vec<Entry>, StoreError> {
     let mut entries = Vec::new();
-    for (trigger, place) in lane.run_out(claim.now) {
-        match spaces.get(Space::Queue, &keys::queue(claim.endpoint, trigger, place))? {
-            Some(app) => entries.push(Entry { place, trigger, app: read_app(&app)?, scanned: false }),
-            None => lane.drop_held(place.msg, trigger),
+    for (trigger, place, unqueued) in lanes.lane(claim.endpoint).run_out(claim.now) {
+        let app = match lanes.app_of(place.msg).filter(|_| unqueued) {
+            Some(app) => Some(app),
+            None => {
+                spaces.get(Space::Queue, &keys::queue(claim.endpoint, trigger, place))?.map(|app| read_app(&app)).transpose()?
+            }
+        };
+        match app {
+            Some(app) => entries.push(Entry { place, trigger, app, scanned: false, unqueued }),
+            None => lanes.lane(claim.endpoint).drop_held(place.msg, trigger),
         }
     }
     Ok(entries)
@@ -98,7 +106,7 @@ fn scan(spaces: &Spaces, lane: &mut Lane, trigger: Trigger, claim: Claim, into: 
         if lane.knows(place.msg, trigger) {
             continue;
         }
-        into.push(Entry { place, trigger, app: read_app(&app)?, scanned: true });
+        into.push(Entry { place, trigger, app: read_app(&app)?, scanned: true, unqueued: false });
         found += 1;
         if found > claim.limit || place.due > claim.now {
             break;
@@ -111,9 +119,10 @@ fn read_app(value: &[u8]) -> Result<AppId, StoreError> {
     AppId::from_bytes(value).ok_or_else(|| StoreError::Damaged("a queue entry".into()))
 }
 
-/// Endpoints with anything queued: for each the first key, then on to the next endpoint.
-pub(super) fn queued_endpoints(spaces: &Spaces) -> Result<Vec<(EndpointId, Time)>, StoreError> {
-    let mut found = Vec::new();
+/// Endpoints with anything owed: those of open messages, and of the queue for each endpoint the first key, then on to the
+/// next. An endpoint may come twice.
+pub(super) fn queued_endpoints(spaces: &Spaces, lanes: &Mutex<Lanes>) -> Result<Vec<(EndpointId, Time)>, StoreError> {
+    let mut found: Vec<_> = lanes.lock().unqueued_endpoints().collect();
     let mut from = Some(EndpointId(0));
     while let Some(endpoint) = from {
         let Some(guard) = spaces.of(Space::Queue).range(endpoint.bytes()..).next() else { break };

@@ -3,6 +3,7 @@
 use crate::model::{AppId, Attempt, Delivery, EndpointId, Message, MsgId, OrgId, Origin, Record, Time};
 use crate::store::{StoreError, Stored};
 use bytes::Bytes;
+use byteview::ByteView;
 use fjall::Slice;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::sync::Arc;
@@ -90,9 +91,8 @@ pub(super) fn write_message(message: &Message) -> Result<Slice, StoreError> {
         expunged: message.expunged,
         origin: message.origin.as_deref(),
     };
-    let mut bytes = write(&header, HEADER_GUESS + message.payload.len())?;
-    bytes.extend_from_slice(&message.payload);
-    Ok(bytes.into())
+    let header = write(&header, HEADER_GUESS)?;
+    Ok(ByteView::fused(&header, &message.payload).into())
 }
 
 /// The message of a value of `messages`; its payload shares the value's memory.

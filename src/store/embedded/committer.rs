@@ -16,6 +16,13 @@ use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 const GATHER: Duration = Duration::from_millis(1);
 /// So many jobs gather at most.
 const GATHERED: usize = 64;
+/// A batch of so many jobs says that the store is busy: the next ones gather too, although their callers wait. They would
+/// wait for the processor anyway, and fewer syncs leave more of it.
+const BUSY: usize = 8;
+/// How long jobs gather while the store is busy.
+const BUSY_GATHER: Duration = Duration::from_micros(250);
+/// So many jobs gather at most while the store is busy.
+const BUSY_GATHERED: usize = 32;
 
 /// Tells a verb's caller what came of the commit.
 type Reply = Box<dyn FnOnce(&Result<(), StoreError>) + Send>;
@@ -37,6 +44,8 @@ struct Inbox {
     /// When the first of them came.
     since: Option<Instant>,
     sync: bool,
+    /// The last batch was a large one.
+    busy: bool,
     asleep: bool,
     closed: bool,
 }
@@ -44,10 +53,15 @@ struct Inbox {
 impl Inbox {
     /// How long the jobs that wait may gather still; zero: they are to be committed now.
     fn ripens(&self) -> Duration {
-        if self.sync || self.closed || self.jobs.len() >= GATHERED {
+        let (time, count) = match (self.sync, self.busy) {
+            (false, _) => (GATHER, GATHERED),
+            (true, true) => (BUSY_GATHER, BUSY_GATHERED),
+            (true, false) => return Duration::ZERO,
+        };
+        if self.closed || self.jobs.len() >= count {
             return Duration::ZERO;
         }
-        self.since.map_or(Duration::ZERO, |since| GATHER.saturating_sub(since.elapsed()))
+        self.since.map_or(Duration::ZERO, |since| time.saturating_sub(since.elapsed()))
     }
 }
 
@@ -176,6 +190,7 @@ impl Worker {
             let owed = self.unsynced.map(|since| SETTLE_SYNC.saturating_sub(since.elapsed()));
             let ripens = (!inbox.jobs.is_empty()).then(|| inbox.ripens());
             if ripens.is_some_and(|wait| wait.is_zero()) {
+                inbox.busy = inbox.jobs.len() >= BUSY;
                 mem::swap(&mut inbox.jobs, jobs);
                 inbox.since = None;
                 return Some(mem::take(&mut inbox.sync) || owed.is_some_and(|wait| wait.is_zero()));

@@ -7,16 +7,28 @@
 //! where the next claim finds it.
 
 use super::keys::Place;
-use crate::model::{EndpointId, MsgId, Time, Trigger};
+use crate::model::{AppId, EndpointId, MsgId, Time, Trigger};
 use crate::store::Lease;
 use foldhash::{HashMap, HashMapExt};
 
 /// When the lease of an entry that was given back "ran out"; under it no result counts.
 const GIVEN_BACK: Time = Time(0);
 
-/// The lanes of all endpoints.
+/// The lanes of all endpoints, and the messages that are open: those of whose deliveries some are owed without an entry in
+/// the queue, because they were leased as the message was accepted.
 #[derive(Debug, Default)]
-pub(super) struct Lanes(HashMap<EndpointId, Lane>);
+pub(super) struct Lanes {
+    lanes: HashMap<EndpointId, Lane>,
+    open: HashMap<MsgId, Open>,
+}
+
+/// An open message.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    app: AppId,
+    /// Deliveries that are owed without an entry.
+    owed: usize,
+}
 
 /// What is held of one endpoint's queue.
 #[derive(Debug)]
@@ -28,7 +40,7 @@ pub(super) struct Lane {
     earliest: Time,
 }
 
-/// A queue entry that is, or was last, leased.
+/// A queue entry, or an owed delivery without one, that is, or was last, leased.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
     /// The fence; others may claim from `until` on.
@@ -37,6 +49,8 @@ pub(super) struct Held {
     pub(super) due: Time,
     /// The delivery has no row yet, so there is none to look for.
     pub(super) fresh: bool,
+    /// It is owed because its message is open, not by an entry in the queue.
+    pub(super) unqueued: bool,
     /// Its result is being committed: nobody may claim it any more.
     pub(super) settling: bool,
 }
@@ -50,29 +64,64 @@ impl Default for Lane {
 impl Lanes {
     /// The endpoint's lane.
     pub(super) fn lane(&mut self, endpoint: EndpointId) -> &mut Lane {
-        self.0.entry(endpoint).or_default()
+        self.lanes.entry(endpoint).or_default()
     }
 
     /// Forgets the endpoint, its leases included.
     pub(super) fn forget(&mut self, endpoint: EndpointId) {
-        self.0.remove(&endpoint);
+        self.lanes.remove(&endpoint);
     }
 
     /// The entry, when it is held under that lease and its result is not in yet.
     pub(super) fn held(&mut self, endpoint: EndpointId, msg: MsgId, trigger: Trigger, lease: Lease) -> Option<&mut Held> {
-        let held = self.0.get_mut(&endpoint)?.held.get_mut(&(msg, trigger))?;
+        let held = self.lanes.get_mut(&endpoint)?.held.get_mut(&(msg, trigger))?;
         let counts = held.lease.token == lease.token && held.lease.until > GIVEN_BACK && !held.settling;
         counts.then_some(held)
     }
 
     /// Whether somebody holds the entry or held it last.
     pub(super) fn lane_knows(&self, endpoint: EndpointId, msg: MsgId, trigger: Trigger) -> bool {
-        self.0.get(&endpoint).is_some_and(|lane| lane.knows(msg, trigger))
+        self.lanes.get(&endpoint).is_some_and(|lane| lane.knows(msg, trigger))
+    }
+
+    /// A message with that many deliveries that are leased and not queued.
+    pub(super) fn open(&mut self, msg: MsgId, app: AppId, owed: usize) {
+        self.open.insert(msg, Open { app, owed });
+    }
+
+    /// The application of an open message.
+    pub(super) fn app_of(&self, msg: MsgId) -> Option<AppId> {
+        self.open.get(&msg).map(|open| open.app)
+    }
+
+    /// The delivery is owed by its open message no longer, if it was; whether that closes the message.
+    pub(super) fn close(&mut self, endpoint: EndpointId, msg: MsgId) -> bool {
+        let Some(held) = self.lanes.get_mut(&endpoint).and_then(|lane| lane.held.get_mut(&(msg, Trigger::Scheduled))) else {
+            return false;
+        };
+        if !std::mem::replace(&mut held.unqueued, false) {
+            return false;
+        }
+        let Some(open) = self.open.get_mut(&msg) else { return false };
+        open.owed -= 1;
+        open.owed == 0 && self.open.remove(&msg).is_some()
+    }
+
+    /// The endpoint's deliveries that are owed by open messages.
+    pub(super) fn unqueued(&self, endpoint: EndpointId) -> Vec<MsgId> {
+        let held = self.lanes.get(&endpoint).into_iter().flat_map(|lane| &lane.held);
+        held.filter(|(_, held)| held.unqueued).map(|((msg, _), _)| *msg).collect()
+    }
+
+    /// Endpoints with deliveries that are owed by open messages, each with the earliest due time.
+    pub(super) fn unqueued_endpoints(&self) -> impl Iterator<Item = (EndpointId, Time)> {
+        let due = |lane: &Lane| lane.held.values().filter(|held| held.unqueued).map(|held| held.due).min();
+        self.lanes.iter().filter_map(move |(endpoint, lane)| Some((*endpoint, due(lane)?)))
     }
 
     /// The delivery has a row from now on.
     pub(super) fn written(&mut self, endpoint: EndpointId, msg: MsgId) {
-        if let Some(held) = self.0.get_mut(&endpoint).and_then(|lane| lane.held.get_mut(&(msg, Trigger::Scheduled))) {
+        if let Some(held) = self.lanes.get_mut(&endpoint).and_then(|lane| lane.held.get_mut(&(msg, Trigger::Scheduled))) {
             held.fresh = false;
         }
     }
@@ -107,15 +156,15 @@ impl Lane {
         self.held.contains_key(&(msg, trigger))
     }
 
-    /// Entries whose lease has run out by `now`.
-    pub(super) fn run_out(&mut self, now: Time) -> Vec<(Trigger, Place)> {
+    /// Entries whose lease has run out by `now`, and whether each is unqueued.
+    pub(super) fn run_out(&mut self, now: Time) -> Vec<(Trigger, Place, bool)> {
         if self.earliest > now {
             return Vec::new();
         }
         let free = self.held.iter().filter(|(_, held)| !held.settling);
         self.earliest = free.clone().map(|(_, held)| held.lease.until).min().unwrap_or(Time(u64::MAX));
         free.filter(|(_, held)| held.lease.until <= now)
-            .map(|((msg, trigger), held)| (*trigger, Place { due: held.due, msg: *msg }))
+            .map(|((msg, trigger), held)| (*trigger, Place { due: held.due, msg: *msg }, held.unqueued))
             .collect()
     }
 

@@ -10,18 +10,21 @@
 //! | `aliases` | kind, scope, 0, alias | key in `records` |
 //! | `messages` | application, message | version, header (postcard), payload as it came |
 //! | `event_ids` | application, event id | message |
+//! | `open` | message | application |
 //! | `queue` | endpoint, trigger (0 manual, 1 scheduled), due ms (0 for manual), message | application |
 //! | `deliveries` | endpoint, message | version, `Delivery` (postcard) |
 //! | `attempts` | endpoint, attempt | version, `Attempt` (postcard) |
 //! | `stats` | endpoint, minute in which the message was made | version, counters (postcard) |
 //! | `expiry` | ms, what (0 record, 1 payload), its key | nothing |
 //!
-//! An entry of `queue` exists exactly while an attempt is owed. The trigger stands before the due time, and manual
+//! An attempt is owed exactly while there is an entry of `queue` for it, or while its message is open and the delivery was
+//! leased as that was accepted: such deliveries are mostly settled within milliseconds, and share that one entry. The lanes
+//! know which they are; at the start, when nothing is leased, what is left of them is queued (`open`). The trigger stands before the due time, and manual
 //! entries have none, so that each delivery has one place for a manual entry (asking twice queues once, without a
 //! search) and old messages sent again do not pull the scan of the schedule back over what has long been deleted.
 //! A delivery has a row from its first attempt on; before that it follows from its message. A message to one endpoint
-//! costs five writes from acceptance to success (message, queue entry and its removal, delivery, attempt), and one
-//! counter an endpoint and minute with each commit.
+//! costs five writes from acceptance to success (message, open and closed, delivery, attempt), each further endpoint two
+//! more, and one counter an endpoint and minute with each commit.
 //!
 //! # Writing
 //! One thread commits (`committer`); verbs that wait at the same time share a batch (`writes`) and a sync. Leases are
@@ -41,6 +44,7 @@ mod codec;
 mod committer;
 mod keys;
 mod lanes;
+mod open;
 #[cfg(test)]
 mod queue_tests;
 mod read;
@@ -109,6 +113,7 @@ impl EmbeddedStore {
     /// [`StoreError::Damaged`] when what is there cannot be understood.
     pub fn open(options: &EmbeddedOptions, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
         let spaces = Arc::new(Spaces::open(options)?);
+        open::queue(&spaces)?;
         let lanes = Arc::<Mutex<Lanes>>::default();
         let committer = Arc::new(Committer::start(Arc::clone(&spaces), Arc::clone(&lanes))?);
         Ok(Arc::new(EmbeddedStore { spaces: ArcSwapOption::from(Some(spaces)), lanes, committer, clock }))
@@ -196,7 +201,8 @@ impl Store for EmbeddedStore {
     }
 
     async fn queued_endpoints(&self) -> Result<Vec<(EndpointId, Time)>, StoreError> {
-        self.read(false, claim::queued_endpoints).await
+        let lanes = Arc::clone(&self.lanes);
+        self.read(false, move |spaces| claim::queued_endpoints(spaces, &lanes)).await
     }
 
     async fn release(&self, endpoint: EndpointId, msg: MsgId, trigger: Trigger, lease: Lease) -> Result<(), StoreError> {

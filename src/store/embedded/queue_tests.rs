@@ -16,7 +16,7 @@ const APP: AppId = AppId(1);
 /// How long the messages of the test with many hands may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn message(id: MsgId, deliver_at: Option<Time>, endpoints: Vec<EndpointId>) -> Message {
+pub(super) fn message(id: MsgId, deliver_at: Option<Time>, endpoints: Vec<EndpointId>) -> Message {
     Message {
         id,
         app: APP,
@@ -34,7 +34,7 @@ fn message(id: MsgId, deliver_at: Option<Time>, endpoints: Vec<EndpointId>) -> M
     }
 }
 
-fn settlement(endpoint: EndpointId, msg: MsgId, trigger: Trigger, lease: Lease, verdict: Verdict) -> Settlement {
+pub(super) fn settlement(endpoint: EndpointId, msg: MsgId, trigger: Trigger, lease: Lease, verdict: Verdict) -> Settlement {
     let attempt = Attempt {
         id: AttemptId(u128::from(lease.token) << 64 | msg.0 & u128::from(u64::MAX)),
         msg,

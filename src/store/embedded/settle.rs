@@ -1,6 +1,7 @@
 //! Settling: the result of a leased delivery's turn, and queueing deliveries again.
 
 use super::keys::{self, Place};
+use super::lanes::Held;
 use super::spaces::Space;
 use super::writes::{Effect, Writes};
 use super::{codec, read, records};
@@ -33,9 +34,9 @@ pub(super) fn settle(
         records::apply(writes, change.clone(), now)?;
     }
     writes.count_move(before, &delivery)?;
-    requeue_after(writes, trigger, Place { due: held.due, msg }, before, &delivery);
-    writes.then(Effect::Ended(endpoint, trigger, msg));
     writes.put_delivery(&delivery)?;
+    requeue_after(writes, (trigger, held), before, &delivery);
+    writes.then(Effect::Ended(endpoint, trigger, msg));
     if let Some(held) = writes.lanes.held(endpoint, msg, trigger, lease) {
         held.settling = true;
     }
@@ -53,17 +54,23 @@ fn first_due(writes: &Writes<'_>, app: AppId, msg: MsgId) -> Result<Time, StoreE
 }
 
 /// Keeps the rule that a scheduled entry exists exactly while the delivery is pending, at the place of its due time.
-fn requeue_after(writes: &mut Writes<'_>, trigger: Trigger, place: Place, before: DeliveryState, after: &Delivery) {
-    writes.remove(Space::Queue, keys::queue(after.endpoint, trigger, place));
+fn requeue_after(writes: &mut Writes<'_>, (trigger, held): (Trigger, Held), before: DeliveryState, after: &Delivery) {
+    let place = |due| Place { due, msg: after.msg };
+    if !held.unqueued {
+        writes.remove(Space::Queue, keys::queue(after.endpoint, trigger, place(held.due)));
+    }
     if trigger == Trigger::Manual && before == after.state {
         return;
     }
-    if let DeliveryState::Pending(due) = before {
-        let old = Place { due, msg: after.msg };
-        writes.remove(Space::Queue, keys::queue(after.endpoint, Trigger::Scheduled, old));
+    // A manual attempt that delivers ends what is scheduled, wherever it is written.
+    writes.close(after.endpoint, after.msg);
+    if let DeliveryState::Pending(due) = before
+        && !held.unqueued
+    {
+        writes.remove(Space::Queue, keys::queue(after.endpoint, Trigger::Scheduled, place(due)));
     }
     if let DeliveryState::Pending(due) = after.state {
-        writes.enqueue(after, Trigger::Scheduled, Place { due, msg: after.msg }, false);
+        writes.enqueue(after, Trigger::Scheduled, place(due));
     }
 }
 
@@ -86,7 +93,7 @@ pub(super) fn once(writes: &mut Writes<'_>, app: AppId, endpoint: EndpointId, ms
         writes.count_move(DeliveryState::Pending(Time(0)), &delivery)?;
         writes.put_delivery(&delivery)?;
     }
-    writes.enqueue(&delivery, Trigger::Manual, place, false);
+    writes.enqueue(&delivery, Trigger::Manual, place);
     Ok(true)
 }
 
@@ -99,7 +106,7 @@ pub(super) fn restart(writes: &mut Writes<'_>, endpoint: EndpointId, msgs: &[Msg
         delivery.failed = 0;
         writes.count_move(DeliveryState::Exhausted, &delivery)?;
         writes.put_delivery(&delivery)?;
-        writes.enqueue(&delivery, Trigger::Scheduled, Place { due: now, msg: *msg }, false);
+        writes.enqueue(&delivery, Trigger::Scheduled, Place { due: now, msg: *msg });
         restarted += 1;
     }
     Ok(restarted)

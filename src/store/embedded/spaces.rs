@@ -19,7 +19,7 @@ const OPEN_FILES: usize = 256;
 /// Bits of Bloom filter a key: about one false hit in a hundred.
 const BLOOM_BITS: f32 = 10.0;
 /// The layout that this code reads and writes.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// Under which key `meta` keeps [`FORMAT`].
 const FORMAT_KEY: &[u8] = b"format";
 
@@ -31,6 +31,7 @@ pub(super) enum Space {
     Aliases,
     Messages,
     EventIds,
+    Open,
     Queue,
     Deliveries,
     Attempts,
@@ -40,12 +41,13 @@ pub(super) enum Space {
 
 impl Space {
     /// Every keyspace, in no particular order.
-    pub(super) const ALL: [Space; 10] = [
+    pub(super) const ALL: [Space; 11] = [
         Space::Meta,
         Space::Records,
         Space::Aliases,
         Space::Messages,
         Space::EventIds,
+        Space::Open,
         Space::Queue,
         Space::Deliveries,
         Space::Attempts,
@@ -60,6 +62,7 @@ impl Space {
             Space::Aliases => "aliases",
             Space::Messages => "messages",
             Space::EventIds => "event_ids",
+            Space::Open => "open",
             Space::Queue => "queue",
             Space::Deliveries => "deliveries",
             Space::Attempts => "attempts",
@@ -79,7 +82,7 @@ impl Space {
                 .with_kv_separation(Some(KvSeparationOptions::default().separation_threshold(SEPARATE_FROM))),
             Space::Attempts => plain.max_memtable_size(LARGE_MEMTABLE).expect_point_read_hits(true),
             // Read by range, never by key alone.
-            Space::Queue | Space::Stats | Space::Expiry => {
+            Space::Open | Space::Queue | Space::Stats | Space::Expiry => {
                 plain.max_memtable_size(SMALL_MEMTABLE).filter_policy(FilterPolicy::disabled())
             }
             _ => plain.max_memtable_size(SMALL_MEMTABLE),
@@ -95,6 +98,7 @@ pub(super) struct PerSpace<T> {
     aliases: T,
     messages: T,
     event_ids: T,
+    open: T,
     queue: T,
     deliveries: T,
     attempts: T,
@@ -110,6 +114,7 @@ impl<T> PerSpace<T> {
             aliases: each(Space::Aliases)?,
             messages: each(Space::Messages)?,
             event_ids: each(Space::EventIds)?,
+            open: each(Space::Open)?,
             queue: each(Space::Queue)?,
             deliveries: each(Space::Deliveries)?,
             attempts: each(Space::Attempts)?,
@@ -126,6 +131,7 @@ impl<T> PerSpace<T> {
             Space::Aliases => &self.aliases,
             Space::Messages => &self.messages,
             Space::EventIds => &self.event_ids,
+            Space::Open => &self.open,
             Space::Queue => &self.queue,
             Space::Deliveries => &self.deliveries,
             Space::Attempts => &self.attempts,
@@ -142,6 +148,7 @@ impl<T> PerSpace<T> {
             Space::Aliases => &mut self.aliases,
             Space::Messages => &mut self.messages,
             Space::EventIds => &mut self.event_ids,
+            Space::Open => &mut self.open,
             Space::Queue => &mut self.queue,
             Space::Deliveries => &mut self.deliveries,
             Space::Attempts => &mut self.attempts,

@@ -158,6 +158,9 @@ pub(super) fn purge_endpoint(writes: &mut Writes<'_>, endpoint: EndpointId, rows
     for (space, key) in rows {
         writes.remove(space, key);
     }
+    for msg in writes.lanes.unqueued(endpoint) {
+        writes.close(endpoint, msg);
+    }
     writes.then(Effect::Forgotten(endpoint));
 }
 

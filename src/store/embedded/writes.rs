@@ -109,11 +109,16 @@ impl<'a> Writes<'a> {
         self.undo.push((space, key, before));
     }
 
-    /// Adds an entry to the queue; `held`: somebody holds it from the start.
-    pub(super) fn enqueue(&mut self, delivery: &Delivery, trigger: Trigger, place: Place, held: bool) {
+    /// Adds an entry to the queue, which nobody holds.
+    pub(super) fn enqueue(&mut self, delivery: &Delivery, trigger: Trigger, place: Place) {
         self.put(Space::Queue, keys::queue(delivery.endpoint, trigger, place), delivery.app.bytes());
-        if !held {
-            self.effects.push(Effect::Queued(delivery.endpoint, trigger, place));
+        self.effects.push(Effect::Queued(delivery.endpoint, trigger, place));
+    }
+
+    /// The delivery is owed by its open message no longer, if it was.
+    pub(super) fn close(&mut self, endpoint: EndpointId, msg: MsgId) {
+        if self.lanes.close(endpoint, msg) {
+            self.remove(Space::Open, msg.bytes());
         }
     }
 
@@ -216,6 +221,8 @@ impl Built {
             for (key, value) in self.staged.of(space) {
                 match value {
                     Some(value) => batch.insert(keyspace, key.clone(), value.clone()),
+                    // Each is written once and removed once, as these tombstones require.
+                    None if space == Space::Open => batch.remove_weak(keyspace, key.clone()),
                     None => batch.remove(keyspace, key.clone()),
                 }
             }
