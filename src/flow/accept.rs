@@ -2,7 +2,7 @@
 
 use super::{Engine, matching};
 use crate::{
-    lanes::{Lane, Work},
+    lanes::{Lane, Work, share},
     model::{EndpointId, LATEST, Message, MsgId, Origin, Record, Time, Trigger},
     routing::{AppRoutes, Route},
     store::{Lease, NewMessage, StoreError},
@@ -111,6 +111,7 @@ struct Taken<'a> {
 impl Taken<'_> {
     /// The message is durable: its deliveries start, or wait in the store.
     fn start(&mut self, routes: &[&Arc<Route>]) {
+        let bytes = share(&self.message, routes.len());
         for (route, lane) in routes.iter().zip(std::mem::take(&mut self.lanes)) {
             match lane {
                 Some((lane, lease)) => {
@@ -122,6 +123,7 @@ impl Taken<'_> {
                         lease,
                         failed: 0,
                         attempts: 0,
+                        bytes,
                     };
                     lane.push(work, &self.engine.lanes.budget);
                     self.engine.pump(&lane);

@@ -11,16 +11,16 @@ use std::sync::Arc;
 /// Carries out one attempt: look up, sign, send, judge, record.
 pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
     let Some((app, route)) = engine.routing.endpoint(work.endpoint) else {
-        record::withdraw(engine, work).await;
+        Box::pin(record::withdraw(engine, work)).await;
         return Report::None;
     };
     if route.disabled.is_some() {
-        engine.hold(vec![work]).await;
+        Box::pin(engine.hold(vec![work])).await;
         return Report::None;
     }
     let begun = engine.clock.now();
     if work.message.expunged {
-        return undeliverable(engine, work, Cause::Expunged).await;
+        return Box::pin(undeliverable(engine, work, Cause::Expunged)).await;
     }
     let request = signing::request(&app, &route, &work.message, begun);
     let sent = record::sent_headers(&request, &route);
@@ -28,7 +28,7 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
     let verdict = judge(engine, &app, &route, &work, &outcome);
     let report = if outcome.succeeded() { Report::Good(outcome.phases.total_us) } else { Report::Bad };
     let attempt = AttemptId(engine.random.id(begun));
-    record::record(engine, record::Made { work, route, attempt, sent, outcome, verdict }).await;
+    record::room(engine).await.record(record::Made { work, route, attempt, sent, outcome, verdict });
     report
 }
 
@@ -44,7 +44,8 @@ async fn undeliverable(engine: &Arc<Engine>, work: Work, cause: Cause) -> Report
         let outcome = Outcome::failed(cause, "");
         let verdict = judge(engine, &app, &route, &work, &outcome);
         let attempt = AttemptId(engine.random.id(engine.clock.now()));
-        record::record(engine, record::Made { work, route, attempt, sent: Headers::default(), outcome, verdict }).await;
+        let made = record::Made { work, route, attempt, sent: Headers::default(), outcome, verdict };
+        record::room(engine).await.record(made);
     }
     Report::Bad
 }

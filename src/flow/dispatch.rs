@@ -5,7 +5,7 @@ use super::{
     deliver::{broke, deliver},
 };
 use crate::{
-    lanes::{Lane, Next, Work},
+    lanes::{Lane, Next, Work, share},
     model::{EndpointId, MsgId, Time, Trigger},
     store::{Claimed, Lease, StoreError},
 };
@@ -122,7 +122,7 @@ async fn run(engine: Arc<Engine>, lane: Arc<Lane>, work: Work) {
         let delivered = AssertUnwindSafe(deliver(&engine, work)).catch_unwind().await;
         let report = match delivered {
             Ok(report) => report,
-            Err(_) => broke(&engine, kept).await,
+            Err(_) => Box::pin(broke(&engine, kept)).await,
         };
         lane.finish(msg, report, &engine.lanes.budget);
         call_waiting(&engine);
@@ -169,6 +169,7 @@ async fn claim(engine: Arc<Engine>, lane: Arc<Lane>, limit: usize) {
 
 fn work(Claimed { delivery, trigger, message, lease }: Claimed) -> Work {
     Work {
+        bytes: share(&message, 1),
         endpoint: delivery.endpoint,
         app: delivery.app,
         message,

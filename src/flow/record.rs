@@ -78,11 +78,22 @@ pub(super) fn sent_headers(request: &OutboundRequest, route: &Route) -> Headers 
     sent
 }
 
-/// Hands an attempt over to be recorded: the lane goes on meanwhile, unless too many results wait for the store.
-pub(super) async fn record(engine: &Engine, made: Made) {
-    engine.results.owed.fetch_add(1, SeqCst);
-    if engine.results.way.send(made).await.is_err() {
-        engine.results.owed.fetch_sub(1, SeqCst);
+/// Room for a result on its way to the store; without it, the engine has ended.
+pub(super) struct Room<'a>(Option<mpsc::Permit<'a, Made>>, &'a AtomicUsize);
+
+/// Waits while too many results wait for the store. The lane goes on once the result is handed over.
+pub(super) async fn room(engine: &Engine) -> Room<'_> {
+    let Results { way, owed } = &engine.results;
+    Room(way.reserve().await.ok(), owed)
+}
+
+impl Room<'_> {
+    /// Hands an attempt over to be recorded.
+    pub(super) fn record(self, made: Made) {
+        if let Some(permit) = self.0 {
+            self.1.fetch_add(1, SeqCst);
+            permit.send(made);
+        }
     }
 }
 

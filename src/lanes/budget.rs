@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// Payload bytes that all lanes together keep waiting in memory; more stays in the store.
+/// Bytes of messages that all lanes together keep waiting in memory; more stays in the store.
 const QUEUED_BYTES: usize = 128 << 20;
 
 /// Slots and memory, shared by all lanes.

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
 
 /// Fresh messages that a lane keeps in memory; more stay in the store.
-const FRESH_ROOM: usize = 8192;
+const FRESH_ROOM: usize = 32_768;
 /// Deliveries that a lane claims from the store at once.
 const CLAIM: usize = 128;
 /// A lane claims again when so few claimed ones wait.
@@ -35,6 +35,17 @@ pub struct Work {
     pub failed: u32,
     /// Attempts made before.
     pub attempts: u32,
+    /// What it keeps in memory while it waits, in bytes: its share of the message.
+    pub bytes: usize,
+}
+
+/// What a message in memory takes beside its payload, and a delivery in a lane, in bytes.
+const WAITING_BYTES: usize = 256;
+
+/// The share that each of so many deliveries has in the memory of a message.
+#[must_use]
+pub fn share(message: &Message, deliveries: usize) -> usize {
+    (message.payload.len() + WAITING_BYTES) / deliveries.max(1) + WAITING_BYTES
 }
 
 /// What a lane has to say after an attempt.
@@ -108,7 +119,7 @@ impl Lane {
 
     /// Takes a fresh message for which room was reserved.
     pub fn push(&self, work: Work, budget: &Budget) {
-        budget.queue(work.message.payload.len());
+        budget.queue(work.bytes);
         let mut state = self.state.lock();
         state.reserved = state.reserved.saturating_sub(1);
         state.fresh.push_back(work);
@@ -120,7 +131,7 @@ impl Lane {
         state.claiming = false;
         state.stored_due = state.stored_due.into_iter().chain(stored_due).min();
         for work in works {
-            budget.queue(work.message.payload.len());
+            budget.queue(work.bytes);
             state.claimed.push_back(work);
         }
     }
@@ -195,7 +206,7 @@ impl Lane {
         }
         match state.pop() {
             Some(work) => {
-                budget.unqueue(work.message.payload.len());
+                budget.unqueue(work.bytes);
                 state.running.push((work.message.id, slow));
                 Next::Start(work)
             }
@@ -231,7 +242,7 @@ impl Lane {
         let mut state = self.state.lock();
         let mut works: Vec<Work> = state.fresh.drain(..).collect();
         works.extend(state.claimed.drain(..));
-        works.iter().for_each(|w| budget.unqueue(w.message.payload.len()));
+        works.iter().for_each(|w| budget.unqueue(w.bytes));
         works
     }
 

@@ -11,7 +11,7 @@ mod lane;
 
 pub use alarm::Alarm;
 pub use budget::Budget;
-pub use lane::{Lane, Next, Report, Work};
+pub use lane::{Lane, Next, Report, Work, share};
 
 use crate::model::EndpointId;
 use foldhash::HashMap;

@@ -11,15 +11,10 @@ use super::{
 };
 use crate::model::{Cause, Outcome, Phases};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
-use std::{
-    future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// Headers that belong to the connection and to the body's framing: they are ours to set.
@@ -78,9 +73,14 @@ impl Outbound {
     pub async fn send(&self, target: &Target, request: OutboundRequest, deadline: Duration) -> Outcome {
         let begun = Instant::now();
         let mut progress = Progress { phase: Phase::Connect, phases: Phases::default(), answer: None };
-        let result = match timeout_at(begun + deadline, contained(self.attempt(target, request, &mut progress))).await {
-            Ok(Some(result)) => result,
-            Ok(None) => Err(Failure::new(Cause::Internal, "")),
+        // A panic fails this try alone.
+        let contained = AssertUnwindSafe(self.attempt(target, request, &mut progress)).catch_unwind();
+        let result = match timeout_at(begun + deadline, contained).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => {
+                tracing::error!("a try to send panicked");
+                Err(Failure::new(Cause::Internal, ""))
+            }
             Err(_) => Err(progress.phase.timed_out()),
         };
         progress.phases.total_us = micros(begun);
@@ -211,19 +211,6 @@ fn prepared(request: OutboundRequest) -> Request<Full<Bytes>> {
         prepared.headers_mut().remove(name);
     }
     prepared
-}
-
-/// Turns a panic of the work into `None`, so that it fails this try alone.
-async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
-        Ok(polled) => polled.map(Some),
-        Err(_) => {
-            tracing::error!("a try to send panicked");
-            Poll::Ready(None)
-        }
-    })
-    .await
 }
 
 impl Progress {

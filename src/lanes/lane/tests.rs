@@ -19,7 +19,7 @@ fn work(n: u128) -> Work {
     };
     let lease = Lease { token: 1, until: LATEST };
     let trigger = Trigger::Scheduled;
-    Work { endpoint: EndpointId(1), app: AppId(1), message: Arc::new(message), trigger, lease, failed: 0, attempts: 0 }
+    Work { endpoint: EndpointId(1), app: AppId(1), message: Arc::new(message), trigger, lease, failed: 0, attempts: 0, bytes: 1 }
 }
 
 fn fresh(lane: &Lane, budget: &Budget, n: u128) {
