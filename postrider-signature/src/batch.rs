@@ -3,8 +3,7 @@
 use crate::{
     Provider, Refusal, Request,
     json::{self, Path},
-    scheme::Place,
-    verifier::named,
+    verifier::{identified, named},
 };
 use std::ops::Range;
 
@@ -38,8 +37,9 @@ pub fn split(provider: &Provider, body: &[u8]) -> Result<Vec<Element>, Refusal> 
         let text = element.get().as_bytes();
         let at = text.as_ptr().addr().saturating_sub(start);
         let request = Request { method: "POST", url: "", headers: &[], body: text };
-        let own = |place: &Option<Place>| place.as_ref().and_then(|place| named(place, &request, &[]));
-        Element { id: own(&batch.id), event_type: own(&batch.event_type), range: at..at + text.len() }
+        let id = batch.id.as_ref().and_then(|place| identified(place, &request, &[]));
+        let event_type = batch.event_type.as_ref().and_then(|place| named(place, &request, &[]));
+        Element { id, event_type, range: at..at + text.len() }
     };
     Ok(elements.into_iter().map(element).collect())
 }

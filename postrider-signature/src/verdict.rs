@@ -7,7 +7,8 @@ use std::borrow::Cow;
 pub struct Verified {
     /// Which of the given secrets it was verified with, from 0.
     pub secret: usize,
-    /// The sender's id of the event, stable over its retries: what duplicates are recognised by.
+    /// The sender's id of the event, stable over its retries: what duplicates are recognised by. One of more than 1,024 bytes
+    /// is told as `sha256:` and its digest in hex.
     pub event_id: Option<String>,
     /// The sender's name of the event's type (`push`, `invoice.paid`).
     pub event_type: Option<String>,

@@ -6,18 +6,21 @@ use crate::{
     scheme::{Algorithm, DEFAULT_TOLERANCE_S, Encoding, Filling, Form, Material, Piece, Place, Read, Timestamp, Unit},
     special::{
         certificate::PublicKey,
-        text::{base64, hex, instant_ms},
+        text::{base64, hex, instant_ms, to_hex},
     },
 };
+use sha2::{Digest, Sha256};
 use std::{borrow::Cow, fmt};
 
-/// The setting that replaces a scheme's tolerance, in seconds.
+/// The setting that replaces a scheme's tolerance, in seconds. Unlike a tolerance of 0 in a scheme, with which the age is not
+/// judged, the setting `0` makes it exact: a signed instant must then be the receiver's own to the millisecond, which no
+/// request over a network is. A receiver that lets others set it should refuse 0 (Postrider takes 1 to 86,400).
 pub const TOLERANCE: &str = "tolerance_s";
 /// Secrets that may be live at once.
 const MAX_SECRETS: usize = 16;
 /// Digits of a timestamp: milliseconds have 13 until the year 2286.
 const MAX_DIGITS: usize = 16;
-/// Bytes of an event id or of an event type; what is longer is none.
+/// Bytes of an event id or of an event type. A longer type is none; a longer id is told by its digest.
 const MAX_NAME_BYTES: usize = 1024;
 
 /// What judges requests: made once, used for many.
@@ -107,9 +110,9 @@ impl Verifier {
                 for (at, Text(secret)) in secrets.iter().enumerate() {
                     match special.verify(request, secret, &self.settings, now_ms) {
                         Ok(verified) => {
-                            let text = |place: &Option<Place>| place.as_ref().and_then(|place| named(place, request, &[]));
-                            let event_id = verified.event_id.or_else(|| text(id));
-                            let event_type = verified.event_type.or_else(|| text(event_type));
+                            let own = |place: &Option<Place>| place.as_ref().and_then(|place| place.whole(request, &[]));
+                            let event_id = verified.event_id.or_else(|| own(id)).map(known);
+                            let event_type = verified.event_type.or_else(|| own(event_type)).filter(|name| short(name));
                             return Ok(Verified { secret: at, event_id, event_type, ..verified });
                         }
                         Err(error) => refusal = error,
@@ -282,14 +285,30 @@ impl SchemeJudge<'_, '_> {
     }
 
     fn verified(&self, secret: usize, timestamp_ms: Option<u64>, fields: &[(&str, &str)]) -> Verified {
-        let text = |place: &Option<Place>| place.as_ref().and_then(|place| named(place, self.request, fields));
-        Verified { secret, event_id: text(&self.scheme.0.id), event_type: text(&self.scheme.0.event_type), timestamp_ms }
+        let (id, event_type) = (self.scheme.0.id.as_ref(), self.scheme.0.event_type.as_ref());
+        let event_id = id.and_then(|place| identified(place, self.request, fields));
+        let event_type = event_type.and_then(|place| named(place, self.request, fields));
+        Verified { secret, event_id, event_type, timestamp_ms }
     }
 }
 
-/// An id or a type.
+/// A type.
 pub(crate) fn named(place: &Place, request: &Request<'_>, fields: &[(&str, &str)]) -> Option<String> {
-    place.text(request, fields).filter(|text| text.len() <= MAX_NAME_BYTES)
+    place.text(request, fields).filter(|name| short(name))
+}
+
+/// An id.
+pub(crate) fn identified(place: &Place, request: &Request<'_>, fields: &[(&str, &str)]) -> Option<String> {
+    place.whole(request, fields).map(known)
+}
+
+fn short(name: &str) -> bool {
+    name.len() <= MAX_NAME_BYTES
+}
+
+/// The id, or `sha256:` and the digest of one that is too long.
+fn known(id: String) -> String {
+    if short(&id) { id } else { format!("sha256:{}", to_hex(&Sha256::digest(&id))) }
 }
 
 #[cfg(test)]

@@ -1,14 +1,20 @@
 //! Where people and third parties reach this server: what links are made of.
 
-use super::Shared;
+use super::{Shared, forwarded::Origin};
 use axum::{
-    extract::FromRequestParts,
-    http::{HeaderMap, HeaderName, header, request::Parts, uri::Authority},
+    extract::{ConnectInfo, FromRequestParts},
+    http::{HeaderMap, header, request::Parts, uri::Authority},
 };
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
-/// The server's public URL without a slash at its end: as configured, otherwise as the request came in. The latter goes
-/// back to the one who sent it and nowhere else.
+/// Stands for an address that is not known: on nobody's list.
+pub(super) const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// The server's public URL without a slash at its end: as configured, otherwise as the request came in: through a trusted
+/// proxy as that says. The latter goes back to the one who sent it and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Base(pub String);
 
@@ -16,17 +22,25 @@ impl FromRequestParts<Shared> for Base {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Infallible> {
-        let url = api.options.public_url.clone().unwrap_or_else(|| origin(&parts.headers, parts.uri.authority()));
+        let said = || {
+            let told = api.options.trusted_proxies.origin(peer(parts), &parts.headers);
+            origin(&told, &parts.headers, parts.uri.authority())
+        };
+        let url = api.options.public_url.clone().unwrap_or_else(said);
         Ok(Base(url.trim_end_matches('/').to_owned()))
     }
 }
 
+/// The other side of the connection.
+pub(super) fn peer(parts: &Parts) -> IpAddr {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(NOWHERE, |ConnectInfo(peer)| peer.ip().to_canonical())
+}
+
 /// The origin under which a request came in. HTTP/2 names the host in the URI, HTTP/1.1 in a header.
-fn origin(headers: &HeaderMap, authority: Option<&Authority>) -> String {
-    let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
-    let scheme = if text(HeaderName::from_static("x-forwarded-proto")) == Some("https") { "https" } else { "http" };
-    let host = text(header::HOST).or(authority.map(Authority::as_str)).unwrap_or("localhost");
-    format!("{scheme}://{host}")
+fn origin(told: &Origin, headers: &HeaderMap, authority: Option<&Authority>) -> String {
+    let own = || headers.get(header::HOST).and_then(|value| value.to_str().ok()).or(authority.map(Authority::as_str));
+    let host = told.host.as_ref().map(Authority::as_str).or_else(own).unwrap_or("localhost");
+    format!("{}://{host}", told.scheme.unwrap_or("http"))
 }
 
 #[cfg(test)]
@@ -37,9 +51,13 @@ mod tests {
     fn links_point_where_the_request_came_in() {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, "hooks.example:8080".parse().unwrap());
-        assert_eq!(origin(&headers, None), "http://hooks.example:8080");
         headers.insert("x-forwarded-proto", "https".parse().unwrap());
-        assert_eq!(origin(&headers, None), "https://hooks.example:8080");
-        assert_eq!(origin(&HeaderMap::new(), Some(&Authority::from_static("h2.example"))), "http://h2.example");
+        let untold = Origin::default();
+        assert_eq!(origin(&untold, &headers, None), "http://hooks.example:8080");
+        let told = Origin { scheme: Some("https"), host: None };
+        assert_eq!(origin(&told, &headers, None), "https://hooks.example:8080");
+        let told = Origin { scheme: Some("https"), host: Some(Authority::from_static("public.example")) };
+        assert_eq!(origin(&told, &headers, None), "https://public.example");
+        assert_eq!(origin(&untold, &HeaderMap::new(), Some(&Authority::from_static("h2.example"))), "http://h2.example");
     }
 }

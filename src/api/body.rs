@@ -11,6 +11,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use utoipa::IntoParams;
 
 /// Bodies up to this many bytes are copied out of the connection's read buffer; longer ones fill most of it.
 const COPIED: usize = 16 * 1024;
@@ -35,6 +36,29 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
+/// A JSON body that may be left out, whatever an empty one is said to be. With the bytes it was read from.
+#[derive(Debug)]
+pub struct MaybeJson<T> {
+    /// What it says; the default when there is none.
+    pub value: T,
+    /// As it was sent.
+    pub bytes: Bytes,
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let json = says_json(request.headers());
+        let bytes = whole(request, state).await?;
+        match (bytes.is_empty(), json) {
+            (true, _) => Ok(MaybeJson { value: T::default(), bytes }),
+            (false, true) => parse_json(&bytes).map(|value| MaybeJson { value, bytes }),
+            (false, false) => Err(Problem::NotJson),
+        }
+    }
+}
+
 /// The bytes of a body that is said to be JSON, for who reads them without copying.
 #[derive(Debug)]
 pub struct RawJson(pub Bytes);
@@ -46,11 +70,7 @@ impl<S: Send + Sync> FromRequest<S> for RawJson {
         if !says_json(request.headers()) {
             return Err(Problem::NotJson);
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|refused| match refused.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
-            _ => unreadable(),
-        })?;
-        Ok(RawJson(owned(bytes)))
+        whole(request, state).await.map(RawJson)
     }
 }
 
@@ -76,6 +96,14 @@ impl RawJson {
 
 fn unreadable() -> Problem {
     Problem::bad_request("unreadable_body", "The body ended early or could not be read.")
+}
+
+async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let read = Bytes::from_request(request, state).await.map_err(|refused| match refused.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
+        _ => unreadable(),
+    });
+    read.map(owned)
 }
 
 /// The body in memory of its own: a slice of a connection's read buffer keeps all of that buffer alive for as long as the
@@ -164,6 +192,28 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parse_query(parts.uri.query().unwrap_or_default()).map(Query)
+    }
+}
+
+/// The query, read into two structs that name all there may be: what neither names is refused.
+#[derive(Debug)]
+pub struct OnlyQuery<P, F>(pub P, pub F);
+
+impl<S: Send + Sync, P: DeserializeOwned + IntoParams, F: DeserializeOwned + IntoParams> FromRequestParts<S> for OnlyQuery<P, F> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let read = OnlyQuery(parse_query(query)?, parse_query(query)?);
+        let known = [P::into_params(|| None), F::into_params(|| None)].concat();
+        match form_urlencoded::parse(query.as_bytes()).find(|(name, _)| known.iter().all(|known| known.name != *name)) {
+            None => Ok(read),
+            Some((name, _)) => {
+                let known: Vec<&str> = known.iter().map(|known| known.name.as_str()).collect();
+                let rule = format!("There is no such parameter; there are: {}.", known.join(", "));
+                Err(Problem::field(&["query", &name], "unknown", rule))
+            }
+        }
     }
 }
 

@@ -48,6 +48,13 @@ pub struct Keyed {
 }
 
 impl Keyed {
+    /// What tells one part of the request's work from the others and from other requests, and until when it does: for marks
+    /// of what was done when the request is repeated after it was cut off.
+    #[must_use]
+    pub fn part(&self, part: &str) -> (String, Time) {
+        (digest(&["part", &self.key, part]), self.expires_at)
+    }
+
     /// The answer, to be stored with what the request does.
     #[must_use]
     pub fn answered(&self, status: StatusCode, body: String) -> Answered {

@@ -9,6 +9,7 @@ pub mod body;
 mod docs;
 pub mod endpoint;
 pub mod event_type;
+pub mod forwarded;
 mod front;
 pub mod health;
 pub mod idempotency;
@@ -31,6 +32,7 @@ mod tests;
 pub use auth::{Caller, TokenCache};
 pub use base::Base;
 pub use body::{Json, Path, Query, Stamp};
+pub use forwarded::TrustedProxies;
 pub use front::Front;
 pub use idempotency::Idempotent;
 pub use patch::Patch;
@@ -65,6 +67,8 @@ pub struct ApiOptions {
     pub max_payload: usize,
     /// Where people reach this server, without a slash at the end. `None`: as the request's `Host` says.
     pub public_url: Option<String>,
+    /// Proxies that are believed what they say of the requests they pass on.
+    pub trusted_proxies: TrustedProxies,
     /// Turns on JWTs that are signed with it (HS256).
     pub jwt_secret: Option<Zeroizing<String>>,
     /// The organization of a fresh data folder, for which JWTs without an organization of ours stand.
@@ -75,6 +79,12 @@ impl ApiOptions {
     /// The defaults.
     #[must_use]
     pub fn new(first_org: OrgId) -> Self {
-        ApiOptions { max_payload: DEFAULT_MAX_PAYLOAD, public_url: None, jwt_secret: None, first_org }
+        ApiOptions {
+            max_payload: DEFAULT_MAX_PAYLOAD,
+            public_url: None,
+            trusted_proxies: TrustedProxies::default(),
+            jwt_secret: None,
+            first_org,
+        }
     }
 }

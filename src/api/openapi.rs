@@ -4,6 +4,7 @@ use super::{
     Shared, docs,
     page::Ordering,
     problem::{HTTPValidationError, HttpErrorOut},
+    receive,
 };
 use axum::{
     Router,
@@ -60,10 +61,12 @@ impl Modify for Bearer {
     }
 }
 
-/// The document without operations.
+/// The document without operations, but those of third parties.
 #[must_use]
 pub fn frame() -> openapi::OpenApi {
-    Frame::openapi()
+    let mut frame = Frame::openapi();
+    frame.merge(receive::description());
+    frame
 }
 
 /// Serves the document, and the reference page made from it.

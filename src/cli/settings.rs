@@ -26,6 +26,9 @@ pub(super) struct SettingArgs {
     /// Where people reach this server, if not at the address it listens at
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
+    /// Network of proxies that are believed who sent what they pass on (Forwarded, X-Forwarded-*); may be repeated
+    #[arg(long, value_name = "CIDR")]
+    trusted_proxy: Vec<String>,
     /// Network that is not public, to which deliveries may go all the same; may be repeated
     #[arg(long, value_name = "CIDR")]
     allow_cidr: Vec<String>,
@@ -89,11 +92,13 @@ impl SettingArgs {
     }
 
     fn flags(&self) -> HashMap<&'static str, String> {
-        let cidrs = (!self.allow_cidr.is_empty()).then(|| self.allow_cidr.join(","));
+        let joined = |list: &[String]| (!list.is_empty()).then(|| list.join(","));
+        let (cidrs, proxies) = (joined(&self.allow_cidr), joined(&self.trusted_proxy));
         let flags = [
             ("data", &self.place.data),
             ("listen", &self.listen),
             ("public_url", &self.public_url),
+            ("trusted_proxies", &proxies),
             ("allow_cidr", &cidrs),
             ("store", &self.store),
             ("ca_file", &self.ca_file),
@@ -126,9 +131,11 @@ mod tests {
         }
         let all = SettingArgs {
             place: PlaceArgs { config: None, data: Some("d".into()) },
+            trusted_proxy: vec!["127.0.0.1".into()],
             allow_cidr: vec!["10.0.0.0/8".into(), "::1/128".into()],
             ..SettingArgs::default()
         };
+        assert_eq!(all.flags()["trusted_proxies"], "127.0.0.1");
         assert_eq!(all.flags()["allow_cidr"], "10.0.0.0/8,::1/128");
     }
 }

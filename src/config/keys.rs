@@ -1,6 +1,7 @@
 //! The settings by name: what each is called, what it is unless set, and what it may be.
 
-/// One setting. Its variable is `POSTRIDER_` and the name in capitals, its flag the name with hyphens.
+/// One setting. Its variable is `POSTRIDER_` and the name in capitals, its flag the name with hyphens
+/// (see [`Key::flag`]).
 #[derive(Debug)]
 pub struct Key {
     /// Its name in the file.
@@ -22,10 +23,11 @@ const fn secret(name: &'static str, rule: &'static str) -> Key {
 }
 
 /// Every setting, in the order in which they are printed.
-pub const KEYS: [Key; 17] = [
+pub const KEYS: [Key; 18] = [
     key("data", "data", "a folder's path"),
     key("listen", "127.0.0.1:8071", "an address and a port, as 127.0.0.1:8071"),
     key("public_url", "", "an http or https URL without a query"),
+    key("trusted_proxies", "none", "a list of networks, as 10.0.0.0/8"),
     key("allow_cidr", "none", "a list of networks, as 10.0.0.0/8"),
     key("store", "embedded", "embedded, or a folder's path (postgres:// is not available in this version)"),
     key("ca_file", "", "the path of a file with PEM certificates"),
@@ -55,9 +57,10 @@ impl Key {
         format!("{}{}", super::PREFIX, self.name.to_ascii_uppercase())
     }
 
-    /// Its flag.
+    /// Its flag. One that may be repeated is called by what it gives each time.
     #[must_use]
     pub fn flag(&self) -> String {
-        format!("--{}", self.name.replace('_', "-"))
+        let name = if self.name == "trusted_proxies" { "trusted_proxy" } else { self.name };
+        format!("--{}", name.replace('_', "-"))
     }
 }

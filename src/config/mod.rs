@@ -115,6 +115,8 @@ pub struct Config {
     pub listen: String,
     /// Where people and browsers reach the server, without a slash at the end.
     pub public_url: Option<String>,
+    /// Networks of proxies that are believed what they say of the requests they pass on.
+    pub trusted_proxies: Vec<Cidr>,
     /// Networks that are not public, to which deliveries may go all the same.
     pub allow_cidr: Vec<Cidr>,
     /// The embedded store's folder, if it is not in the data folder.
@@ -171,6 +173,7 @@ impl Config {
             data: get.value("data", path)?,
             listen: get.value("listen", address)?,
             public_url: get.optional("public_url", url)?,
+            trusted_proxies: get.value("trusted_proxies", |text| value::list(text, |item| item.parse().ok()))?,
             allow_cidr: get.value("allow_cidr", |text| value::list(text, |item| item.parse().ok()))?,
             store: get.value("store", store)?,
             ca_file: get.optional("ca_file", path)?,

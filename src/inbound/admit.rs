@@ -1,12 +1,12 @@
-//! Before a request is judged: may it come by this method and from there, and does its body come whole, in bounds and in
-//! time. Nothing here costs more than what it reads.
+//! Before a request is judged: may it come by this method and from there, is there room for its body, and does that come
+//! whole, in bounds and in time. Nothing here costs more than what it reads.
 
-use super::{Arrival, Compiled, Head, Reason};
+use super::{Arrival, Compiled, Head, Reason, Room};
 use bytes::{Bytes, BytesMut};
-use http::{Method, header::CONTENT_LENGTH};
+use http::Method;
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long a body may take. Senders that wait for an answer give up earlier.
@@ -16,17 +16,23 @@ const BODY_WITHIN: Duration = Duration::from_secs(20);
 type Turned = (Head, Bytes, Reason);
 
 impl Compiled {
-    /// The whole request.
+    /// The whole request. Memory for its body is taken before the body is read: as much as is announced, otherwise as it
+    /// comes.
     ///
     /// # Errors
-    /// It may not come by this method or from its address; its body is too long, too slow or broken.
-    pub(super) async fn admit<B: Body<Data = Bytes>>(&self, head: Head, body: B) -> Result<Arrival, Box<Turned>> {
-        let refused = self.takes(&head.method).and_then(|()| self.takes_from(&head)).and_then(|()| self.announces(&head));
-        if let Err(reason) = refused {
+    /// It may not come by this method or from its address; there is no room for its body, or it is too long, too slow or
+    /// broken.
+    pub(super) async fn admit<B>(&self, head: Head, body: &mut B, room: &mut Room<'_>) -> Result<Arrival, Box<Turned>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let announced = body.size_hint().exact();
+        let checked = self.takes(&head.method).and_then(|()| self.takes_from(&head)).and_then(|()| self.fits(announced, room));
+        if let Err(reason) = checked {
             return Err(Box::new((head, Bytes::new(), reason)));
         }
-        let mut body_read = Read::default();
-        let reading = body_read.all(body, self.source.max_body);
+        let mut body_read = Read { announced: announced.and_then(|length| usize::try_from(length).ok()), ..Read::default() };
+        let reading = body_read.all(body, self.source.max_body, room);
         let reason = match timeout(BODY_WITHIN, reading).await {
             Ok(Ok(())) => return Ok(Arrival { head, body: body_read.joined() }),
             Ok(Err(reason)) => reason,
@@ -52,29 +58,37 @@ impl Compiled {
         if self.allows(head.remote) { Ok(()) } else { Err(Reason::Address) }
     }
 
-    /// Whether the length that is announced, if any, is within bounds.
-    fn announces(&self, head: &Head) -> Result<(), Reason> {
-        let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let over = length.is_some_and(|length| length > u64::from(self.source.max_body));
-        if over { Err(Reason::TooLarge(self.source.max_body)) } else { Ok(()) }
+    /// Whether the length that is announced, if any, is within bounds, and free.
+    fn fits(&self, announced: Option<u64>, room: &mut Room<'_>) -> Result<(), Reason> {
+        let Some(length) = announced else { return Ok(()) };
+        if length > u64::from(self.source.max_body) {
+            return Err(Reason::TooLarge(self.source.max_body));
+        }
+        if room.hold(usize::try_from(length).unwrap_or(usize::MAX)) { Ok(()) } else { Err(Reason::Busy) }
     }
 }
 
-/// A body as far as it was read. One that comes in one piece is not copied.
+/// A body as far as it was read. One that comes in one piece is not copied, another one once if its length was announced.
 #[derive(Debug, Default)]
 struct Read {
+    announced: Option<usize>,
     first: Bytes,
     rest: BytesMut,
 }
 
 impl Read {
-    async fn all<B: Body<Data = Bytes>>(&mut self, body: B, limit: u32) -> Result<(), Reason> {
-        let mut body = pin!(body);
+    async fn all<B>(&mut self, body: &mut B, limit: u32, room: &mut Room<'_>) -> Result<(), Reason>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Reason::Broken)?.into_data() else { continue };
             if data.len() > limit_bytes.saturating_sub(self.len()) {
                 return Err(Reason::TooLarge(limit));
+            }
+            if !room.hold(self.len() + data.len()) {
+                return Err(Reason::Busy);
             }
             self.push(data);
         }
@@ -91,6 +105,7 @@ impl Read {
             return;
         }
         if self.rest.is_empty() {
+            self.rest.reserve(self.announced.unwrap_or_default());
             self.rest.extend_from_slice(&self.first);
         }
         self.rest.extend_from_slice(&data);
@@ -104,6 +119,7 @@ impl Read {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inbound::Memory;
     use futures_util::stream;
     use http_body_util::{Full, StreamBody};
     use hyper::body::Frame;
@@ -113,8 +129,23 @@ mod tests {
     async fn read(pieces: &[&'static str], limit: u32) -> Result<Bytes, Reason> {
         let frames: Vec<_> =
             pieces.iter().map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::from_static(piece.as_bytes())))).collect();
-        let mut read = Read::default();
-        read.all(StreamBody::new(stream::iter(frames)), limit).await.map(|()| read.joined())
+        let (own, all) = (Memory::of_source(), Memory::of_all());
+        let (mut read, mut room) = (Read::default(), Room::new(&own, &all));
+        read.all(&mut StreamBody::new(stream::iter(frames)), limit, &mut room).await.map(|()| read.joined())
+    }
+
+    #[tokio::test]
+    async fn a_body_without_a_length_is_refused_when_nothing_more_is_free() {
+        let (own, all) = (Memory::of_source(), Memory::of_all());
+        let (mut read, mut room) = (Read::default(), Room::new(&own, &all));
+        let piece = Bytes::from(vec![b'x'; 1 << 20]);
+        let endless = stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(piece.clone())));
+        assert_eq!(read.all(&mut StreamBody::new(endless), u32::MAX, &mut room).await, Err(Reason::Busy));
+        assert_eq!(read.len(), 32 << 20, "a quarter of 128 MiB");
+        let mut other = Room::new(&own, &all);
+        assert!(!other.hold(1));
+        drop(room);
+        assert!(other.hold(1));
     }
 
     #[tokio::test]
@@ -128,19 +159,23 @@ mod tests {
     #[tokio::test]
     async fn a_body_in_one_piece_is_not_copied() {
         let body = Bytes::from(vec![b'x'; 1000]);
-        let mut read = Read::default();
-        read.all(Full::new(body.clone()), 1000).await.unwrap();
+        let (own, all) = (Memory::of_source(), Memory::of_all());
+        let (mut read, mut room) = (Read::default(), Room::new(&own, &all));
+        read.all(&mut Full::new(body.clone()), 1000, &mut room).await.unwrap();
         assert_eq!(read.joined().as_ptr(), body.as_ptr());
     }
 
     #[tokio::test(start_paused = true)]
     async fn patience_ends() {
+        let (own, all) = (Memory::of_source(), Memory::of_all());
+        let mut room = Room::new(&own, &all);
         let drip = stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             Some((Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"."))), ()))
         });
         let (started, mut read) = (Instant::now(), Read::default());
-        assert!(timeout(BODY_WITHIN, read.all(StreamBody::new(drip), u32::MAX)).await.is_err());
+        let mut drip = StreamBody::new(Box::pin(drip));
+        assert!(timeout(BODY_WITHIN, read.all(&mut drip, u32::MAX, &mut room)).await.is_err());
         assert!(started.elapsed() <= BODY_WITHIN + Duration::from_secs(1));
         assert!((18..=20).contains(&read.joined().len()));
     }

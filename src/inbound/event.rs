@@ -3,7 +3,7 @@
 
 use super::{Arrival, Compiled, Reason};
 use crate::{
-    crypto::short_fingerprint,
+    crypto::{fingerprint, short_fingerprint},
     flow::{Draft, Mark},
     model::{Origin, Record, Seen, Time},
 };
@@ -94,9 +94,12 @@ fn events(source: &Compiled, body: &Bytes, verified: Verified) -> Result<Vec<Eve
     if elements.len() > MAX_ELEMENTS {
         return Err(Reason::Elements(MAX_ELEMENTS));
     }
+    // A sender that repeats a batch repeats its bytes: those tell the request where it has no id.
+    let nameless = verified.event_id.is_none() && elements.iter().any(|element| element.id.is_none());
+    let request = if nameless { Some(format!("\0{}", fingerprint(body))) } else { verified.event_id.clone() };
     let event = |(at, element): (usize, postrider_signature::Element)| {
         // An element without an id of its own is known by its place in the request.
-        let placed = || verified.event_id.as_ref().map(|id| format!("{id}\0{at}"));
+        let placed = || request.as_ref().map(|request| format!("{request}\0{at}"));
         Event {
             key: element.id.clone().or_else(placed),
             id: element.id.or_else(|| verified.event_id.clone()),

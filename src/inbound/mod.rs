@@ -9,6 +9,8 @@ mod compiled;
 mod confirm;
 mod event;
 mod handshake;
+mod linger;
+mod memory;
 mod reason;
 mod receive;
 mod rejection;
@@ -24,6 +26,7 @@ pub use state::State;
 pub use table::Sources;
 
 use confirm::Confirmations;
+use memory::{Memory, Room};
 use rejection::{Allowance, Rejections};
 use throttle::Throttle;
 
@@ -42,6 +45,7 @@ pub struct Inbound {
     pub sources: Arc<Sources>,
     rejections: Arc<Rejections>,
     confirmations: Confirmations,
+    memory: Memory,
 }
 
 impl fmt::Debug for Inbound {
@@ -66,7 +70,7 @@ impl Inbound {
         engine.store.each(Kind::Source, engine.clock.now(), &mut |stored| load(stored)).await?;
         let rejections = Arc::new(Rejections::new(engine.clone()));
         let confirmations = Confirmations::new(engine.clone(), rejections.clone());
-        Ok(Arc::new(Inbound { engine, sources, rejections, confirmations }))
+        Ok(Arc::new(Inbound { engine, sources, rejections, confirmations, memory: Memory::of_all() }))
     }
 
     /// Waits until what receiving does in the background has ended, at most so long. When nothing is received any more, and

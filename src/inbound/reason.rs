@@ -13,6 +13,8 @@ pub enum Reason {
     Address,
     /// Its body is longer than so many bytes.
     TooLarge(u32),
+    /// There is no room for its body now. Nothing is recorded of it.
+    Busy,
     /// Its body did not come in that time.
     Slow(Duration),
     /// Its body ended early.
@@ -34,6 +36,32 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The codes of all reasons of which records are kept.
+    pub const CODES: [&str; 22] = [
+        "address",
+        "bad_secret",
+        "batch",
+        "broken",
+        "confirmation",
+        "foreign_address",
+        "future",
+        "handshake",
+        "malformed",
+        "method",
+        "mismatch",
+        "missing_field",
+        "missing_header",
+        "missing_setting",
+        "secret_not_awaited",
+        "slow",
+        "stale",
+        "too_large",
+        "too_many_elements",
+        "too_often",
+        "unknown_key",
+        "wrong_algorithm",
+    ];
+
     /// A stable code: a refusal's of the signature (`mismatch`), or `method`, `address`, `too_large`, ….
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -41,6 +69,7 @@ impl Reason {
             Reason::Method(_) => "method",
             Reason::Address => "address",
             Reason::TooLarge(_) => "too_large",
+            Reason::Busy => "busy",
             Reason::Slow(_) => "slow",
             Reason::Broken => "broken",
             Reason::Signature(refusal) => refusal.code(),
@@ -63,6 +92,7 @@ impl Reason {
             Reason::TooLarge(_) | Reason::Elements(_) => 413,
             Reason::Slow(_) => 408,
             Reason::TooOften => 429,
+            Reason::Busy => 503,
             Reason::Broken | Reason::Batch(_) => 400,
             Reason::Signature(Refusal::BadSecret(_) | Refusal::MissingSetting(_)) => 500,
             Reason::Signature(_) => 401,
@@ -78,6 +108,7 @@ impl Reason {
             Reason::Method(methods) => format!("The source takes {}.", methods.join(", ")).into(),
             Reason::Address => "The source does not take requests from this address.".into(),
             Reason::TooLarge(limit) => format!("The body is longer than the {limit} bytes that the source takes.").into(),
+            Reason::Busy => "Too many bodies are being received; send it again.".into(),
             Reason::Slow(limit) => format!("The body did not come within {} s.", limit.as_secs()).into(),
             Reason::Broken => "The body ended early or could not be read.".into(),
             Reason::Signature(Refusal::BadSecret(_) | Refusal::MissingSetting(_)) => "The source is not set up yet.".into(),
@@ -111,6 +142,39 @@ fn sentence(refusal: &Refusal) -> Cow<'static, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_codes_are_listed() {
+        let refusals = [
+            Refusal::MissingHeader("a".into()),
+            Refusal::MissingField("a".into()),
+            Refusal::Malformed("a".into(), "b"),
+            Refusal::Stale,
+            Refusal::Future,
+            Refusal::Mismatch,
+            Refusal::UnknownKey,
+            Refusal::WrongAlgorithm("a".into()),
+            Refusal::ForeignAddress("a".into()),
+            Refusal::BadSecret("a"),
+            Refusal::MissingSetting("a"),
+        ];
+        let reasons = [
+            Reason::Method(Vec::new()),
+            Reason::Address,
+            Reason::TooLarge(1),
+            Reason::Slow(Duration::ZERO),
+            Reason::Broken,
+            Reason::Handshake(Reply { status: 403, headers: Vec::new(), body: Vec::new() }),
+            Reason::TooOften,
+            Reason::Secret,
+            Reason::Confirmation(String::new()),
+            Reason::Batch(Refusal::Mismatch),
+            Reason::Elements(1),
+        ];
+        let mut codes: Vec<_> = reasons.into_iter().chain(refusals.map(Reason::Signature)).map(|reason| reason.code()).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, Reason::CODES);
+    }
 
     #[test]
     fn a_bad_signature_is_a_401_and_bad_settings_are_ours() {

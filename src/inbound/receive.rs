@@ -1,6 +1,6 @@
 //! Receiving, the spine: find the source → admit → handshake → verify → deduplicate → record durably → answer → route.
 
-use super::{Arrival, Compiled, Head, Inbound, Reason, State, event, handshake::Stop};
+use super::{Arrival, Compiled, Head, Inbound, Reason, Room, State, event, handshake::Stop, linger::linger};
 use crate::{
     flow::{Draft, Mark},
     model::{Kind, Message, Time},
@@ -39,14 +39,22 @@ pub struct Recorded {
 }
 
 impl Inbound {
-    /// Receives a request at the URL with this token.
-    pub async fn answer<B: Body<Data = Bytes>>(&self, token: &str, head: Head, body: B) -> Received {
-        let Some(source) = self.sources.by_token(token, self.engine.clock.now()) else { return Received::Unknown };
-        match source.admit(head, body).await {
+    /// Receives a request at the URL with this token. What is left of a refused one's body is read in the background.
+    pub async fn answer<B>(&self, token: &str, head: Head, mut body: B) -> Received
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+    {
+        let Some(source) = self.sources.by_token(token, self.engine.clock.now()) else {
+            linger(&head.headers, body);
+            return Received::Unknown;
+        };
+        let mut room = Room::new(&source.state.memory, &self.memory);
+        match source.admit(head, &mut body, &mut room).await {
             Ok(arrival) => self.receive(&source, &arrival).await,
             Err(turned) => {
-                let (head, body, reason) = *turned;
-                self.refuse(&source, &head, &body, reason).await
+                let (head, read, reason) = *turned;
+                linger(&head.headers, body);
+                self.refuse(&source, &head, &read, reason).await
             }
         }
     }
@@ -94,7 +102,11 @@ impl Inbound {
     }
 
     async fn refuse(&self, source: &Compiled, head: &Head, body: &Bytes, reason: Reason) -> Received {
-        self.rejections.record(source, head, body, &reason).await;
+        match reason {
+            // Who is many would have many recorded, at the worst moment.
+            Reason::Busy => [&source.state.rejected, &source.state.unrecorded].into_iter().for_each(State::count),
+            _ => self.rejections.record(source, head, body, &reason).await,
+        }
         Received::Refused(reason)
     }
 }

@@ -1,6 +1,6 @@
 //! What a source remembers between requests, in memory only. It outlives changes of the source's settings.
 
-use super::{Allowance, Throttle};
+use super::{Allowance, Memory, Throttle};
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
@@ -25,6 +25,8 @@ pub struct State {
     pub(super) allowance: Allowance,
     /// How often a handshake is answered to anybody.
     pub(super) shakes: Throttle,
+    /// What its bodies may hold at once.
+    pub(super) memory: Memory,
 }
 
 impl Default for State {
@@ -36,6 +38,7 @@ impl Default for State {
             unrecorded: AtomicU64::new(0),
             allowance: Allowance::default(),
             shakes: Throttle::new(SHAKES),
+            memory: Memory::of_source(),
         }
     }
 }

@@ -24,7 +24,16 @@ struct Maps {
     ids: HashMap<SourceId, Arc<Compiled>>,
     tokens: HashMap<Hash, Arc<Compiled>>,
     /// Whose they are, also of those that cannot be compiled.
-    owners: HashMap<SourceId, (OrgId, AppId)>,
+    owners: HashMap<SourceId, Owned>,
+}
+
+/// Whose a source is, and what that one calls it.
+#[derive(Debug)]
+struct Owned {
+    org: OrgId,
+    app: AppId,
+    by_app: bool,
+    uid: Option<String>,
 }
 
 impl fmt::Debug for Sources {
@@ -55,16 +64,34 @@ impl Sources {
         self.maps.read().ids.get(&id).cloned()
     }
 
-    /// How many sources an organization has.
+    /// How many sources send their messages to an application.
     #[must_use]
-    pub fn count(&self, org: OrgId) -> usize {
-        self.maps.read().owners.values().filter(|(owner, _)| *owner == org).count()
+    pub fn count(&self, app: AppId) -> usize {
+        self.maps.read().owners.values().filter(|owned| owned.app == app).count()
+    }
+
+    /// Whether the organization itself owns sources whose messages go to that application.
+    #[must_use]
+    pub fn holds_own(&self, app: AppId) -> bool {
+        self.maps.read().owners.values().any(|owned| owned.app == app && !owned.by_app)
+    }
+
+    /// The sources of an organization that have this uid, and whether an application owns them: at most one of the
+    /// organization's own, which comes first, and one of each application.
+    #[must_use]
+    pub fn named(&self, org: OrgId, uid: &str) -> Vec<(bool, SourceId)> {
+        let maps = self.maps.read();
+        let named = maps.owners.iter().filter(|(_, owned)| owned.org == org && owned.uid.as_deref() == Some(uid));
+        let mut named: Vec<(bool, SourceId)> = named.map(|(id, owned)| (owned.by_app, *id)).collect();
+        named.sort_unstable();
+        named
     }
 }
 
 impl SourceTable for Sources {
     fn put(&self, source: Source) {
-        let (id, owner) = (source.id, (source.org, source.app));
+        let id = source.id;
+        let owner = Owned { org: source.org, app: source.app, by_app: source.app_owned, uid: source.uid.clone() };
         let state = self.by_id(id).map_or_else(|| Arc::new(State::default()), |known| known.state.clone());
         let compiled = Compiled::new(source, &self.vault, state);
         let mut maps = self.maps.write();
@@ -81,13 +108,13 @@ impl SourceTable for Sources {
     }
 
     fn app_of(&self, id: SourceId) -> Option<AppId> {
-        self.maps.read().owners.get(&id).map(|(_, app)| *app)
+        self.maps.read().owners.get(&id).map(|owned| owned.app)
     }
 
     fn addresses(&self, app: AppId) -> Vec<Address> {
         let maps = self.maps.read();
-        let own = maps.owners.iter().filter(|(_, (_, owner))| *owner == app);
-        own.map(|(id, (org, _))| Address::source(*org, *id)).collect()
+        let own = maps.owners.iter().filter(|(_, owned)| owned.app == app);
+        own.map(|(id, owned)| Address::source(owned.org, *id)).collect()
     }
 }
 

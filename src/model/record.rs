@@ -185,7 +185,7 @@ impl Record {
             Record::Application(r) => r.uid.as_deref().map(|uid| (r.org.to_string(), uid)),
             Record::Endpoint(r) => r.uid.as_deref().map(|uid| (r.app.to_string(), uid)),
             Record::Token(r) => Some((String::new(), &r.hash)),
-            Record::Source(r) => r.uid.as_deref().map(|uid| (r.org.to_string(), uid)),
+            Record::Source(r) => r.uid.as_deref().map(|uid| (r.owner(), uid)),
             _ => None,
         }
     }

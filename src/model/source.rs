@@ -39,7 +39,7 @@ pub struct Source {
     pub app: AppId,
     /// Whether the application owns it; otherwise the organization does.
     pub app_owned: bool,
-    /// The owner's own name for it, unique in the organization.
+    /// The owner's own name for it, unique among what that owner owns.
     pub uid: Option<String>,
     /// For people.
     pub name: String,
@@ -77,6 +77,14 @@ pub struct Source {
     pub created_at: Time,
     /// When it was last changed.
     pub updated_at: Time,
+}
+
+impl Source {
+    /// The id of its owner: of the application, otherwise of the organization.
+    #[must_use]
+    pub fn owner(&self) -> String {
+        if self.app_owned { self.app.to_string() } else { self.org.to_string() }
+    }
 }
 
 /// Where a received message came from, and what of its request is sent on.

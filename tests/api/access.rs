@@ -22,7 +22,7 @@ fn hs256(claims: &Value) -> String {
 }
 
 /// The API as another organization sees it.
-fn foreign(t: &Tenant) -> Api {
+pub(crate) fn foreign(t: &Tenant) -> Api {
     t.api.with_token(&hs256(&json!({"sub": OrgId(77).to_string(), "exp": jiff::Timestamp::now().as_second() + 600})))
 }
 

@@ -17,4 +17,5 @@ mod pages;
 mod refusals;
 mod retries;
 mod secrets;
+mod source_owners;
 mod sources;

@@ -33,7 +33,7 @@ async fn post(t: &Tenant, url: &Value, (kind, uuid, token): (&str, &str, &str)) 
     t.api.anonymous().send("POST", &receive_path(url), &headers, &body).await
 }
 
-async fn portal(t: &Tenant, read_only: bool) -> Api {
+pub(crate) async fn portal(t: &Tenant, read_only: bool) -> Api {
     let path = format!("/api/v1/auth/app-portal-access/{}", t.app);
     let access = t.api.post(&path, &json!({"readOnly": read_only}).to_string()).await.expect(200);
     t.api.with_token(access["token"].as_str().unwrap())
@@ -66,7 +66,7 @@ async fn a_source_lives_and_dies() {
     let patch = json!({
         "name": "Renamed", "methods": ["POST", "PUT"], "maxBody": 1024, "allowCidrs": ["127.0.0.0/8"], "dedupWindow": 0,
         "response": {"status": 202, "headers": {"X-Seen": "yes"}, "body": "thanks"}, "eventTypePrefix": "lab",
-        "forwardHeaders": ["X-Extra"], "metadata": {"team": "a"}, "split": true,
+        "forwardHeaders": ["X-Extra"], "metadata": {"team": "a"},
     });
     let changed = t.api.patch(&path(&id, ""), &patch.to_string()).await.expect(200);
     assert_eq!(changed["response"], json!({"status": 202, "headers": {"x-seen": "yes"}, "body": "thanks"}));
@@ -124,6 +124,13 @@ async fn what_breaks_a_rule_is_refused_by_name() {
         (json!({"forwardHeaders": ["X-A", "x-a"]}), "forwardHeaders"),
         (json!({"settings": {"Upper": "x"}}), "Upper"),
         (json!({"settings": {"a": ""}}), "settings"),
+        (json!({"settings": {"verify_token": "x"}}), "verify_token"),
+        (json!({"settings": {"tolerance_s": "0"}}), "tolerance_s"),
+        (json!({"provider": "meta", "settings": {"verify_token": "x", "webhook_id": "x"}}), "webhook_id"),
+        (json!({"split": true}), "split"),
+        (json!({"provider": null, "scheme": {"algorithm": "token", "signature": {"in": "header:x-key"}}, "split": true}), "split"),
+        (json!({"forwardHeaders": ["proxy-authorization"]}), "forwardHeaders"),
+        (json!({"forwardHeaders": ["x_\u{e9}"]}), "forwardHeaders"),
         (json!({"uid": "provider"}), "uid"),
         (json!({"uid": "a b"}), "uid"),
         (json!({"metadata": {"": "x"}}), "metadata"),
@@ -143,6 +150,8 @@ async fn what_breaks_a_rule_is_refused_by_name() {
         (r#"{"maxBody": 1}"#, "maxBody"),
         (r#"{"appId": "x"}"#, "appId"),
         (r#"{"secret": null}"#, "secret"),
+        (r#"{"settings": {"label": "x"}}"#, "label"),
+        (r#"{"split": true}"#, "split"),
         (r#"{"uid": "src_1srOrx2ZWZBpBUvZwXKQmoEYga2", "name": 3}"#, "name"),
     ] {
         t.api.patch(&path(&id, ""), patch).await.refused(422, word);
@@ -168,7 +177,8 @@ async fn names_are_unique_and_repetitions_make_nothing() {
     let updated = t.api.put(&path("two", ""), r#"{"provider":"gitlab-token","maxBody":2048}"#).await.expect(200);
     assert_eq!((&updated["id"], &updated["url"], &updated["maxBody"]), (&made["id"], &made["url"], &json!(2048)));
     assert_eq!(t.api.get(&path("two", "/secret")).await.expect(200)["secret"], TOKEN, "an update leaves the secret");
-    t.api.put(&path("two", ""), &json!({"provider": "github", "appId": t.app}).to_string()).await.refused(422, "appId");
+    let moved = json!({"provider": "github", "appId": t.app}).to_string();
+    t.api.put(&path(made["id"].as_str().unwrap(), ""), &moved).await.refused(422, "appId");
     t.api.put(&path("two", ""), "{}").await.refused(422, "provider");
     t.api.put(&path("src_1srOrx2ZWZBpBUvZwXKQmoEYga2", ""), &put).await.expect(201);
     let absent = first["id"].as_str().unwrap();
@@ -198,6 +208,8 @@ async fn lists_go_both_ways_and_are_filtered() {
     assert_eq!(texts(&back["data"], "id"), all[..2]);
     t.api.get(&format!("{SOURCES}?appId=nobody")).await.expect(404);
     t.api.get(&format!("{SOURCES}?iterator=x")).await.refused(422, "iterator");
+    t.api.get(&format!("{SOURCES}?provider=gitub")).await.refused(422, "provider");
+    t.api.get(&format!("{SOURCES}?app_id=x")).await.refused(422, "app_id");
 
     t.api.delete(&t.path("")).await.expect(204);
     assert_eq!(ids(&t.api, "").await, [&*all[1], &all[3]], "an application's sources go with it");
@@ -259,10 +271,10 @@ async fn a_portal_manages_what_its_application_owns() {
 #[tokio::test]
 async fn secrets_are_shown_and_change_over_with_grace() {
     let t = Tenant::start().await;
-    let made = make(&t.api, json!({"uid": "s", "settings": {"verify_token": "v"}})).await;
-    assert_eq!(made["settings"], json!(["verify_token"]));
+    let made = make(&t.api, json!({"uid": "s", "settings": {"tolerance_s": "60"}})).await;
+    assert_eq!(made["settings"], json!(["tolerance_s"]));
     let shown = t.api.get(&path("s", "/secret")).await.expect(200);
-    assert_eq!((&shown["secret"], &shown["settings"]), (&json!(TOKEN), &json!({"verify_token": "v"})));
+    assert_eq!((&shown["secret"], &shown["settings"]), (&json!(TOKEN), &json!({"tolerance_s": "60"})));
     assert!(!made.to_string().contains(TOKEN));
 
     let rotate = async |body: Value| t.api.post(&path("s", "/secret/rotate"), &body.to_string()).await;
@@ -316,10 +328,8 @@ async fn a_url_is_replaced_with_grace_or_at_once() {
 #[tokio::test]
 async fn what_a_source_keeps_secret_is_not_in_the_files() {
     let mut t = Tenant::start().await;
-    let body = json!({
-        "provider": "gitlab-token", "secret": "a-recognisable-token", "settings": {"verify_token": "a-recognisable-setting"},
-        "name": "a-plain-name",
-    });
+    let body = json!({"provider": "gitlab-token", "secret": "a-recognisable-token", "name": "a-plain-name"});
+    make(&t.api, json!({"provider": "meta", "settings": {"verify_token": "a-recognisable-setting"}})).await;
     let made = t.api.send("POST", SOURCES, &[("idempotency-key", "k")], &body.to_string()).await.expect(201);
     post(&t, &made["url"], ("push", "1", "a-recognisable-token")).await.expect(200);
     post(&t, &made["url"], ("push", "2", "a-recognisable-guess")).await.expect(401);

@@ -54,7 +54,7 @@ async fn chosen_headers_and_the_query_are_kept_and_the_answer_is_the_owner_s() {
     let source = hub
         .source(json!({
             "provider": "github", "secret": SECRET, "eventTypePrefix": "code", "methods": ["PUT"],
-            "forwardHeaders": ["x-many", "authorization", "x-absent"],
+            "forwardHeaders": ["x-many", "X_Low", "authorization", "x-absent"],
             "response": {"status": 202, "headers": {"X-Answer": "yes", "content-type": "application/xml"}, "body": "<ok/>"},
         }))
         .await;
@@ -63,6 +63,8 @@ async fn chosen_headers_and_the_query_are_kept_and_the_answer_is_the_owner_s() {
         .header("x-many", "one")
         .header("x-many", "two, three")
         .header("x-other", "not chosen")
+        .header("x_low", "a mark")
+        .header("x-low", "another name")
         .header("authorization", "Basic YTpi")
         .header("content-encoding", "identity");
     request.query = "?tenant=7&x=%2F".into();
@@ -74,12 +76,18 @@ async fn chosen_headers_and_the_query_are_kept_and_the_answer_is_the_owner_s() {
     let arrival = &hub.receiver.wait("/hook", 1).await[0];
     let many: Vec<_> = arrival.headers.get_all("x-many").iter().collect();
     assert_eq!(many, ["one", "two, three"]);
+    assert_eq!((arrival.header("x_low"), arrival.header("x-low")), ("a mark", ""));
     assert_eq!((arrival.header("authorization"), arrival.header("x-other")), ("Basic YTpi", ""));
     assert_eq!((arrival.header("content-encoding"), arrival.header("content-type")), ("identity", "application/json"));
     let event = &hub.events(&source).await[0];
     assert_eq!((&event["eventType"], &event["origin"]["method"]), (&json!("code.unknown"), &json!("PUT")));
     assert_eq!(event["origin"]["query"], "tenant=7&x=%2F");
-    let kept =
-        json!([["x-many", "one"], ["x-many", "two, three"], ["authorization", "Basic YTpi"], ["content-encoding", "identity"]]);
+    let kept = json!([
+        ["x-many", "one"],
+        ["x-many", "two, three"],
+        ["x_low", "a mark"],
+        ["authorization", "Basic YTpi"],
+        ["content-encoding", "identity"]
+    ]);
     assert_eq!(event["origin"]["headers"], kept);
 }

@@ -174,3 +174,33 @@ async fn a_refused_request_s_secrets_are_not_kept() {
     let kept = hub.refused(&source, 1).await;
     assert!(!kept[0].to_string().contains("in-the-clear"), "{}", kept[0]);
 }
+
+#[tokio::test]
+async fn an_sns_message_that_names_foreign_hosts_is_refused() {
+    let hub = Hub::start().await;
+    let source = hub.source(json!({"provider": "aws-sns", "secret": SNS_CERTIFICATE})).await;
+    let hosts = [
+        "https://evil.example/",
+        "http://sns.us-east-1.amazonaws.com/",
+        "https://sns.us-east-1.amazonaws.com.evil.example/",
+        "https://sns.us-east-1.amazonaws.com@evil.example/",
+        "https://evil.example#sns.us-east-1.amazonaws.com/",
+        "https://evilsns.us-east-1.amazonaws.com/",
+        "https://s3.us-east-1.amazonaws.com/",
+        "https://sns.us-east-1.amazonaws.com:8443/",
+        "https://127.0.0.1/",
+    ];
+    for host in hosts {
+        let url = format!("{host}SimpleNotificationService-0.pem");
+        let note = sns("Notification", "1", json!({"Message": "x", "SigningCertURL": url}));
+        let answer = hub.deliver(&source.path, &note).await;
+        assert_eq!((answer.status, &answer.json()["code"]), (401, &json!("foreign_address")), "{url}");
+        // The address to be called is signed here, as a topic of an attacker's own would be.
+        let answer = hub.deliver(&source.path, &subscription(&format!("{host}?Action=ConfirmSubscription"))).await;
+        assert!((400..500).contains(&answer.status), "{host}: {} {}", answer.status, answer.text());
+    }
+    assert!(hub.events(&source).await.is_empty());
+    let rejections = hub.rejections(&source).await;
+    assert_eq!(rejections.len(), 2 * hosts.len());
+    assert!(rejections.iter().all(|rejection| rejection["reason"] != "confirmation"), "nobody is called: {rejections:?}");
+}

@@ -73,7 +73,7 @@ async fn methods_and_addresses_that_are_not_listed_are_refused() {
 }
 
 /// Sends raw bytes; the status line that comes back.
-async fn raw(hub: &Hub, head: &str, body: &[u8]) -> String {
+pub(crate) async fn raw(hub: &Hub, head: &str, body: &[u8]) -> String {
     let mut stream = TcpStream::connect(hub.server.address()).await.unwrap();
     stream.write_all(format!("{head}\r\nhost: {}\r\n\r\n", hub.server.address()).as_bytes()).await.unwrap();
     // The server may have answered and closed before it is all out.

@@ -178,11 +178,20 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    /// The text there.
+    /// The text there, up to 8 KiB.
     pub(crate) fn text(&self, request: &Request<'_>, fields: &[(&str, &str)]) -> Option<String> {
+        self.text_within(request, fields, MAX_TEXT_BYTES)
+    }
+
+    /// The text there, however long.
+    pub(crate) fn whole(&self, request: &Request<'_>, fields: &[(&str, &str)]) -> Option<String> {
+        self.text_within(request, fields, usize::MAX)
+    }
+
+    fn text_within(&self, request: &Request<'_>, fields: &[(&str, &str)], limit: usize) -> Option<String> {
         self.0.iter().find_map(|part| {
             let texts: Option<Vec<_>> = part.iter().map(|spot| spot.texts(request, fields).into_iter().next()).collect();
-            Some(texts?.join(".")).filter(|text| !text.is_empty() && text.len() <= MAX_TEXT_BYTES)
+            Some(texts?.join(".")).filter(|text| !text.is_empty() && text.len() <= limit)
         })
     }
 

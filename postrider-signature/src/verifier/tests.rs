@@ -228,3 +228,44 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn long_ids_are_told_by_their_digest() {
+    let id_of = |id: &str| {
+        let body = format!(r#"{{"id":"{id}","type":"{id}"}}"#);
+        let scheme = r#"{"algorithm":"none","id":"body:id","type":"body:type"}"#;
+        let verifier = Verifier::custom(&Scheme::from_json(scheme).unwrap(), &[], &Settings::new()).unwrap();
+        let verified = verifier.verify(&Request { method: "POST", url: "", headers: &[], body: body.as_bytes() }, 0).unwrap();
+        assert_eq!(verified.event_type.is_some(), id.len() <= MAX_NAME_BYTES);
+        verified.event_id.unwrap()
+    };
+    let (whole, one, other) = ("a".repeat(1024), "a".repeat(1025), "a".repeat(100_000));
+    assert_eq!(id_of(&whole), whole);
+    assert_eq!(id_of(&one), format!("sha256:{}", to_hex(&Sha256::digest(&one))));
+    assert!(id_of(&one).len() < 80 && id_of(&one) != id_of(&other));
+    let batch = [r#"[{"sg_event_id":""#, &one, r#"","event":"open"}]"#].concat();
+    let elements = crate::split(provider("sendgrid").unwrap(), batch.as_bytes()).unwrap();
+    assert_eq!(elements[0].id.as_deref(), Some(id_of(&one).as_str()));
+}
+
+#[test]
+fn a_tolerance_of_0_is_exact_as_a_setting_and_unjudged_in_a_scheme() {
+    let scheme = |tolerance: &str| {
+        let text = format!(
+            r#"{{"algorithm":"hmac-sha256","signature":{{"in":"header:x-s","encoding":"hex"}},
+            "signed":"{{timestamp}}{{body}}","timestamp":{{"in":"header:x-t","unit":"s"}}{tolerance}}}"#
+        );
+        Scheme::from_json(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    };
+    let signature = to_hex(ring::hmac::sign(&ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"key"), b"1000").as_ref());
+    let headers: Vec<(&str, &[u8])> = vec![("x-s", signature.as_bytes()), ("x-t", b"1000")];
+    let request = Request { method: "POST", url: "", headers: &headers, body: b"" };
+    let judged = |scheme: &Scheme, settings: &Settings, now_ms| {
+        Verifier::custom(scheme, &["key"], settings).unwrap().verify(&request, now_ms).map(|_| ())
+    };
+    let exact = Settings::from([(TOLERANCE.to_owned(), "0".to_owned())]);
+    assert_eq!(judged(&scheme(""), &exact, 1_000_000), Ok(()));
+    assert_eq!(judged(&scheme(""), &exact, 1_000_001), Err(Refusal::Stale));
+    assert_eq!(judged(&scheme(""), &exact, 999_999), Err(Refusal::Future));
+    assert_eq!(judged(&scheme(r#","tolerance":0"#), &Settings::new(), u64::MAX), Ok(()));
+}

@@ -11,7 +11,7 @@ use super::{
     revise::revise,
 };
 use crate::{
-    model::{Address, AppId, Application, Kind, Record},
+    model::{Address, AppId, Application, Kind, OPERATIONAL_UID, Record},
     routing::AppRoutes,
     store::{Change, Conflict, StoreError},
 };
@@ -266,7 +266,8 @@ async fn edit(api: &Api, app: &Application, change: impl Fn(&mut Application)) -
 
 /// Delete Application.
 ///
-/// Delete an application, with its endpoints and messages.
+/// Delete an application, with its endpoints, sources and messages. The organization's own ones, to which its own sources and
+/// its operational messages go, are refused while they are in use.
 #[utoipa::path(
     delete, path = "/api/v1/app/{app_id}", operation_id = "v1.application.delete", tag = "Application",
     summary = "Delete Application",
@@ -276,6 +277,13 @@ async fn edit(api: &Api, app: &Application, change: impl Fn(&mut Application)) -
 async fn delete(State(api): State<Shared>, caller: Caller, Path(app_id): Path<String>) -> Result<StatusCode, Problem> {
     caller.manage()?;
     let app = caller.application(&api, &app_id).await?;
+    if api.inbound.sources.holds_own(app.application.id) {
+        return Err(Problem::conflict("It gets what the organization's own sources receive. Delete those first."));
+    }
+    let operational = app.application.uid.as_deref() == Some(OPERATIONAL_UID);
+    if operational && !app.routes.is_empty() {
+        return Err(Problem::conflict("It holds the operational webhook endpoints. Delete those first."));
+    }
     let address = Address::application(app.application.org, app.application.id);
     api.engine.change(vec![Change::Delete(address)]).await?;
     Ok(StatusCode::NO_CONTENT)

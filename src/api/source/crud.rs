@@ -8,6 +8,7 @@ use super::{
 use crate::{
     api::{
         Api, Base, Caller, Errors, Idempotent, Json, Path, Problem, Query, Shared,
+        body::OnlyQuery,
         page::{ListResponse, Ordering, PageQuery},
     },
     model::{Address, Kind, Record, Source, SourceId, SourceScheme},
@@ -46,10 +47,12 @@ pub(super) struct SourceFilter {
 pub(super) async fn list(
     State(api): State<Shared>,
     (caller, base): (Caller, Base),
-    Query(page): Query<PageQuery>,
-    Query(filter): Query<SourceFilter>,
+    OnlyQuery(page, filter): OnlyQuery<PageQuery, SourceFilter>,
 ) -> Result<axum::Json<ListResponse<SourceOut>>, Problem> {
     let page = page.check(Ordering::Ascending, |id| id.parse::<SourceId>().is_ok())?;
+    if let Some(name) = filter.provider.as_ref().filter(|name| postrider_signature::provider(name).is_none()) {
+        return Err(Problem::field(&["query", "provider"], "unknown", super::provider::unknown(name)));
+    }
     let app = match &filter.app_id {
         Some(app) => Some(caller.application(&api, app).await?.application.id),
         None => None,
@@ -108,7 +111,8 @@ pub(super) async fn create(
         return Ok(answer);
     }
     let uid = body.value.uid.clone().filter(|_| query.get_if_exists);
-    if let Some(existing) = existing(&api, &caller, uid.as_deref()).await? {
+    let app = body.value.app_id.clone();
+    if let Some(existing) = existing(&api, &caller, (app.as_deref(), uid.as_deref())).await? {
         Edit::full(body.value)?;
         return idempotent.commit_sealed(&api, Vec::new(), StatusCode::OK, &shown(&api, &base, existing)?).await;
     }
@@ -116,7 +120,7 @@ pub(super) async fn create(
     let created = idempotent.commit_sealed(&api, vec![insert(source)], StatusCode::CREATED, &out).await;
     match created {
         // Somebody else made it meanwhile.
-        Err(Problem::Conflict(_)) if uid.is_some() => match existing(&api, &caller, uid.as_deref()).await? {
+        Err(Problem::Conflict(_)) if uid.is_some() => match existing(&api, &caller, (app.as_deref(), uid.as_deref())).await? {
             Some(existing) => {
                 let out = shown(&api, &base, existing)?;
                 idempotent.commit_sealed(&api, Vec::new(), StatusCode::OK, &out).await
@@ -127,9 +131,14 @@ pub(super) async fn create(
     }
 }
 
-async fn existing(api: &Api, caller: &Caller, uid: Option<&str>) -> Result<Option<Source>, Problem> {
+async fn existing(api: &Api, caller: &Caller, (app, uid): (Option<&str>, Option<&str>)) -> Result<Option<Source>, Problem> {
     let Some(uid) = uid else { return Ok(None) };
-    match store::find(api, caller, uid).await {
+    there(store::find_owned(api, caller, (app, uid)).await)
+}
+
+/// What was found; nothing is no problem.
+fn there(found: Result<Source, Problem>) -> Result<Option<Source>, Problem> {
+    match found {
         Ok(source) => Ok(Some(source)),
         Err(Problem::NotFound(_)) => Ok(None),
         Err(problem) => Err(problem),
@@ -194,9 +203,13 @@ pub(super) async fn update(
         body.uid.get_or_insert_with(|| source.clone());
     }
     let edit = Edit::full(body.clone())?;
-    if let Some(known) = existing(&api, &caller, Some(&source)).await? {
+    let known = match &body.app_id {
+        Some(app) if by_uid => store::find_owned(&api, &caller, (Some(app), &source)).await,
+        _ => store::find(&api, &caller, &source).await,
+    };
+    if let Some(known) = there(known)? {
         same_owner(&api, &caller, &known, body.app_id.as_deref()).await?;
-        let edited = store::edit(&api, &caller, &source, &edit).await?;
+        let edited = store::edit(&api, &caller, &known.id.to_string(), &edit).await?;
         return Ok(axum::Json(shown(&api, &base, edited)?).into_response());
     }
     if !by_uid {

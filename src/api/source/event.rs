@@ -3,8 +3,9 @@
 use super::{rejection::bounds, store};
 use crate::{
     api::{
-        Caller, Errors, Path, Problem, Query, Shared, Stamp,
+        Caller, Errors, Path, Problem, Shared, Stamp,
         attempt::open,
+        body::OnlyQuery,
         message::{MessageOut, labels},
         page::{FixedPageQuery, ListResponse},
     },
@@ -30,7 +31,7 @@ pub(super) struct EventFilter {
     /// Only events that were received after this instant
     #[param(value_type = Option<String>, format = DateTime)]
     after: Option<Stamp>,
-    /// Only events to which the sender gave this id
+    /// Only events to which the sender gave this id, as it is shown: up to 256 bytes of it
     event_id: Option<String>,
     /// Whether payloads are shown
     #[param(default = true)]
@@ -56,8 +57,7 @@ pub(super) async fn list(
     State(api): State<Shared>,
     caller: Caller,
     Path(source): Path<String>,
-    Query(page): Query<FixedPageQuery>,
-    Query(filter): Query<EventFilter>,
+    OnlyQuery(page, filter): OnlyQuery<FixedPageQuery, EventFilter>,
 ) -> Result<axum::Json<ListResponse<MessageOut>>, Problem> {
     let source = store::find(&api, &caller, &source).await?;
     let event_types: Vec<String> = filter.event_types.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
@@ -66,12 +66,10 @@ pub(super) async fn list(
     }
     event_types.iter().try_for_each(|name| labels::name(&["query", "event_types"], name))?;
     let with_content = filter.with_content.unwrap_or(true);
+    let with_id =
+        |message: &Message, id: &String| message.origin.as_ref().is_some_and(|origin| origin.event_id.as_ref() == Some(id));
     let wanted = |message: &Message| {
-        is_of(message, source.id, &event_types)
-            && filter
-                .event_id
-                .as_ref()
-                .is_none_or(|id| message.origin.as_ref().is_some_and(|origin| origin.event_id.as_ref() == Some(id)))
+        is_of(message, source.id, &event_types) && filter.event_id.as_ref().is_none_or(|id| with_id(message, id))
     };
     let (page, mut scan) = open(&page, bounds(filter.after, filter.before), |id: MsgId| id.0)?;
     while let Some(chunk) = scan.chunk() {

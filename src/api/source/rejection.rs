@@ -3,10 +3,12 @@
 use super::store;
 use crate::{
     api::{
-        Caller, Errors, Path, Problem, Query, Shared, Stamp,
+        Caller, Errors, Path, Problem, Shared, Stamp,
         attempt::open,
+        body::OnlyQuery,
         page::{FixedPageQuery, ListResponse},
     },
+    inbound::Reason,
     model::{Address, Kind, MsgId, Record, Rejection, RejectionId, SourceId, Time},
     store::{ListPage, Store, StoreError, Window},
 };
@@ -110,10 +112,13 @@ pub(super) async fn list(
     State(api): State<Shared>,
     caller: Caller,
     Path(source): Path<String>,
-    Query(page): Query<FixedPageQuery>,
-    Query(filter): Query<RejectionFilter>,
+    OnlyQuery(page, filter): OnlyQuery<FixedPageQuery, RejectionFilter>,
 ) -> Result<axum::Json<ListResponse<SourceRejectionOut>>, Problem> {
     let source = store::find(&api, &caller, &source).await?.id;
+    if filter.reason.as_ref().is_some_and(|reason| !Reason::CODES.contains(&reason.as_str())) {
+        let rule = format!("There is no such reason; there are: {}.", Reason::CODES.join(", "));
+        return Err(Problem::field(&["query", "reason"], "unknown", rule));
+    }
     let (page, mut scan) = open(&page, bounds(filter.after, filter.before), |id: RejectionId| id.0)?;
     let now = api.engine.clock.now();
     while let Some(chunk) = scan.chunk() {

@@ -5,13 +5,14 @@ use super::{event::is_of, rejection::bounds, store};
 use crate::{
     api::{
         Api, Caller, Errors, Idempotent, Json, Path, Problem, Shared, Stamp,
+        idempotency::Keyed,
         message::{self, MessageOut},
         rules::Check,
     },
-    flow::Draft,
-    model::{Message, MsgId, Origin, Source, Time},
+    flow::{Draft, Mark},
+    model::{Kind, Message, MsgId, Origin, Record, Seen, Source, Time},
     routing::AppRoutes,
-    store::Window,
+    store::{Conflict, StoreError, Window},
 };
 use axum::{extract::State, http::StatusCode, response::Response};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -100,14 +101,16 @@ pub(super) struct SourceReplayIn {
 /// How many events were routed once more.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct SourceReplayOut {
-    /// The number of fresh messages.
+    /// The number of fresh messages; those that an earlier try with the same idempotency key made are among them.
     replayed: usize,
     /// Events that were left out because their payloads were deleted.
     expunged: usize,
 }
 
 /// Routes recorded events once more, oldest first: those that a source received in a span, replays among them left out. At
-/// most 1,000 at once: when there are more, none is replayed and the request is refused.
+/// most 1,000 at once: when there are more, none is replayed and the request is refused. They are replayed one after another,
+/// so that a request that fails or is cut off may have replayed a part of them. With an idempotency key it can be repeated, best
+/// with `until`: what was replayed already is then counted and not replayed again. Without one it starts anew.
 #[utoipa::path(
     post,
     path = "/api/v1/source/{source_id}/replay",
@@ -143,18 +146,25 @@ pub(super) async fn many(
     let found = matching(&api, &source, (asked.since, until), &event_types).await?;
     let app = routes(&api, &source)?;
     let expunged = found.expunged;
-    let accepted: Vec<()> =
-        stream::iter(found.ids.into_iter().map(|id| replay(&api, &app, id))).buffered(AT_ONCE).try_collect().await?;
-    let out = SourceReplayOut { replayed: accepted.len(), expunged };
+    let replays = found.ids.into_iter().map(|id| replay(&api, (&app, &source), id, idempotent.keyed()));
+    let replayed = stream::iter(replays).buffered(AT_ONCE).try_fold(0, async |sum, one| Ok(sum + usize::from(one))).await?;
+    let out = SourceReplayOut { replayed, expunged };
     idempotent.commit(&api, Vec::new(), StatusCode::ACCEPTED, &out).await
 }
 
-async fn replay(api: &Api, app: &AppRoutes, id: MsgId) -> Result<(), Problem> {
+/// Whether the event is replayed, now or by an earlier try of the same request.
+async fn replay(api: &Api, (app, source): (&AppRoutes, &Source), id: MsgId, keyed: Option<&Keyed>) -> Result<bool, Problem> {
     // What was deleted since it was found is nothing to replay.
-    let Some(message) = api.engine.store.message(app.application.id, id).await? else { return Ok(()) };
-    match draft(&message) {
-        Ok(draft) => api.engine.accept(app, draft, None).await.map(|_| ()).map_err(Problem::from),
-        Err(_) => Ok(()),
+    let Some(message) = api.engine.store.message(app.application.id, id).await? else { return Ok(false) };
+    let Ok(draft) = draft(&message) else { return Ok(false) };
+    let seen = keyed.map(|keyed| {
+        let (key, expires_at) = keyed.part(&id.to_string());
+        Seen { source: source.id, key, expires_at }
+    });
+    let mark = seen.map(|seen| -> Mark { Box::new(move |_| Record::Seen(seen)) });
+    match api.engine.accept(app, draft, mark).await {
+        Ok(_) | Err(StoreError::Conflict(Conflict::Record(Kind::Seen))) => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Limits of a source's fields. Each fault names the field and the rule. Pure.
 
 use super::shape::SourceResponse;
-use crate::{api::rules::Check, outbound::Cidr};
+use crate::{api::rules::Check, inbound::Rules, model::Source, outbound::Cidr};
 use http::{HeaderName, HeaderValue};
 use postrider_signature::TOLERANCE;
 use serde_json::Value;
@@ -43,7 +43,7 @@ const MAX_SETTING_VALUE: usize = 16 * 1024;
 const MAX_SCHEME: usize = 16 * 1024;
 
 /// Meaningful to one connection only (RFC 9110, section 7.6.1), or set anew for every delivery and answer.
-const CONNECTION: [&str; 13] = [
+const CONNECTION: [&str; 15] = [
     "connection",
     "content-encoding",
     "content-length",
@@ -52,6 +52,8 @@ const CONNECTION: [&str; 13] = [
     "host",
     "http2-settings",
     "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
     "proxy-connection",
     "te",
     "trailer",
@@ -162,6 +164,21 @@ pub(super) fn settings(check: &mut Check, settings: &BTreeMap<String, String>) {
         check.rule((1..=MAX_SETTING_VALUE).contains(&value.len()), &at, "length", rule);
         let tolerable = name != TOLERANCE || value.parse().is_ok_and(|seconds| TOLERANCE_S.contains(&seconds));
         check.rule(tolerable, &at, "range", "A tolerance is 1 to 86400 seconds.");
+    }
+}
+
+/// What a source's scheme has use for: a setting or a switch that it does not know would change nothing, and be a mistake.
+pub(super) fn fits(check: &mut Check, rules: &Rules, source: &Source) {
+    let Rules::Provider(provider) = rules else {
+        let rule = "A scheme of your own knows no batches.";
+        return check.rule(!source.split, &["body", "split"], "unsupported", rule);
+    };
+    let rule = || format!("{} sends no batches.", provider.title);
+    check.rule(!source.split || provider.batch.is_some(), &["body", "split"], "unsupported", rule());
+    let known: Vec<&str> = provider.settings.iter().map(|setting| setting.name.as_str()).chain([TOLERANCE]).collect();
+    for name in source.settings.keys() {
+        let rule = || format!("{} has no such setting; there are: {}.", provider.title, known.join(", "));
+        check.rule(known.contains(&name.as_str()), &["body", "settings", name], "unknown", rule());
     }
 }
 

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     api::{
-        Caller, Errors, Idempotent, Json, Path, Problem, Shared, Stamp,
-        body::{json_text, to_text},
+        Caller, Errors, Idempotent, Path, Problem, Shared, Stamp,
+        body::{MaybeJson, json_text, to_text},
         rules::Check,
     },
     inbound::SECRET_PURPOSE,
@@ -110,7 +110,8 @@ pub(super) struct SourceSecretRotatedOut {
     secret: String,
 }
 
-/// Puts a new secret in place; the old one verifies for a grace period, so that the sender can change over.
+/// Puts a new secret in place; the old one verifies for a grace period, so that the sender can change over. The body
+/// may be left out.
 #[utoipa::path(
     post,
     path = "/api/v1/source/{source_id}/secret/rotate",
@@ -120,7 +121,7 @@ pub(super) struct SourceSecretRotatedOut {
         ("source_id" = String, Path, description = "The source's id or uid"),
         ("idempotency-key" = Option<String>, Header, description = "The same key gives the same answer"),
     ),
-    request_body = SourceSecretRotateIn,
+    request_body = Option<SourceSecretRotateIn>,
     responses(Errors, (status = 200, description = "The new secret", body = SourceSecretRotatedOut))
 )]
 pub(super) async fn rotate(
@@ -128,7 +129,7 @@ pub(super) async fn rotate(
     caller: Caller,
     mut idempotent: Idempotent,
     Path(id): Path<String>,
-    body: Json<SourceSecretRotateIn>,
+    body: MaybeJson<SourceSecretRotateIn>,
 ) -> Result<Response, Problem> {
     caller.write()?;
     if let Some(answer) = idempotent.begin(&api, &body.bytes).await? {

@@ -43,7 +43,7 @@ pub(super) struct SourceIn {
     /// For people. By default the provider's title.
     #[schema(max_length = 4096)]
     pub(super) name: Option<String>,
-    /// The owner's own name for it, unique in the organization.
+    /// The owner's own name for it, unique among what that owner has: an application's do not meet the organization's.
     #[schema(min_length = 1, max_length = 256, pattern = r"^[a-zA-Z0-9\-_.]+$")]
     pub(super) uid: Option<String>,
     /// The application that owns it and gets its messages, by id or uid. Absent: the organization owns it, and its
@@ -77,7 +77,8 @@ pub(super) struct SourceIn {
     /// Put before the sender's event type, with a dot. By default the provider's name, or `custom`.
     #[schema(min_length = 1, max_length = 64, pattern = r"^[a-zA-Z0-9\-_.]+$")]
     pub(super) event_type_prefix: Option<String>,
-    /// Headers of the request that are kept and sent on; at most 50.
+    /// Headers of the request that are kept and sent on, by their exact names in any case; at most 50. A `_` is one and no
+    /// `-`: many proxies drop headers whose names have it.
     pub(super) forward_headers: Option<Vec<String>>,
     /// One message for each element of a batch, where the provider sends batches.
     #[schema(default = false)]

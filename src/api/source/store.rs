@@ -3,11 +3,12 @@
 use super::{
     edit::Edit,
     provider::unknown,
+    rules,
     seal::{Forge, Text, unusable},
     shape::{SourceIn, SourceOut},
 };
 use crate::{
-    api::{Api, Base, Caller, Problem, revise},
+    api::{Api, Base, Caller, Problem, revise, rules::Check},
     inbound::{Compiled, NotCompiled, State, TOKEN_PURPOSE},
     model::{
         Address, AppId, Application, Grant, Kind, Metadata, OrgId, ProfileName, RECEIVED_UID, Record, Source, SourceAnswer,
@@ -18,8 +19,10 @@ use crate::{
 use postrider_signature::SchemeError;
 use std::sync::Arc;
 
-/// Sources that an organization has at most.
-const MAX_SOURCES: usize = 10_000;
+/// Sources that an organization owns itself, at most.
+const MAX_OWN_SOURCES: usize = 10_000;
+/// Sources that an application owns at most.
+const MAX_APP_SOURCES: usize = 1_000;
 /// Name of the application that gets what an organization's own sources receive.
 const RECEIVED_NAME: &str = "Received";
 /// Where sources receive, before the token.
@@ -40,13 +43,56 @@ pub(super) fn visible(caller: &Caller, source: &Source) -> bool {
     }
 }
 
+/// Where the source with this id or uid is. A uid is its owner's own name: for a portal token its application's; for a key
+/// the organization's, otherwise that of the one application whose source has it.
+///
+/// # Errors
+/// 409: several applications have sources of this uid.
+fn address(api: &Api, caller: &Caller, id_or_uid: &str) -> Result<Address, Problem> {
+    if let Grant::Portal { app, .. } = &caller.grant
+        && id_or_uid.parse::<SourceId>().is_err()
+    {
+        return Ok(Address::new(Kind::Source, app, id_or_uid));
+    }
+    let own = || Ok(Address::new(Kind::Source, caller.org, id_or_uid));
+    match api.inbound.sources.named(caller.org, id_or_uid).as_slice() {
+        [] => own(),
+        [(false, _), ..] => own(),
+        [(true, only)] => Ok(Address::source(caller.org, *only)),
+        _ => Err(Problem::conflict("Sources of several applications have this uid: name the one that is meant by its id.")),
+    }
+}
+
 /// The source with this id or uid, if the caller may see it.
 ///
 /// # Errors
-/// There is none; the store is away.
+/// There is none, or several; the store is away.
 pub(super) async fn find(api: &Api, caller: &Caller, id_or_uid: &str) -> Result<Source, Problem> {
-    let address = Address::new(Kind::Source, caller.org, id_or_uid);
-    let found = api.engine.store.find(&address, api.engine.clock.now()).await?;
+    at(api, caller, &address(api, caller, id_or_uid)?).await
+}
+
+/// The source to which its future owner gives this uid, if it is there: the application that is named, otherwise the caller's
+/// own, otherwise the organization.
+///
+/// # Errors
+/// There is none; there is no such application; the store is away.
+pub(super) async fn find_owned(api: &Api, caller: &Caller, (app, uid): (Option<&str>, &str)) -> Result<Source, Problem> {
+    let owner = match (app, &caller.grant) {
+        (Some(app), _) => named_app(api, caller, app).await?.to_string(),
+        (None, Grant::Portal { app, .. }) => app.to_string(),
+        (None, Grant::Key | Grant::Session) => caller.org.to_string(),
+    };
+    at(api, caller, &Address::new(Kind::Source, owner, uid)).await
+}
+
+async fn named_app(api: &Api, caller: &Caller, app: &str) -> Result<AppId, Problem> {
+    let found = caller.application(api, app).await;
+    let named = found.map_err(|_| Problem::field(&["body", "appId"], "unknown", "There is no such application."))?;
+    Ok(named.application.id)
+}
+
+async fn at(api: &Api, caller: &Caller, address: &Address) -> Result<Source, Problem> {
+    let found = api.engine.store.find(address, api.engine.clock.now()).await?;
     match found.map(|stored| stored.record) {
         Some(Record::Source(source)) if visible(caller, &source) => Ok(source),
         _ => Err(missing()),
@@ -82,11 +128,7 @@ pub(super) fn url(api: &Api, Base(base): &Base, source: &Source) -> Result<Text,
 /// There is no such application, or the caller may not see it; the store is away.
 async fn owner(api: &Api, caller: &Caller, app: Option<&str>) -> Result<(AppId, bool), Problem> {
     match (app, &caller.grant) {
-        (Some(app), _) => {
-            let found = caller.application(api, app).await;
-            let named = found.map_err(|_| Problem::field(&["body", "appId"], "unknown", "There is no such application."))?;
-            Ok((named.application.id, true))
-        }
+        (Some(app), _) => Ok((named_app(api, caller, app).await?, true)),
         (None, Grant::Portal { app, .. }) => Ok((*app, true)),
         (None, Grant::Key | Grant::Session) => Ok((received(api, caller.org).await?, false)),
     }
@@ -124,13 +166,14 @@ async fn received(api: &Api, org: OrgId) -> Result<AppId, Problem> {
 /// # Errors
 /// A field breaks its rule, the parts do not fit together; there are too many; the store is away.
 pub(super) async fn fresh(api: &Api, caller: &Caller, body: SourceIn) -> Result<(Source, Option<Text>), Problem> {
-    if api.inbound.sources.count(caller.org) >= MAX_SOURCES {
-        return Err(Problem::bad_request("limit_reached", format!("An organization has at most {MAX_SOURCES} sources.")));
-    }
     let app = body.app_id.clone();
     let edit = Edit::full(body)?;
     let forge = api.source_forge();
     let (app, app_owned) = owner(api, caller, app.as_deref()).await?;
+    let (most, whose) = if app_owned { (MAX_APP_SOURCES, "An application") } else { (MAX_OWN_SOURCES, "An organization") };
+    if api.inbound.sources.count(app) >= most {
+        return Err(Problem::bad_request("limit_reached", format!("{whose} has at most {most} sources of its own.")));
+    }
     let mut source = blank(&forge, (caller.org, app, app_owned))?;
     edit.apply(&mut source, &forge)?;
     let made = match edit.secrets {
@@ -196,6 +239,9 @@ fn first_secret(api: &Api, source: &mut Source) -> Result<Option<Text>, Problem>
 /// They do not; the problem names the field.
 pub(super) fn check(api: &Api, source: &Source) -> Result<(), Problem> {
     let compiled = compiled(api, source)?;
+    let mut faults = Check::new();
+    rules::fits(&mut faults, &compiled.rules, source);
+    faults.done()?;
     if source.awaits_secret && source.secrets.is_empty() {
         return Ok(());
     }
@@ -229,7 +275,7 @@ pub(super) async fn revise_with<T>(
     id_or_uid: &str,
     mut change: impl FnMut(&mut Source) -> Result<(T, Vec<Change>), Problem>,
 ) -> Result<T, Problem> {
-    let address = Address::new(Kind::Source, caller.org, id_or_uid);
+    let address = address(api, caller, id_or_uid)?;
     let revised = revise::revise_with(&api.engine, &address, |record| {
         let Record::Source(source) = record else { return Err(missing()) };
         if !visible(caller, source) {

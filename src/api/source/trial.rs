@@ -5,10 +5,7 @@ use super::{
     synthetic::{Wanted, request},
 };
 use crate::{
-    api::{
-        Base, Caller, Errors, Path, Problem, Shared,
-        body::{RawJson, parse_json},
-    },
+    api::{Base, Caller, Errors, Path, Problem, Shared, body::MaybeJson},
     inbound::{Received, Recorded},
     model::MsgId,
 };
@@ -65,10 +62,9 @@ pub(super) async fn test(
     State(api): State<Shared>,
     (caller, base): (Caller, Base),
     Path(source): Path<String>,
-    RawJson(bytes): RawJson,
+    MaybeJson { value: asked, .. }: MaybeJson<SourceTestIn>,
 ) -> Result<axum::Json<SourceTestOut>, Problem> {
     caller.write()?;
-    let asked: SourceTestIn = if bytes.is_empty() { SourceTestIn::default() } else { parse_json(&bytes)? };
     if asked.event_type.as_ref().is_some_and(|text| !(1..=MAX_TYPE).contains(&text.len())) {
         return Err(Problem::field(&["body", "eventType"], "length", "It has 1 to 256 bytes."));
     }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     api::{
         Base, Caller, Errors, Idempotent, Path, Problem, Shared, Stamp,
-        body::{RawJson, json_text, parse_json, to_text},
+        body::{MaybeJson, json_text, to_text},
     },
     inbound::TOKEN_PURPOSE,
     model::Record,
@@ -57,13 +57,12 @@ pub(super) async fn rotate(
     (caller, base): (Caller, Base),
     mut idempotent: Idempotent,
     Path(id): Path<String>,
-    RawJson(bytes): RawJson,
+    MaybeJson { value: body, bytes }: MaybeJson<SourceUrlRotateIn>,
 ) -> Result<Response, Problem> {
     caller.write()?;
     if let Some(answer) = idempotent.begin(&api, &bytes).await? {
         return Ok(answer);
     }
-    let body: SourceUrlRotateIn = if bytes.is_empty() { Default::default() } else { parse_json(&bytes)? };
     let grace = grace(body.grace_period_seconds)?;
     let forge = api.source_forge();
     let fresh = forge.token()?;

@@ -11,7 +11,7 @@ use super::{
     settings::SettingArgs,
 };
 use crate::{
-    api::{self, Api, ApiOptions, Front, TokenCache},
+    api::{self, Api, ApiOptions, Front, TokenCache, TrustedProxies},
     clock::{Clock, SystemClock},
     config::{Config, LogFormat, Source},
     flow::{Engine, Parts, Settings},
@@ -151,6 +151,7 @@ fn options(config: &Config) -> ApiOptions {
     ApiOptions {
         max_payload: config.max_payload,
         public_url: config.public_url.clone(),
+        trusted_proxies: TrustedProxies(config.trusted_proxies.clone()),
         jwt_secret: config.jwt_secret.clone(),
         ..ApiOptions::new(FIRST_ORG)
     }

@@ -107,7 +107,8 @@ fn a_damaged_source_answers_nobody_and_goes_with_its_application() {
     bench.sources.put(source.clone());
     assert!(bench.sources.by_token("t", Time(0)).is_none() && bench.sources.by_id(SourceId(1)).is_none());
     assert_eq!(bench.sources.addresses(AppId(7)), [Address::source(OrgId(1), SourceId(1))]);
-    assert_eq!((bench.sources.count(OrgId(1)), bench.sources.count(OrgId(2))), (1, 0));
+    assert_eq!((bench.sources.count(AppId(7)), bench.sources.count(AppId(8))), (1, 0));
+    assert!(bench.sources.holds_own(AppId(7)) && !bench.sources.holds_own(AppId(8)));
     assert!(bench.sources.addresses(AppId(8)).is_empty());
 }
 

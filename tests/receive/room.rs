@@ -1,0 +1,79 @@
+//! Room for bodies: strangers hold a bounded amount of memory, and who is turned away sees why.
+
+use crate::{
+    fixture::{Hub, Source},
+    refused::raw,
+    signed::{SECRET, Signed, github},
+    support::eventually,
+};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// The longest body of a source, and how many of them one source has room for.
+const LONGEST: usize = 5 * 1024 * 1024;
+const AT_ONCE: usize = 6;
+
+/// A connection that announces a body, and sends only a part of it.
+async fn announce(hub: &Hub, source: &Source) -> TcpStream {
+    let mut stream = TcpStream::connect(hub.server.address()).await.unwrap();
+    let (path, host) = (&source.path, hub.server.address());
+    let head = format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {LONGEST}\r\n\r\nx");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn bodies_that_are_announced_and_do_not_come_leave_room_for_other_sources() {
+    let hub = Hub::start().await;
+    let source = hub.source(json!({"provider": "github", "secret": SECRET, "maxBody": LONGEST})).await;
+    let other = hub.source(json!({"provider": "github", "secret": SECRET, "maxBody": LONGEST})).await;
+    let mut held = Vec::new();
+    for _ in 0..AT_ONCE {
+        held.push(announce(&hub, &source).await);
+    }
+    let long = github("push", "1", Signed::new("POST", vec![b'x'; LONGEST]));
+    let turned = eventually("a refusal for want of room", || async {
+        let answer = hub.deliver(&source.path, &long).await;
+        (answer.status == 503).then_some(answer)
+    });
+    let turned = turned.await;
+    assert_eq!((&turned.json()["code"], turned.header("retry-after")), (&json!("busy"), "1"));
+    assert_eq!(hub.deliver(&other.path, &long).await.status, 200, "another source has room");
+    assert!(hub.rejections(&source).await.is_empty(), "nothing is kept of it");
+    drop(held);
+    eventually("room again", || async { (hub.deliver(&source.path, &long).await.status == 200).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn who_sends_a_long_body_to_its_end_still_sees_why_it_is_refused() {
+    let hub = Hub::start().await;
+    let source = hub.source(json!({"provider": "github", "secret": SECRET, "maxBody": 2048})).await;
+    let body = vec![b'x'; LONGEST];
+    let announced = |path: &str| format!("POST {path} HTTP/1.1\r\ncontent-length: {LONGEST}");
+    let chunked = format!("POST {} HTTP/1.1\r\ntransfer-encoding: chunked", source.path);
+    let chunks = [format!("{LONGEST:x}\r\n").into_bytes(), body.clone(), b"\r\n0\r\n\r\n".to_vec()].concat();
+    for _ in 0..5 {
+        assert_eq!(patient(&hub, &announced(&source.path), &body).await, "HTTP/1.1 413 Payload Too Large");
+        assert_eq!(patient(&hub, &chunked, &chunks).await, "HTTP/1.1 413 Payload Too Large");
+        assert_eq!(patient(&hub, &announced("/in/nobody"), &body).await, "HTTP/1.1 404 Not Found");
+    }
+    let asking = format!("{}\r\nexpect: 100-continue", announced(&source.path));
+    assert_eq!(raw(&hub, &asking, b"").await, "HTTP/1.1 413 Payload Too Large", "who asks first is not told to go on");
+}
+
+/// Sends everything before it looks at the answer; the status line.
+async fn patient(hub: &Hub, head: &str, body: &[u8]) -> String {
+    let mut stream = TcpStream::connect(hub.server.address()).await.unwrap();
+    stream.write_all(format!("{head}\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+    stream.write_all(body).await.unwrap();
+    let (mut answer, mut piece) = (Vec::new(), [0; 1024]);
+    while !answer.contains(&b'\n') {
+        let read = stream.read(&mut piece).await.unwrap();
+        assert!(read > 0, "the connection ended without an answer");
+        answer.extend_from_slice(&piece[..read]);
+    }
+    String::from_utf8_lossy(&answer).lines().next().unwrap().to_owned()
+}
