@@ -32,8 +32,8 @@ const OF_THE_CONNECTION: [&str; 13] = [
 ];
 /// Names of our signature begin so: a sender's own headers of such names would pass for it.
 const SIGNED_PREFIX: &str = "webhook-";
-/// Headers that we add to an endpoint's own.
-const OWN_HEADERS: usize = 5;
+/// Headers that we, or the client, add to an endpoint's own.
+const OWN_HEADERS: usize = 8;
 
 /// The request of an attempt at `now`. The endpoint's own headers come first, so that they can replace nothing of ours but
 /// the user agent and the content type.

@@ -121,9 +121,14 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($prefix)?;
-                f.write_str(std::str::from_utf8(&write_base62::<DIGITS>(self.0)).unwrap_or_default())?;
-                f.write_str(std::str::from_utf8(&write_base62::<CHECK_DIGITS>(check_of(self.0))).unwrap_or_default())
+                // Written at once, so that a string takes its memory at once.
+                let parts: [&[u8]; 3] =
+                    [$prefix.as_bytes(), &write_base62::<DIGITS>(self.0), &write_base62::<CHECK_DIGITS>(check_of(self.0))];
+                let mut text = [0; $prefix.len() + DIGITS + CHECK_DIGITS];
+                for (slot, byte) in text.iter_mut().zip(parts.into_iter().flatten()) {
+                    *slot = *byte;
+                }
+                f.write_str(std::str::from_utf8(&text).unwrap_or_default())
             }
         }
 

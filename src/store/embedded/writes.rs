@@ -13,6 +13,8 @@ use parking_lot::MutexGuard;
 
 /// Counters kept in memory at most, so that the busy ones need no read.
 const CACHED_COUNTERS: usize = 4096;
+/// Writes to a keyspace for which a batch keeps room from one to the next.
+const KEPT_ROOM: usize = 1024;
 /// Revisions reserved with one write.
 const REVISION_BLOCK: u64 = 1 << 20;
 /// Under which key `meta` keeps the next free revision.
@@ -27,6 +29,8 @@ pub(super) struct Memory {
     counters: HashMap<StatsKey, Counters>,
     /// The next revision, and the first that is not reserved yet.
     revisions: Option<(u64, u64)>,
+    /// The last batch's, empty: the next one need not grow its own.
+    staged: Staged,
 }
 
 /// What the lanes learn once the batch is committed: earlier, a claim could see an entry that is about to go, or move
@@ -61,7 +65,8 @@ pub(super) struct Built {
 impl<'a> Writes<'a> {
     /// An empty batch.
     pub(super) fn new(spaces: &'a Spaces, memory: &'a mut Memory, lanes: MutexGuard<'a, Lanes>) -> Self {
-        Writes { spaces, memory, lanes, staged: Staged::default(), undo: Vec::new(), effects: Vec::new() }
+        let staged = std::mem::take(&mut memory.staged);
+        Writes { spaces, memory, lanes, staged, undo: Vec::new(), effects: Vec::new() }
     }
 
     /// Runs one verb; when it fails, nothing of it stays. The verb touches `lanes` only once it can no longer fail.
@@ -231,7 +236,7 @@ impl Built {
     }
 
     /// Tells memory what is committed.
-    pub(super) fn publish(self, memory: &mut Memory, lanes: &mut Lanes) {
+    pub(super) fn publish(mut self, memory: &mut Memory, lanes: &mut Lanes) {
         if memory.counters.len() > CACHED_COUNTERS {
             memory.counters.clear();
         }
@@ -249,5 +254,11 @@ impl Built {
                 Effect::Forgotten(endpoint) => lanes.forget(endpoint),
             }
         }
+        for space in Space::ALL {
+            let staged = self.staged.of_mut(space);
+            staged.clear();
+            staged.shrink_to(KEPT_ROOM);
+        }
+        memory.staged = self.staged;
     }
 }
