@@ -41,6 +41,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
         (name = "Message Attempt", description = "Every HTTP try of every delivery."),
         (name = "Endpoint", description = "URLs that receive an application's messages."),
         (name = "Event Type", description = "The catalogue of events."),
+        (name = "Profile", description = "How deliveries look and behave: signature, headers, envelope, retries."),
+        (name = "Filter", description = "Conditions on payloads, tried out."),
         (name = "Authentication", description = "Portal links and tokens."),
         (name = "Key", description = "API keys and sessions."),
         (name = "Operational Webhook Endpoint", description = "URLs that receive your organization's own messages, such as a disabled endpoint."),

@@ -11,7 +11,7 @@ use super::{
     page::{ListResponse, PageQuery},
 };
 use crate::{
-    model::{AppId, Application, Metadata, OPERATIONAL_UID, ProfileName, Record},
+    model::{AppId, Application, Metadata, OPERATIONAL_UID, Record},
     routing::AppRoutes,
     store::{Change, Conflict, StoreError},
 };
@@ -84,7 +84,7 @@ async fn existing_or_made(api: &Api, caller: &Caller) -> Result<Arc<AppRoutes>, 
         name: NAME.to_owned(),
         throttle_rate: None,
         metadata: Metadata::new(),
-        profile: ProfileName::default(),
+        profile: None,
         retry_policy: None,
         created_at: now,
         updated_at: now,

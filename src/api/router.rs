@@ -1,8 +1,8 @@
 //! Every route of the API, the limit on bodies, and what is answered where there is no route.
 
 use super::{
-    Api, Problem, Shared, application, attempt, authentication, endpoint, event_type, health, key, message, openapi, operational,
-    receive, source,
+    Api, Problem, Shared, application, attempt, authentication, endpoint, event_type, filter, health, key, message, openapi,
+    operational, profile, receive, source,
 };
 use axum::{Router, extract::DefaultBodyLimit};
 use utoipa_axum::router::OpenApiRouter;
@@ -38,6 +38,8 @@ pub(super) fn resources() -> OpenApiRouter<Shared> {
         .merge(attempt::routes())
         .merge(operational::routes())
         .merge(source::routes())
+        .merge(profile::routes())
+        .merge(filter::routes())
         .merge(key::routes())
         .merge(authentication::routes())
         .merge(health::routes())

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod folder;
 mod keys;
+mod profiles;
 mod send;
 mod serve;
 mod settings;
@@ -30,6 +31,8 @@ enum Command {
     Send(send::SendArgs),
     /// Make, list and revoke API keys and sessions
     Keys(keys::KeysArgs),
+    /// List, show, make, copy and preview profiles: how deliveries look and behave
+    Profiles(profiles::ProfilesArgs),
     /// Judge a signed request, or every case of a file, and name the likely mistake
     Verify(signature::VerifyArgs),
     /// Sign a request as a provider does
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Send(args) => send::run(args),
         Command::Keys(args) => keys::run(args),
+        Command::Profiles(args) => profiles::run(args),
         Command::Verify(args) => signature::verify(&args),
         Command::Sign(args) => signature::sign(&args),
         Command::Config(args) => config::run(&args),

@@ -98,7 +98,7 @@ fn body(args: &SendArgs, payload: &RawValue) -> anyhow::Result<String> {
 }
 
 /// The payload's text, as it was written: it is not made anew.
-fn payload(source: &str) -> anyhow::Result<Box<RawValue>> {
+pub(super) fn payload(source: &str) -> anyhow::Result<Box<RawValue>> {
     let text = match (source, source.strip_prefix('@')) {
         ("-", _) => {
             let mut text = String::new();
@@ -112,7 +112,7 @@ fn payload(source: &str) -> anyhow::Result<Box<RawValue>> {
 }
 
 /// A part of a path. Ids and uids have no other characters.
-fn segment(text: &str) -> anyhow::Result<&str> {
+pub(super) fn segment(text: &str) -> anyhow::Result<&str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     ensure!(!text.is_empty() && text.bytes().all(plain), "`{text}` is neither an id nor a uid");
     Ok(text)

@@ -77,7 +77,10 @@ fn recipients<'a>(app: &'a AppRoutes, draft: &Draft) -> Vec<&'a Arc<Route>> {
     match draft.only {
         _ if draft.unrouted => Vec::new(),
         Some(endpoint) => app.route(endpoint).into_iter().collect(),
-        None => matching::matching(app, &draft.event_type, &draft.channels).collect(),
+        None => {
+            let subject = matching::Subject::new(&draft.event_type, &draft.channels, &draft.payload);
+            matching::matching(app, &subject).collect()
+        }
     }
 }
 

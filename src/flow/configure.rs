@@ -2,11 +2,21 @@
 
 use super::{Engine, notify};
 use crate::{
-    model::{Address, AppId, Application, DisabledBy, Endpoint, EndpointId, Kind, Purge, Record, Time},
-    store::{Change, Requeue, StoreError},
+    model::{Address, AppId, Application, DisabledBy, Endpoint, EndpointId, Kind, OrgId, Purge, Record, Time},
+    store::{Change, ListPage, Requeue, StoreError},
 };
 use std::sync::Arc;
 use tokio::sync::MutexGuard;
+
+/// Endpoints that are compiled again before the next ones are read.
+const ENDPOINTS_AT_ONCE: usize = 500;
+
+/// What a change leaves in the routing table that was compiled with something else.
+enum Stale {
+    Nothing,
+    App(AppId),
+    Org(OrgId),
+}
 
 /// What is told of an endpoint.
 struct Told {
@@ -34,11 +44,45 @@ impl Engine {
     }
 
     async fn change_in_order(self: &Arc<Self>, mut changes: Vec<Change>) -> Result<Vec<Told>, StoreError> {
-        let _in_order = self.lock(&changes).await;
+        let in_order = self.lock(&changes).await;
         let told = self.expand(&mut changes).await?;
         self.store.change(changes.clone(), self.clock.now()).await?;
-        changes.into_iter().for_each(|change| self.take_over(change));
+        let (mut stale_apps, mut stale_orgs) = (Vec::new(), Vec::new());
+        for change in changes {
+            match self.take_over(change) {
+                Stale::Nothing => {}
+                Stale::App(app) => stale_apps.push(app),
+                Stale::Org(org) => stale_orgs.push(org),
+            }
+        }
+        for app in stale_apps {
+            self.compile_again(app).await?;
+        }
+        drop(in_order);
+        for app in stale_orgs.into_iter().flat_map(|org| self.routing.apps_of(org)) {
+            let _in_order = self.lock_app(app).await;
+            self.compile_again(app).await?;
+        }
         Ok(told)
+    }
+
+    /// Takes over an application's endpoints once more: what they were compiled with has changed.
+    async fn compile_again(self: &Arc<Self>, app: AppId) -> Result<(), StoreError> {
+        let (scope, mut after) = (app.to_string(), None::<String>);
+        loop {
+            let page = ListPage { after: after.as_deref(), limit: ENDPOINTS_AT_ONCE, backwards: false };
+            let found = self.store.list(Kind::Endpoint, &scope, page, self.clock.now()).await?;
+            after = found.last().map(|stored| stored.record.address().key);
+            let last = found.len() < ENDPOINTS_AT_ONCE;
+            for stored in found {
+                if let Record::Endpoint(endpoint) = stored.record {
+                    self.take_over_endpoint(&endpoint);
+                }
+            }
+            if last {
+                return Ok(());
+            }
+        }
     }
 
     /// Queues deliveries of an endpoint again and starts them; the number queued.
@@ -60,6 +104,10 @@ impl Engine {
     /// Changes of one application reach the routing table in the order in which they became durable.
     async fn lock(&self, changes: &[Change]) -> Option<MutexGuard<'_, ()>> {
         let app = changes.iter().find_map(|change| self.app_of(change))?;
+        self.lock_app(app).await
+    }
+
+    async fn lock_app(&self, app: AppId) -> Option<MutexGuard<'_, ()>> {
         let lock = self.changing.get(usize::try_from(app.0 % self.changing.len() as u128).unwrap_or(0))?;
         Some(lock.lock().await)
     }
@@ -125,12 +173,17 @@ impl Engine {
         Ok(told)
     }
 
-    fn take_over(self: &Arc<Self>, change: Change) {
+    fn take_over(self: &Arc<Self>, change: Change) -> Stale {
         match change {
             Change::Insert(record) | Change::Replace(record, _) | Change::Write(record) => match record {
-                Record::Application(application) => self.take_over_application(application),
+                Record::Application(application) => return self.take_over_application(application),
                 Record::Endpoint(endpoint) => self.take_over_endpoint(&endpoint),
                 Record::Source(source) => self.sources.get().into_iter().for_each(|table| table.put(source.clone())),
+                Record::Organization(org) if self.routing.want_profile(org.id, org.profile.clone()) => return Stale::Org(org.id),
+                Record::Profile(own) => {
+                    self.routing.put_profile(&own);
+                    return Stale::Org(own.org);
+                }
                 _ => {}
             },
             Change::Delete(address) => match address.kind {
@@ -149,23 +202,32 @@ impl Engine {
                         table.remove(source);
                     }
                 }
+                Kind::Profile => {
+                    if let Ok(org) = address.scope.parse() {
+                        self.routing.remove_profile(org, &address.key);
+                    }
+                }
                 _ => {}
             },
         }
+        Stale::Nothing
     }
 
     fn is_disabled(&self, endpoint: EndpointId) -> bool {
         self.routing.endpoint(endpoint).is_some_and(|(_, route)| route.disabled.is_some())
     }
 
-    fn take_over_application(self: &Arc<Self>, application: Application) {
+    fn take_over_application(self: &Arc<Self>, application: Application) -> Stale {
         let id = application.id;
+        let same = |old: &Application| old.profile == application.profile && old.retry_policy == application.retry_policy;
+        let stale = self.routing.by_id(id).is_some_and(|old| !same(&old.application));
         self.routing.put_application(application);
         // A higher rate may let waiting deliveries go.
         let routes = self.routing.by_id(id).map(|app| app.routes.clone()).unwrap_or_default();
         routes.iter().filter_map(|route| self.lanes.get(route.id)).for_each(|lane| {
             self.pump(&lane);
         });
+        if stale { Stale::App(id) } else { Stale::Nothing }
     }
 
     fn take_over_endpoint(self: &Arc<Self>, endpoint: &Endpoint) {

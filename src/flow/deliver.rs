@@ -1,10 +1,10 @@
 //! Delivering: one attempt, from the routing table to the lane's report.
 
-use super::{Engine, record, retry, signing};
+use super::{Engine, agreement, record, retry, signing};
 use crate::{
     lanes::{Report, Work},
     model::{AttemptId, Cause, Headers, Outcome, Verdict},
-    routing::{AppRoutes, Route},
+    routing::Route,
 };
 use std::sync::Arc;
 
@@ -20,12 +20,24 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
     }
     let begun = engine.clock.now();
     if work.message.expunged {
-        return Box::pin(undeliverable(engine, work, Cause::Expunged)).await;
+        return Box::pin(undeliverable(engine, work, Outcome::failed(Cause::Expunged, ""))).await;
     }
-    let request = signing::request(&app, &route, &work.message, begun);
+    if route.profile.handshake.is_some()
+        && let Err(refused) = Box::pin(agreement::ask(engine, &route)).await
+    {
+        return Box::pin(undeliverable(engine, work, refused)).await;
+    }
+    let request = match signing::request(&app, &route, &work.message, (begun, work.attempts + 1)) {
+        Ok(request) => request,
+        Err(refusal) => {
+            let outcome = Outcome::failed(Cause::Unsigned, refusal.to_string());
+            return Box::pin(undeliverable(engine, work, outcome)).await;
+        }
+    };
     let sent = record::sent_headers(&request, &route);
-    let outcome = engine.outbound.send(&route.target, request, engine.settings.attempt_timeout).await;
-    let verdict = judge(engine, &app, &route, &work, &outcome);
+    let timeout = route.profile.timeout.unwrap_or(engine.settings.attempt_timeout);
+    let outcome = engine.outbound.send(&route.target, request, timeout).await;
+    let verdict = judge(engine, &route, &work, &outcome);
     let report = if outcome.succeeded() { Report::Good(outcome.phases.total_us) } else { Report::Bad };
     let attempt = AttemptId(engine.random.id(begun));
     record::room(engine).await.record(record::Made { work, route, attempt, sent, outcome, verdict });
@@ -35,14 +47,13 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
 /// An attempt that panicked counts as failed, visibly: a defect of ours must not hide a delivery.
 pub(super) async fn broke(engine: &Arc<Engine>, work: Work) -> Report {
     tracing::error!(endpoint = %work.endpoint, msg = %work.message.id, "an attempt panicked");
-    undeliverable(engine, work, Cause::Internal).await
+    undeliverable(engine, work, Outcome::failed(Cause::Internal, "")).await
 }
 
-/// An attempt that ends before anything is sent.
-async fn undeliverable(engine: &Arc<Engine>, work: Work, cause: Cause) -> Report {
-    if let Some((app, route)) = engine.routing.endpoint(work.endpoint) {
-        let outcome = Outcome::failed(cause, "");
-        let verdict = judge(engine, &app, &route, &work, &outcome);
+/// An attempt that ends before the message is sent.
+async fn undeliverable(engine: &Arc<Engine>, work: Work, outcome: Outcome) -> Report {
+    if let Some((_, route)) = engine.routing.endpoint(work.endpoint) {
+        let verdict = judge(engine, &route, &work, &outcome);
         let attempt = AttemptId(engine.random.id(engine.clock.now()));
         let made = record::Made { work, route, attempt, sent: Headers::default(), outcome, verdict };
         record::room(engine).await.record(made);
@@ -50,8 +61,9 @@ async fn undeliverable(engine: &Arc<Engine>, work: Work, cause: Cause) -> Report
     Report::Bad
 }
 
-fn judge(engine: &Engine, app: &AppRoutes, route: &Route, work: &Work, outcome: &Outcome) -> Verdict {
-    let policy = route.retry_policy.as_deref().or(app.application.retry_policy.as_ref()).unwrap_or(&engine.settings.retry_policy);
+fn judge(engine: &Engine, route: &Route, work: &Work, outcome: &Outcome) -> Verdict {
+    let policy = route.retry_policy.as_deref().unwrap_or(&engine.settings.retry_policy);
+    let rules = retry::Rules { policy, finals: &route.profile.finals, gone_is_final: route.profile.disable_on_gone };
     let chance = if outcome.succeeded() { 0.0 } else { engine.random.unit() };
-    retry::judge(outcome, policy, (work.trigger, work.failed), engine.clock.now(), chance)
+    retry::judge(outcome, rules, (work.trigger, work.failed), engine.clock.now(), chance)
 }

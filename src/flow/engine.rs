@@ -1,7 +1,9 @@
 //! The engine: what the steps of the flow share, how it starts and how it stops.
 
 use super::{
-    SourceTable, dispatch,
+    SourceTable,
+    agreement::Agreements,
+    dispatch,
     health::Health,
     record::{self, Results},
 };
@@ -90,6 +92,7 @@ pub struct Engine {
     pub(crate) lanes: Lanes,
     pub(crate) outbound: Outbound,
     pub(super) health: Health,
+    pub(super) agreements: Agreements,
     pub(super) leases: AtomicU64,
     pub(super) results: Results,
     pub(super) changing: Vec<Mutex<()>>,
@@ -123,6 +126,7 @@ impl Engine {
             sources: OnceLock::new(),
             routing: Routing::default(),
             health: Health::default(),
+            agreements: Agreements::default(),
             stopping: AtomicBool::new(false),
             stop: Notify::new(),
             ended: AtomicBool::new(false),
@@ -147,6 +151,10 @@ impl Engine {
     async fn load(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
         let load = |stored: crate::store::Stored| match stored.record {
+            Record::Organization(organization) => {
+                self.routing.want_profile(organization.id, organization.profile);
+            }
+            Record::Profile(profile) => self.routing.put_profile(&profile),
             Record::Application(application) => self.routing.put_application(application),
             Record::Endpoint(endpoint) => {
                 if let Err(error) = self.routing.put_endpoint(&endpoint, &self.vault) {
@@ -155,7 +163,7 @@ impl Engine {
             }
             _ => {}
         };
-        for kind in [Kind::Application, Kind::Endpoint] {
+        for kind in [Kind::Organization, Kind::Profile, Kind::Application, Kind::Endpoint] {
             self.store.each(kind, now, &mut |stored| load(stored)).await?;
         }
         let mut failing: Vec<Failing> = Vec::new();

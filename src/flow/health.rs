@@ -54,7 +54,7 @@ pub(super) async fn after(engine: &Arc<Engine>, route: &Arc<Route>, glance: Glan
     if glance.succeeded {
         return;
     }
-    if glance.status == Some(GONE) {
+    if glance.status == Some(GONE) && route.profile.disable_on_gone {
         return disable(engine, route, DisabledBy::Gone, now).await;
     }
     let Some(failing) = engine.health.get(route.id) else { return };

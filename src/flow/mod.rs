@@ -15,6 +15,7 @@
 //! A manual attempt (resend) may start from any state and never takes away a scheduled one, unless it succeeds.
 
 mod accept;
+mod agreement;
 mod configure;
 mod deliver;
 mod dispatch;

@@ -73,7 +73,7 @@ impl Results {
 pub(super) fn sent_headers(request: &OutboundRequest, route: &Route) -> Headers {
     let mut sent = Headers::with_capacity(HEADER_BYTES_USUAL);
     for (name, value) in &request.headers {
-        sent.push(name.as_str(), if route.headers.contains_key(name) { HIDDEN } else { value.as_bytes() });
+        sent.push(name.as_str(), if value.is_sensitive() || route.headers.contains_key(name) { HIDDEN } else { value.as_bytes() });
     }
     sent
 }

@@ -1,6 +1,6 @@
 //! What an outcome means for its delivery: done, again, or over. Pure: time and chance are arguments.
 
-use crate::model::{Cause, Outcome, RetryPolicy, Time, Trigger, Verdict};
+use crate::model::{Cause, Finals, Outcome, RetryPolicy, Time, Trigger, Verdict};
 use std::time::Duration;
 
 /// Part of a delay by which it is moved, either way, so that retries of one outage do not come back as one wave.
@@ -12,17 +12,38 @@ const ASKS_TO_WAIT: [u16; 2] = [429, 503];
 /// The receiver says that nobody is there for good (RFC 9110, 15.5.11).
 pub const GONE: u16 = 410;
 
+/// What a profile says of retries.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'r> {
+    /// When it is tried again.
+    pub policy: &'r RetryPolicy,
+    /// Statuses after which it is not.
+    pub finals: &'r Finals,
+    /// Whether [`GONE`] is one of them.
+    pub gone_is_final: bool,
+}
+
+impl Rules<'_> {
+    fn ends(&self, outcome: &Outcome) -> bool {
+        let answered = matches!(outcome.cause, Cause::BadStatus | Cause::Redirect);
+        let status = outcome.status.filter(|_| answered);
+        outcome.cause == Cause::Expunged
+            || (self.gone_is_final && outcome.status == Some(GONE))
+            || status.is_some_and(|status| self.finals.contains(status))
+    }
+}
+
 /// Judges an attempt that ended at `now`. `failed` counts the scheduled attempts that failed before it; `chance` is a
 /// number from 0 to 1.
 #[must_use]
-pub fn judge(outcome: &Outcome, policy: &RetryPolicy, (trigger, failed): (Trigger, u32), now: Time, chance: f64) -> Verdict {
+pub fn judge(outcome: &Outcome, rules: Rules<'_>, (trigger, failed): (Trigger, u32), now: Time, chance: f64) -> Verdict {
     if outcome.succeeded() {
         return Verdict::Delivered;
     }
-    if trigger == Trigger::Manual || outcome.status == Some(GONE) || outcome.cause == Cause::Expunged {
+    if trigger == Trigger::Manual || rules.ends(outcome) {
         return Verdict::Exhausted;
     }
-    match policy.delay_after(failed.saturating_add(1)) {
+    match rules.policy.delay_after(failed.saturating_add(1)) {
         None => Verdict::Exhausted,
         Some(delay) => Verdict::Retry(now.plus(jittered(delay, chance).max(asked_for(outcome)))),
     }
@@ -47,7 +68,24 @@ mod tests {
     }
 
     fn verdict(outcome: &Outcome, failed: u32, chance: f64) -> Verdict {
-        judge(outcome, &RetryPolicy::default(), (Trigger::Scheduled, failed), Time(1_000_000), chance)
+        let rules = Rules { policy: &RetryPolicy::default(), finals: &Finals::default(), gone_is_final: true };
+        judge(outcome, rules, (Trigger::Scheduled, failed), Time(1_000_000), chance)
+    }
+
+    #[test]
+    fn a_profile_says_which_statuses_are_final() {
+        let finals = Finals::try_from(vec!["4xx".to_owned(), "501".to_owned()]).unwrap();
+        let rules = Rules { policy: &RetryPolicy::default(), finals: &finals, gone_is_final: false };
+        let verdict = |outcome: &Outcome| judge(outcome, rules, (Trigger::Scheduled, 0), Time(0), 0.5);
+        for (status, last) in [(400, true), (404, true), (GONE, true), (429, true), (500, false), (501, true), (302, false)] {
+            assert_eq!(verdict(&answered(status)) == Verdict::Exhausted, last, "{status}");
+        }
+        assert_ne!(verdict(&Outcome::failed(Cause::HeadersTimeout, "")), Verdict::Exhausted);
+        // The answer's body broke off: what it would have said is not known.
+        let cut = Outcome { status: Some(404), ..Outcome::failed(Cause::Disconnected, "") };
+        assert_ne!(verdict(&cut), Verdict::Exhausted);
+        let all_retried = Rules { finals: &Finals::default(), ..rules };
+        assert_ne!(judge(&answered(GONE), all_retried, (Trigger::Scheduled, 0), Time(0), 0.5), Verdict::Exhausted);
     }
 
     #[test]
@@ -72,7 +110,8 @@ mod tests {
     fn gone_is_final_and_a_manual_attempt_has_no_schedule() {
         assert_eq!(verdict(&answered(GONE), 0, 0.5), Verdict::Exhausted);
         assert_eq!(verdict(&Outcome::failed(Cause::Expunged, ""), 0, 0.5), Verdict::Exhausted);
-        let manual = judge(&answered(500), &RetryPolicy::default(), (Trigger::Manual, 0), Time(0), 0.5);
+        let rules = Rules { policy: &RetryPolicy::default(), finals: &Finals::default(), gone_is_final: true };
+        let manual = judge(&answered(500), rules, (Trigger::Manual, 0), Time(0), 0.5);
         assert_eq!(manual, Verdict::Exhausted);
     }
 }

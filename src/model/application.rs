@@ -1,6 +1,6 @@
 //! An application: one consumer (tenant) of the organization's webhooks.
 
-use super::{AppId, OrgId, ProfileName, RetryPolicy, Time};
+use super::{AppId, OrgId, RetryPolicy, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -25,8 +25,9 @@ pub struct Application {
     pub throttle_rate: Option<u16>,
     /// The owner's notes.
     pub metadata: Metadata,
-    /// How its deliveries look.
-    pub profile: ProfileName,
+    /// How its deliveries look and behave, unless an endpoint says so itself: a built-in profile or one of the
+    /// organization's own. `None`: as the organization says, else `standard`.
+    pub profile: Option<String>,
     /// Retry policy of its endpoints that name none.
     pub retry_policy: Option<RetryPolicy>,
     /// When it was made.

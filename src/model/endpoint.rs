@@ -1,6 +1,6 @@
 //! An endpoint: a URL that receives an application's messages.
 
-use super::{AppId, EndpointId, Metadata, OrgId, RetryPolicy, Time};
+use super::{AppId, EndpointId, Filter, Metadata, OrgId, RetryPolicy, System, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,6 +31,18 @@ pub enum DisabledBy {
     Gone,
 }
 
+/// The method of an endpoint's deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum RequestMethod {
+    /// `POST`, unless an endpoint says otherwise.
+    Post,
+    /// `PUT`
+    Put,
+    /// `PATCH`
+    Patch,
+}
+
 /// A URL that receives an application's messages.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Endpoint {
@@ -44,12 +56,17 @@ pub struct Endpoint {
     pub uid: Option<String>,
     /// Where deliveries go, absolute, `http` or `https`, without user information.
     pub url: String,
+    /// A short title for people.
+    pub name: Option<String>,
     /// For people.
     pub description: String,
-    /// Event types it wants. `None`: all.
+    /// Event types it wants: names, `*` for all, or a name with a star at its end (`reward.*`) for all that begin so.
+    /// `None`: all.
     pub event_types: Option<Vec<String>>,
     /// Channels it wants; a message must carry at least one of them. `None`: messages of any channel or none.
     pub channels: Option<Vec<String>>,
+    /// What the payload must be like. `None`: anything.
+    pub filter: Option<Filter>,
     /// Whether deliveries are held, and why.
     pub disabled: Option<DisabledBy>,
     /// Deliveries a second at most. `None`: the application's limit.
@@ -60,10 +77,48 @@ pub struct Endpoint {
     pub headers: BTreeMap<String, Sealed>,
     /// Signing secrets, the current one last.
     pub secrets: Vec<Secret>,
+    /// How its deliveries look and behave: a built-in profile or one of the organization's own. `None`: as the application
+    /// says, else the organization, else `standard`.
+    pub profile: Option<String>,
+    /// The method of its deliveries. `None`: as its profile says, else `POST`.
+    pub method: Option<RequestMethod>,
+    /// The documented surface that made it. `None`: the engine's own.
+    pub system: Option<System>,
     /// Its own retry policy.
     pub retry_policy: Option<RetryPolicy>,
     /// When it was made.
     pub created_at: Time,
     /// When it was last changed.
     pub updated_at: Time,
+}
+
+impl Endpoint {
+    /// An endpoint with nothing but an address: it gets every message of its application as its profile says, once it has
+    /// a secret.
+    #[must_use]
+    pub fn new((org, app, id): (OrgId, AppId, EndpointId), url: impl Into<String>, now: Time) -> Self {
+        Endpoint {
+            id,
+            app,
+            org,
+            uid: None,
+            url: url.into(),
+            name: None,
+            description: String::new(),
+            event_types: None,
+            channels: None,
+            filter: None,
+            disabled: None,
+            throttle_rate: None,
+            metadata: Metadata::new(),
+            headers: BTreeMap::new(),
+            secrets: Vec::new(),
+            profile: None,
+            method: None,
+            system: None,
+            retry_policy: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
 }

@@ -7,6 +7,30 @@ const END: char = '\n';
 /// Stands between name and value. No header's name contains it.
 const BETWEEN: char = ':';
 
+/// Headers that concern one connection, one hop or one body's framing (RFC 9110, sections 6.4 to 7.8): they say nothing of
+/// the next one.
+const OF_THE_CONNECTION: [&str; 13] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether a header, its name in lower case, belongs to one connection, one hop or one body's framing.
+#[must_use]
+pub fn is_of_the_connection(name: &str) -> bool {
+    OF_THE_CONNECTION.contains(&name)
+}
+
 /// Headers in the order of the exchange, names in lower case. Values that are not text are lossily decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

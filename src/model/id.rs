@@ -4,6 +4,7 @@
 
 use crate::model::Time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 use std::{fmt, str::FromStr};
 
 /// Base-62 digits that 128 bits need.
@@ -175,6 +176,8 @@ ids! {
     MsgId = "msg_";
     /// One HTTP try of a delivery.
     AttemptId = "atmpt_";
+    /// One message × one endpoint, as receivers and logs see it. It is a function of both.
+    DeliveryId = "dlv_";
     /// A token's public name.
     KeyId = "key_";
     /// A background task.
@@ -185,6 +188,16 @@ ids! {
     SourceId = "src_";
     /// A request that a source refused.
     RejectionId = "rej_";
+}
+
+impl DeliveryId {
+    /// The delivery of that message to that endpoint: the message's time in front, a hash of both behind it.
+    #[must_use]
+    pub fn of(msg: MsgId, endpoint: EndpointId) -> Self {
+        let hash = Sha256::new_with_prefix(msg.bytes()).chain_update(endpoint.bytes()).finalize();
+        let hash = hash.first_chunk().map(|bytes| u128::from_be_bytes(*bytes)).unwrap_or_default();
+        DeliveryId(Self::lowest_at(msg.time()).0 | (hash >> (128 - RANDOM_BITS)))
+    }
 }
 
 #[cfg(test)]

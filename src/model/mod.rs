@@ -5,6 +5,7 @@ mod attempt;
 mod delivery;
 mod endpoint;
 mod event_type;
+mod filter;
 mod headers;
 mod id;
 mod message;
@@ -13,21 +14,29 @@ mod policy;
 mod profile;
 mod record;
 mod source;
+mod system;
 mod time;
 mod token;
 
 pub use application::{Application, Metadata, OPERATIONAL_UID};
 pub use attempt::Attempt;
 pub use delivery::{Delivery, DeliveryState, Trigger, Verdict};
-pub use endpoint::{DisabledBy, Endpoint, Sealed, Secret};
+pub use endpoint::{DisabledBy, Endpoint, RequestMethod, Sealed, Secret};
 pub use event_type::EventType;
-pub use headers::Headers;
-pub use id::{AppId, AttemptId, EndpointId, EventTypeId, KeyId, MsgId, NotAnId, OrgId, RejectionId, SourceId, TaskId, next_number};
+pub use filter::{Filter, FilterError, Finding, MAX_FILTER_BYTES, MAX_FILTER_CONDITIONS, MAX_FILTER_DEPTH};
+pub use headers::{Headers, is_of_the_connection};
+pub use id::{
+    AppId, AttemptId, DeliveryId, EndpointId, EventTypeId, KeyId, MsgId, NotAnId, OrgId, RejectionId, SourceId, TaskId, next_number,
+};
 pub use message::Message;
 pub use outcome::{AddressClass, Cause, Outcome, Phases};
 pub use policy::{Backoff, RetryPolicy};
-pub use profile::{Profile, ProfileName};
+pub use profile::{
+    BUILT_IN_PROFILES, DEFAULT_PROFILE, DefaultEvents, Defaults, Envelope, Facts, Field, Finals, HandshakeOrigin,
+    MAX_ENVELOPE_BYTES, MAX_TEMPLATE_BYTES, OwnProfile, Profile, ProfileError, Template, built_in, check_profile_name,
+};
 pub use record::{Address, Answered, Failing, Kind, Organization, Purge, Record};
 pub use source::{Origin, RECEIVED_UID, Rejection, Seen, Source, SourceAnswer, SourceScheme};
+pub use system::System;
 pub use time::{LATEST, Time};
 pub use token::{Grant, Token};

@@ -45,6 +45,10 @@ pub enum Cause {
     Internal,
     /// The payload was deleted before it could be sent.
     Expunged,
+    /// The receiver did not agree to deliveries when it was asked before the first one.
+    NotAgreed,
+    /// The request could not be signed as the endpoint's profile says.
+    Unsigned,
 }
 
 /// What kind of address a host resolved to. Only `Public` is dialled unless configuration allows more.
@@ -156,6 +160,8 @@ impl Cause {
             Cause::Disconnected => "The receiver closed the connection before its answer was complete.",
             Cause::BadAnswer => "The answer breaks the rules of HTTP or is larger than allowed.",
             Cause::Expunged => "The message's payload was deleted before it could be delivered.",
+            Cause::NotAgreed => "The receiver did not agree to deliveries when it was asked (OPTIONS).",
+            Cause::Unsigned => "The request could not be signed as the endpoint's profile says.",
             Cause::Internal => "The attempt failed inside Postrider; its log says why.",
         }
     }

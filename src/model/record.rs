@@ -1,7 +1,9 @@
 //! Records: everything that is configured rather than flowing. One envelope for all kinds, so that a store keeps them
 //! with one set of verbs, and a new kind costs a store nothing.
 
-use super::{AppId, Application, Endpoint, EndpointId, EventType, KeyId, OrgId, Rejection, Seen, Source, SourceId, Time, Token};
+use super::{
+    AppId, Application, Endpoint, EndpointId, EventType, KeyId, OrgId, OwnProfile, Rejection, Seen, Source, SourceId, Time, Token,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a record is.
@@ -29,6 +31,8 @@ pub enum Kind {
     Seen,
     /// [`Rejection`]
     Rejection,
+    /// [`OwnProfile`]
+    Profile,
 }
 
 /// Owner of everything below it.
@@ -38,6 +42,8 @@ pub struct Organization {
     pub id: OrgId,
     /// For people.
     pub name: String,
+    /// How deliveries look and behave unless an application or an endpoint says so itself. `None`: as `standard`.
+    pub profile: Option<String>,
     /// When it was made.
     pub created_at: Time,
 }
@@ -108,6 +114,8 @@ pub enum Record {
     Seen(Seen),
     /// A refused request.
     Rejection(Rejection),
+    /// A profile of an organization's own.
+    Profile(Box<OwnProfile>),
 }
 
 /// Where a record is kept: its kind, its parent and its key within the parent. Lists are in the order of `key`.
@@ -151,6 +159,12 @@ impl Address {
         Address::new(Kind::Source, org, source)
     }
 
+    /// Of a profile of the organization's own.
+    #[must_use]
+    pub fn profile(org: OrgId, name: &str) -> Self {
+        Address::new(Kind::Profile, org, name)
+    }
+
     /// Of a token.
     #[must_use]
     pub fn token(org: OrgId, key: KeyId) -> Self {
@@ -174,6 +188,7 @@ impl Record {
             Record::Source(r) => Address::source(r.org, r.id),
             Record::Seen(r) => Address::new(Kind::Seen, r.source, &r.key),
             Record::Rejection(r) => Address::new(Kind::Rejection, r.source, r.id),
+            Record::Profile(r) => Address::profile(r.org, &r.name),
         }
     }
 

@@ -95,6 +95,12 @@ impl Target {
         })
     }
 
+    /// The whole URL, as it is called.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.whole.to_string()
+    }
+
     /// Whether it is reached over TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {

@@ -3,16 +3,20 @@
 //! An application's entry is swapped whole when anything in it changes; readers keep the one they have. It is one entry an
 //! application, not one table for all, because a change would otherwise copy every application of the process.
 
+mod profile;
+mod profiles;
 mod route;
 
-pub use route::{HEADER_PURPOSE, Route, RouteError, SECRET_PURPOSE};
+pub use profile::{CompiledProfile, Signer, compiled_built_in};
+pub use route::{HEADER_PURPOSE, Route, RouteError, SECRET_PURPOSE, Wanted};
 
 use crate::{
     crypto::Vault,
-    model::{AppId, Application, Endpoint, EndpointId, OrgId},
+    model::{AppId, Application, Endpoint, EndpointId, OrgId, OwnProfile},
 };
 use foldhash::HashMap;
 use parking_lot::RwLock;
+use profiles::{Profiles, Resolved};
 use std::sync::Arc;
 
 /// An application with its endpoints, ready to be matched.
@@ -38,6 +42,7 @@ pub struct Routing {
     apps: RwLock<HashMap<AppId, Arc<AppRoutes>>>,
     uids: RwLock<HashMap<OrgId, HashMap<String, AppId>>>,
     owners: RwLock<HashMap<EndpointId, AppId>>,
+    profiles: Profiles,
 }
 
 impl Routing {
@@ -99,8 +104,73 @@ impl Routing {
     /// # Errors
     /// The endpoint cannot be compiled (a secret that does not decrypt, a URL that cannot be read): it is left out.
     pub fn put_endpoint(&self, endpoint: &Endpoint, vault: &Vault) -> Result<(), RouteError> {
-        self.put_route(Route::compile(endpoint, vault)?);
+        let Some(app) = self.by_id(endpoint.app) else { return Ok(()) };
+        self.put_route(self.compile(&app.application, endpoint, vault)?);
         Ok(())
+    }
+
+    /// Compiles an endpoint as it would be taken in.
+    ///
+    /// # Errors
+    /// As [`Routing::put_endpoint`]; a level names a profile that is not there, the profile wants `https://`.
+    pub fn compile(&self, application: &Application, endpoint: &Endpoint, vault: &Vault) -> Result<Route, RouteError> {
+        Route::compile(endpoint, self.profiles.resolve(application, endpoint)?, vault)
+    }
+
+    /// Compiles an endpoint as if it had that profile.
+    ///
+    /// # Errors
+    /// As [`Routing::compile`].
+    pub fn compile_as(&self, endpoint: &Endpoint, profile: Arc<CompiledProfile>, vault: &Vault) -> Result<Route, RouteError> {
+        Route::compile(endpoint, Resolved { profile, retry_policy: None }, vault)
+    }
+
+    /// The profile of an endpoint: its own, its application's, its organization's, or the default.
+    ///
+    /// # Errors
+    /// A level names a profile that is not there.
+    pub fn profile_of(&self, application: &Application, endpoint: &Endpoint) -> Result<Arc<CompiledProfile>, RouteError> {
+        self.profiles.resolve(application, endpoint).map(|resolved| resolved.profile)
+    }
+
+    /// The organization's own profiles' names, in their order.
+    #[must_use]
+    pub fn own_profiles(&self, org: OrgId) -> Vec<String> {
+        self.profiles.names(org)
+    }
+
+    /// The profile of that name, the organization's own or a built-in one.
+    #[must_use]
+    pub fn profile(&self, org: OrgId, name: &str) -> Option<Arc<CompiledProfile>> {
+        self.profiles.get(org, name)
+    }
+
+    /// What an organization wants where nobody says otherwise.
+    #[must_use]
+    pub fn wanted_profile(&self, org: OrgId) -> Option<String> {
+        self.profiles.wanted(org)
+    }
+
+    /// Takes over what an organization wants where nobody says otherwise; whether that is another one than before. Its
+    /// endpoints are to be put again.
+    pub fn want_profile(&self, org: OrgId, name: Option<String>) -> bool {
+        self.profiles.want(org, name)
+    }
+
+    /// Adds a profile of an organization's own, or takes over its new form. Its endpoints are to be put again.
+    pub fn put_profile(&self, profile: &OwnProfile) {
+        self.profiles.put(profile);
+    }
+
+    /// Forgets a profile of an organization's own.
+    pub fn remove_profile(&self, org: OrgId, name: &str) {
+        self.profiles.remove(org, name);
+    }
+
+    /// The applications of an organization.
+    #[must_use]
+    pub fn apps_of(&self, org: OrgId) -> Vec<AppId> {
+        self.apps.read().values().map(|app| &app.application).filter(|app| app.org == org).map(|app| app.id).collect()
     }
 
     fn put_route(&self, route: Route) {

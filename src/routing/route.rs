@@ -1,13 +1,15 @@
 //! One endpoint, compiled: its URL parsed, its subscriptions ready to match, its secrets and headers decrypted.
 
+use super::{CompiledProfile, Signer, profile, profiles::Resolved};
 use crate::{
     crypto::{Vault, VaultError},
-    model::{AppId, DisabledBy, Endpoint, EndpointId, OrgId, RetryPolicy, Time},
+    model::{AppId, DisabledBy, Endpoint, EndpointId, Filter, OrgId, RetryPolicy, System, Time},
     outbound::{Target, TargetError},
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use postrider_signature::{Key, KeyError};
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
+use zeroize::Zeroizing;
 
 /// What the vault is told when it seals a signing secret.
 pub const SECRET_PURPOSE: &str = "endpoint secret";
@@ -26,6 +28,15 @@ pub enum RouteError {
     /// The URL cannot be used.
     #[error("an endpoint's url cannot be used: {0}")]
     Url(#[from] TargetError),
+    /// A secret is none of the profile's.
+    #[error("an endpoint's secret cannot sign as its profile says: {0}")]
+    Secret(String),
+    /// The profile wants `https://`.
+    #[error("the profile {0} wants a url that begins with https://")]
+    NotHttps(Arc<str>),
+    /// The profile is not there.
+    #[error("there is no profile {0}")]
+    Profile(String),
     /// A custom header is not one.
     #[error("an endpoint's custom header is not a header")]
     Header,
@@ -36,6 +47,52 @@ pub enum RouteError {
 struct SigningKey {
     key: Key,
     expires_at: Option<Time>,
+}
+
+/// A secret that signs until it expires.
+#[derive(Clone)]
+struct LiveSecret {
+    text: Zeroizing<String>,
+    expires_at: Option<Time>,
+}
+
+impl fmt::Debug for LiveSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LiveSecret(…)")
+    }
+}
+
+/// What signs: keys where they are made ready, texts where the scheme reads them.
+#[derive(Clone, Debug)]
+enum Keys {
+    Standard(Vec<SigningKey>),
+    Texts(Vec<LiveSecret>),
+}
+
+/// The event types that an endpoint wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Names, sorted.
+    names: Vec<String>,
+    /// What names begin with (`reward.` of `reward.*`).
+    beginnings: Vec<String>,
+}
+
+impl Wanted {
+    /// Names and patterns as an endpoint has them. `None`: all are wanted.
+    fn of(list: &[String]) -> Option<Wanted> {
+        let (patterns, mut names): (Vec<String>, Vec<String>) = list.iter().cloned().partition(|name| name.ends_with('*'));
+        names.sort_unstable();
+        let beginnings: Vec<String> = patterns.iter().filter_map(|pattern| pattern.strip_suffix('*')).map(str::to_owned).collect();
+        (!beginnings.iter().any(String::is_empty)).then_some(Wanted { names, beginnings })
+    }
+
+    /// Whether an event type is wanted.
+    #[must_use]
+    pub fn contains(&self, event_type: &str) -> bool {
+        self.names.binary_search_by(|name| name.as_str().cmp(event_type)).is_ok()
+            || self.beginnings.iter().any(|beginning| event_type.starts_with(beginning.as_str()))
+    }
 }
 
 /// One endpoint, compiled.
@@ -51,19 +108,27 @@ pub struct Route {
     pub target: Arc<Target>,
     /// The URL as its owner wrote it.
     pub url: Arc<str>,
-    /// Event types it wants, sorted. `None`: all.
-    pub event_types: Option<Arc<[String]>>,
+    /// Event types it wants. `None`: all.
+    pub event_types: Option<Arc<Wanted>>,
     /// Channels it wants, sorted. `None`: any.
     pub channels: Option<Arc<[String]>>,
+    /// What the payload must be like. `None`: anything.
+    pub filter: Option<Arc<Filter>>,
     /// Whether deliveries are held, and why.
     pub disabled: Option<DisabledBy>,
     /// Deliveries a second at most. `None`: the application's limit.
     pub throttle_rate: Option<u16>,
     /// Custom headers.
     pub headers: HeaderMap,
-    /// Its own retry policy.
+    /// How its deliveries look and behave: as the endpoint says, else its application, else the organization.
+    pub profile: Arc<CompiledProfile>,
+    /// The method of its deliveries.
+    pub method: Method,
+    /// The documented surface that made it.
+    pub system: Option<System>,
+    /// The retry policy: its own, its profile's, or that of its application or organization. `None`: the server's.
     pub retry_policy: Option<Arc<RetryPolicy>>,
-    keys: Vec<SigningKey>,
+    keys: Keys,
 }
 
 impl Route {
@@ -71,7 +136,12 @@ impl Route {
     ///
     /// # Errors
     /// Something in it cannot be decrypted or read.
-    pub fn compile(endpoint: &Endpoint, vault: &Vault) -> Result<Self, RouteError> {
+    pub(super) fn compile(endpoint: &Endpoint, resolved: Resolved, vault: &Vault) -> Result<Self, RouteError> {
+        let Resolved { profile, retry_policy } = resolved;
+        let target = Target::parse(&endpoint.url)?;
+        if profile.https_only && !target.is_https() {
+            return Err(RouteError::NotHttps(profile.name.clone()));
+        }
         let mut headers = HeaderMap::with_capacity(endpoint.headers.len());
         for (name, sealed) in &endpoint.headers {
             let name = HeaderName::try_from(name).map_err(|_| RouteError::Header)?;
@@ -79,31 +149,57 @@ impl Route {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
-        // The current secret signs first: a receiver that reads one signature reads the one that stays.
-        let keys = endpoint.secrets.iter().rev().map(|secret| {
-            let key = Key::parse(&vault.open_text(SECRET_PURPOSE, &secret.sealed)?)?;
-            Ok(SigningKey { key, expires_at: secret.expires_at })
-        });
         Ok(Route {
             id: endpoint.id,
             app: endpoint.app,
             org: endpoint.org,
-            target: Arc::new(Target::parse(&endpoint.url)?),
+            target: Arc::new(target),
             url: endpoint.url.as_str().into(),
-            event_types: sorted(endpoint.event_types.as_deref()),
+            event_types: endpoint.event_types.as_deref().and_then(Wanted::of).map(Arc::new),
             channels: sorted(endpoint.channels.as_deref()),
+            filter: endpoint.filter.clone().map(Arc::new),
             disabled: endpoint.disabled,
             throttle_rate: endpoint.throttle_rate,
             headers,
-            retry_policy: endpoint.retry_policy.clone().map(Arc::new),
-            keys: keys.collect::<Result<_, RouteError>>()?,
+            method: endpoint.method.map_or_else(|| profile.method.clone(), |given| profile::method(Some(given))),
+            system: endpoint.system,
+            retry_policy,
+            keys: keys(endpoint, &profile.signer, vault)?,
+            profile,
         })
     }
 
     /// The keys that sign at that time, the current one first.
     pub fn keys_at(&self, now: Time) -> impl Iterator<Item = &Key> {
-        self.keys.iter().filter(move |k| k.expires_at.is_none_or(|end| now < end)).map(|k| &k.key)
+        let keys: &[SigningKey] = if let Keys::Standard(keys) = &self.keys { keys } else { &[] };
+        keys.iter().filter(move |k| k.expires_at.is_none_or(|end| now < end)).map(|k| &k.key)
     }
+
+    /// The texts of the secrets that sign at that time, the current one first, where the scheme reads texts.
+    pub fn secrets_at(&self, now: Time) -> impl Iterator<Item = &str> {
+        let texts: &[LiveSecret] = if let Keys::Texts(texts) = &self.keys { texts } else { &[] };
+        texts.iter().filter(move |s| s.expires_at.is_none_or(|end| now < end)).map(|s| s.text.as_str())
+    }
+}
+
+/// The current secret signs first: a receiver that reads one signature reads the one that stays.
+fn keys(endpoint: &Endpoint, signer: &Signer, vault: &Vault) -> Result<Keys, RouteError> {
+    let secrets = endpoint.secrets.iter().rev().map(|secret| {
+        vault.open_text(SECRET_PURPOSE, &secret.sealed).map(|text| (text, secret.expires_at)).map_err(RouteError::from)
+    });
+    if let Signer::Standard { .. } = signer {
+        let keys = secrets.map(|secret| {
+            let (text, expires_at) = secret?;
+            Ok(SigningKey { key: Key::parse(&text)?, expires_at })
+        });
+        return keys.collect::<Result<_, RouteError>>().map(Keys::Standard);
+    }
+    let texts = secrets.map(|secret| {
+        let (text, expires_at) = secret?;
+        signer.check(&text).map_err(RouteError::Secret)?;
+        Ok(LiveSecret { text, expires_at })
+    });
+    texts.collect::<Result<_, RouteError>>().map(Keys::Texts)
 }
 
 fn sorted(list: Option<&[String]>) -> Option<Arc<[String]>> {

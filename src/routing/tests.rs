@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    model::{Metadata, ProfileName, Time},
+    model::{Metadata, Time},
     random::Random,
 };
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ fn application(id: u128, uid: Option<&str>) -> Application {
         name: "Acme".into(),
         throttle_rate: None,
         metadata: Metadata::new(),
-        profile: ProfileName::Standard,
+        profile: None,
         retry_policy: None,
         created_at: Time(0),
         updated_at: Time(0),
@@ -32,14 +32,19 @@ pub(crate) fn endpoint(id: u128, event_types: Option<&[&str]>, channels: Option<
         org: OrgId(1),
         uid: None,
         url: "https://example.com/hook".into(),
+        name: None,
         description: String::new(),
         event_types: owned(event_types),
         channels: owned(channels),
+        filter: None,
         disabled: None,
         throttle_rate: None,
         metadata: Metadata::new(),
         headers: BTreeMap::new(),
         secrets: Vec::new(),
+        profile: None,
+        method: None,
+        system: None,
         retry_policy: None,
         created_at: Time(0),
         updated_at: Time(0),
@@ -101,4 +106,61 @@ fn removing_an_application_names_its_endpoints() {
     // An endpoint that comes after its application went is not taken in.
     routing.put_endpoint(&endpoint(8, None, None), &vault).unwrap();
     assert!(routing.endpoint(EndpointId(8)).is_none());
+}
+
+fn policy(seconds: u32) -> Option<crate::model::RetryPolicy> {
+    Some(crate::model::RetryPolicy::Delays(vec![seconds]))
+}
+
+#[test]
+fn the_nearest_level_says_how_deliveries_look_and_when_they_are_tried_again() {
+    let routing = Routing::default();
+    let resolved = |of_app: Application, endpoint: Endpoint| {
+        let route = routing.compile(&of_app, &endpoint, &vault()).unwrap();
+        (route.profile.name.to_string(), route.retry_policy.and_then(|policy| policy.delay_after(1)).map(|delay| delay.as_secs()))
+    };
+    let of_app = |profile: Option<&str>, retry_policy| Application {
+        profile: profile.map(Into::into),
+        retry_policy,
+        ..application(1, None)
+    };
+    let of_endpoint = |profile: Option<&str>, retry_policy| Endpoint {
+        profile: profile.map(Into::into),
+        retry_policy,
+        ..endpoint(1, None, None)
+    };
+    assert_eq!(resolved(of_app(None, None), of_endpoint(None, None)), ("standard".into(), None));
+    assert_eq!(resolved(of_app(Some("ilara"), None), of_endpoint(None, None)), ("ilara".into(), Some(60)));
+    assert_eq!(resolved(of_app(Some("ilara"), policy(7)), of_endpoint(None, None)), ("ilara".into(), Some(7)));
+    assert_eq!(resolved(of_app(Some("ilara"), policy(7)), of_endpoint(Some("nudj"), None)), ("nudj".into(), Some(10)));
+    assert_eq!(resolved(of_app(Some("ilara"), policy(7)), of_endpoint(Some("svix"), None)), ("svix".into(), Some(7)));
+    assert_eq!(resolved(of_app(None, None), of_endpoint(Some("nudj"), policy(3))), ("nudj".into(), Some(3)));
+    assert!(routing.want_profile(OrgId(1), Some("connect".into())) && !routing.want_profile(OrgId(1), Some("connect".into())));
+    assert_eq!(resolved(of_app(None, None), of_endpoint(None, None)), ("connect".into(), Some(21)));
+    assert_eq!(resolved(of_app(Some("standard"), None), of_endpoint(None, None)), ("standard".into(), Some(21)));
+    assert!(!routing.want_profile(OrgId(2), None));
+}
+
+#[test]
+fn a_profile_s_rules_hold_for_its_endpoints() {
+    let routing = Routing::default();
+    let compiled = |endpoint: &Endpoint| routing.compile(&application(1, None), endpoint, &vault());
+    let plain =
+        |profile: &str| Endpoint { url: "http://example.com/".into(), profile: Some(profile.into()), ..endpoint(1, None, None) };
+    assert!(matches!(compiled(&plain("alakazam")), Err(RouteError::NotHttps(name)) if &*name == "alakazam"));
+    assert!(matches!(compiled(&plain("connect")), Err(RouteError::NotHttps(_))));
+    assert!(compiled(&plain("ilara")).is_ok());
+    assert!(matches!(compiled(&plain("unheard-of")), Err(RouteError::Profile(_))));
+}
+
+#[test]
+fn an_organization_s_own_profile_is_its_own() {
+    let routing = Routing::default();
+    let profile = crate::model::built_in("github-like").unwrap().clone();
+    let own = OwnProfile { org: OrgId(1), name: "acme".into(), profile, created_at: Time(0), updated_at: Time(0) };
+    routing.put_profile(&own);
+    assert!(routing.profile(OrgId(1), "acme").is_some() && routing.profile(OrgId(2), "acme").is_none());
+    assert!(routing.profile(OrgId(2), "ilara").is_some());
+    routing.remove_profile(OrgId(1), "acme");
+    assert!(routing.profile(OrgId(1), "acme").is_none());
 }

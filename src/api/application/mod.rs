@@ -8,6 +8,7 @@ use super::{
     Api, Caller, Errors, Idempotent, Json, Patch, Path, Problem, Query, Shared,
     body::{json_text, to_text},
     page::{ListResponse, Ordering, PageQuery},
+    profile,
     revise::revise,
 };
 use crate::{
@@ -122,6 +123,7 @@ async fn create(
         return Ok(answer);
     }
     body.value.check(&["body"])?;
+    profile::check_named(&api, caller.org, &body.value.profile)?;
     let uid = body.value.uid.value().cloned().filter(|_| query.get_if_exists);
     if let Some(existing) = existing(&api, &caller, uid.as_deref()).await? {
         return idempotent.commit(&api, Vec::new(), StatusCode::OK, &existing).await;
@@ -182,10 +184,12 @@ async fn update(
     let mut form = body.value;
     form.uid = named(form.uid, &app_id);
     form.check(&["body"])?;
+    profile::check_named(&api, caller.org, &form.profile)?;
     if let Some(made) = make_missing(&api, &caller, &app_id, &form).await? {
         return Ok(json_text(StatusCode::CREATED, to_text(&made)?));
     }
     let app = caller.application(&api, &app_id).await?;
+    profile::check_worn(&api, &app.application, &form.profile).await?;
     edit(&api, &app.application, |app| form.clone().replace(app)).await
 }
 
@@ -222,6 +226,7 @@ pub async fn ensure(api: &Api, caller: &Caller, app_id: &str, form: Option<&Appl
         let form = ApplicationIn { uid: named(form.uid.clone(), app_id), ..form.clone() };
         if api.engine.app(caller.org, app_id).is_none() {
             form.check(&["body", "application"])?;
+            profile::check_named(api, caller.org, &form.profile)?;
             if let Some(made) = make_missing(api, caller, app_id, &form).await? {
                 return caller.application(api, &made.id.to_string()).await;
             }
@@ -247,7 +252,9 @@ async fn patch(
 ) -> Result<Response, Problem> {
     caller.manage()?;
     body.value.check()?;
+    profile::check_named(&api, caller.org, &body.value.profile)?;
     let app = caller.application(&api, &app_id).await?;
+    profile::check_worn(&api, &app.application, &body.value.profile).await?;
     edit(&api, &app.application, |app| body.value.clone().apply(app)).await
 }
 

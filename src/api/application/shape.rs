@@ -2,7 +2,7 @@
 
 use crate::{
     api::{Api, Patch, Problem, Stamp, patch::given, rules::Check},
-    model::{AppId, Application, Metadata, OrgId, ProfileName, RetryPolicy},
+    model::{AppId, Application, Metadata, OrgId, RetryPolicy},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -26,10 +26,10 @@ pub struct ApplicationIn {
     /// The owner's notes: at most 50, keys up to 40 characters, values up to 500.
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     pub metadata: Option<Metadata>,
-    /// How deliveries look: `standard` (`webhook-*` headers) or `svix` (`svix-*`).
-    #[serde(default, deserialize_with = "given")]
+    /// How deliveries look and behave: the name of a profile (`standard`, `svix`, …); null: as the organization says.
+    #[serde(default)]
     #[schema(value_type = Option<String>, example = "standard")]
-    pub profile: Option<ProfileName>,
+    pub profile: Patch<String>,
     /// Retry policy of endpoints that name none: a list of delays in seconds, or
     /// `{max_retries, backoff: exponential|linear|fixed, initial, factor, max}`.
     #[serde(default)]
@@ -56,10 +56,10 @@ pub struct ApplicationPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     pub metadata: Option<Metadata>,
-    /// How deliveries look: `standard` or `svix`.
-    #[serde(default, deserialize_with = "given")]
+    /// How deliveries look and behave: the name of a profile; null: as the organization says.
+    #[serde(default)]
     #[schema(value_type = Option<String>, example = "standard")]
-    pub profile: Option<ProfileName>,
+    pub profile: Patch<String>,
     /// Retry policy of endpoints that name none.
     #[serde(default)]
     #[schema(value_type = Option<serde_json::Value>)]
@@ -84,9 +84,9 @@ pub struct ApplicationOut {
     /// The owner's notes.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub metadata: Metadata,
-    /// How deliveries look.
-    #[schema(value_type = String, example = "standard")]
-    pub profile: ProfileName,
+    /// How deliveries look and behave; null: as the organization says.
+    #[schema(example = "standard")]
+    pub profile: Option<String>,
     /// Retry policy of endpoints that name none.
     #[schema(value_type = Option<serde_json::Value>)]
     pub retry_policy: Option<RetryPolicy>,
@@ -106,7 +106,7 @@ impl From<&Application> for ApplicationOut {
             name: app.name.clone(),
             throttle_rate: app.throttle_rate,
             metadata: app.metadata.clone(),
-            profile: app.profile,
+            profile: app.profile.clone(),
             retry_policy: app.retry_policy.clone(),
             created_at: Stamp(app.created_at),
             updated_at: Stamp(app.updated_at),
@@ -147,7 +147,7 @@ impl ApplicationIn {
             name: String::new(),
             throttle_rate: None,
             metadata: Metadata::new(),
-            profile: ProfileName::default(),
+            profile: None,
             retry_policy: None,
             created_at: now,
             updated_at: now,
@@ -162,7 +162,7 @@ impl ApplicationIn {
         app.uid = self.uid.value().cloned();
         app.throttle_rate = self.throttle_rate;
         app.metadata = self.metadata.unwrap_or_default();
-        app.profile = self.profile.unwrap_or(app.profile);
+        self.profile.apply(&mut app.profile);
         self.retry_policy.apply(&mut app.retry_policy);
     }
 }
@@ -188,7 +188,7 @@ impl ApplicationPatch {
         self.uid.apply(&mut app.uid);
         self.throttle_rate.apply(&mut app.throttle_rate);
         app.metadata = self.metadata.unwrap_or_else(|| std::mem::take(&mut app.metadata));
-        app.profile = self.profile.unwrap_or(app.profile);
+        self.profile.apply(&mut app.profile);
         self.retry_policy.apply(&mut app.retry_policy);
     }
 }
@@ -206,7 +206,7 @@ mod tests {
             name: "Tenant".into(),
             throttle_rate: Some(5),
             metadata: [("a".to_owned(), "b".to_owned())].into(),
-            profile: ProfileName::Svix,
+            profile: Some("svix".into()),
             retry_policy: Some(RetryPolicy::Delays(vec![1])),
             created_at: Time(1),
             updated_at: Time(1),

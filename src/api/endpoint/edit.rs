@@ -8,7 +8,7 @@ use crate::{
         problem::Problem,
         rules::Check,
     },
-    model::{DisabledBy, Endpoint, EndpointId, Metadata, RetryPolicy, Time},
+    model::{DisabledBy, Endpoint, EndpointId, Filter, Metadata, RequestMethod, RetryPolicy, Time},
     outbound::Target,
 };
 use serde_json::Value;
@@ -16,7 +16,7 @@ use serde_json::Value;
 /// Bytes of an endpoint's URL at most, from the contract.
 const MAX_URL_BYTES: usize = 65_536;
 /// Event types that an endpoint names at most; one that wants more names none and gets all.
-const MAX_EVENT_TYPES: usize = 1_000;
+pub(super) const MAX_EVENT_TYPES: usize = 1_000;
 
 /// What is to change. `None`: stays. All of it is checked, except that the event types exist.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +30,9 @@ pub(super) struct Edit {
     pub(super) channels: Option<Option<Vec<String>>>,
     pub(super) metadata: Option<Metadata>,
     pub(super) retry_policy: Option<Option<RetryPolicy>>,
+    pub(super) filter: Option<Option<Filter>>,
+    pub(super) profile: Option<Option<String>>,
+    pub(super) method: Option<Option<RequestMethod>>,
 }
 
 impl Edit {
@@ -48,6 +51,9 @@ impl Edit {
             channels: patch(body.channels),
             metadata: Patch::Value(body.metadata.unwrap_or_default()),
             retry_policy: body.retry_policy,
+            filter: body.filter,
+            profile: body.profile,
+            method: body.method,
         };
         // Zero removes the limit in a patch only: the contract's patch admits it, its other shapes begin at 1.
         if full.throttle_rate == Patch::Value(0) {
@@ -67,7 +73,7 @@ impl Edit {
             uid: optional(body.uid),
             throttle_rate: optional(body.throttle_rate).map(|rate| rate.filter(|rate| *rate > 0)),
             disabled: required("disabled", body.disabled)?,
-            event_types: list("eventTypes", body.event_types, MAX_EVENT_TYPES, labels::name)?,
+            event_types: list("eventTypes", body.event_types, MAX_EVENT_TYPES, event_types)?,
             channels: list("channels", body.channels, MAX_CHANNELS, labels::channel)?,
             metadata: required("metadata", body.metadata)?,
             retry_policy: match optional(body.retry_policy) {
@@ -75,6 +81,13 @@ impl Edit {
                 Some(None) => Some(None),
                 None => None,
             },
+            filter: match optional(body.filter) {
+                Some(Some(filter)) => Some(Some(read_filter(filter)?)),
+                Some(None) => Some(None),
+                None => None,
+            },
+            profile: optional(body.profile),
+            method: optional(body.method),
         };
         edit.check()?;
         Ok(edit)
@@ -108,6 +121,9 @@ impl Edit {
         set(&mut endpoint.channels, self.channels);
         set(&mut endpoint.metadata, self.metadata);
         set(&mut endpoint.retry_policy, self.retry_policy);
+        set(&mut endpoint.filter, self.filter);
+        set(&mut endpoint.profile, self.profile);
+        set(&mut endpoint.method, self.method);
         endpoint.disabled = match self.disabled {
             None => endpoint.disabled,
             Some(false) => None,
@@ -142,6 +158,24 @@ fn retry_policy(value: &Value) -> Result<RetryPolicy, Problem> {
         serde_json::from_value(value.clone()).map_err(|_| Problem::field(&["body", "retryPolicy"], "type_error", shape))?;
     policy.check().map_err(|rule| Problem::field(&["body", "retryPolicy"], "range", rule))?;
     Ok(policy)
+}
+
+/// # Errors
+/// Not a filter; the place within it is named.
+pub(in crate::api) fn read_filter(value: Value) -> Result<Filter, Problem> {
+    Filter::parse(value).map_err(|error| Problem::field(&["body", "filter", &error.place], "filter", error.rule))
+}
+
+/// An event type's name, `*` for all, or `reward.*` for all that begin so.
+pub(super) fn event_types(loc: &[&str], text: &str) -> Result<(), Problem> {
+    match text.strip_suffix('*') {
+        Some("") => Ok(()),
+        Some(beginning) => match beginning.strip_suffix('.') {
+            Some(category) => labels::name(loc, category),
+            None => Err(Problem::field(loc, "pattern", "A star stands alone, or behind a dot at the end (`reward.*`).")),
+        },
+        None => labels::name(loc, text),
+    }
 }
 
 fn patch<T>(value: Option<T>) -> Patch<T> {
@@ -187,14 +221,19 @@ mod tests {
             org: OrgId(1),
             uid: Some("u".into()),
             url: "https://example.com/".into(),
+            name: None,
             description: "d".into(),
             event_types: Some(vec!["a".into()]),
             channels: Some(vec!["c".into()]),
+            filter: None,
             disabled: Some(DisabledBy::Gone),
             throttle_rate: Some(5),
             metadata: [("k".to_owned(), "v".to_owned())].into(),
             headers: Default::default(),
             secrets: Vec::new(),
+            profile: None,
+            method: None,
+            system: None,
             retry_policy: Some(RetryPolicy::Delays(vec![1])),
             created_at: Time(1),
             updated_at: Time(1),
@@ -255,9 +294,18 @@ mod tests {
             format!(r#"{{"description":"{}"}}"#, "x".repeat(5_000)),
             r#"{"retryPolicy":"often"}"#.to_owned(),
             r#"{"retryPolicy":[99999999]}"#.to_owned(),
+            r#"{"filter":{"a":{"near":1}}}"#.to_owned(),
+            r#"{"filter":[]}"#.to_owned(),
+            r#"{"eventTypes":["a*"]}"#.to_owned(),
+            r#"{"eventTypes":["a.*.b"]}"#.to_owned(),
+            r#"{"eventTypes":["**"]}"#.to_owned(),
         ] {
             assert!(patched(&json).is_err(), "{}", &json[..json.len().min(60)]);
         }
+        let filtered = patched(r#"{"filter":{"a.b":{"gte":1}},"profile":"ilara","method":"PUT"}"#).unwrap();
+        assert_eq!(filtered.filter.unwrap().as_json(), &serde_json::json!({"a.b": {"gte": 1}}));
+        assert_eq!((filtered.profile.as_deref(), filtered.method), (Some("ilara"), Some(RequestMethod::Put)));
+        assert!(patched(r#"{"eventTypes":["*","reward.*","a.b"]}"#).is_ok());
         assert!(patched(r#"{"retryPolicy":{"max_retries":3,"backoff":"fixed","initial":5}}"#).is_ok());
     }
 }

@@ -16,11 +16,12 @@ mod stats;
 mod store;
 
 pub(in crate::api) use crud::{deleted, insert, listed, put};
+pub(in crate::api) use edit::read_filter;
 pub(in crate::api) use headers::{EndpointHeadersIn, EndpointHeadersOut};
 pub(in crate::api) use headers_api::{set, shown};
 pub(in crate::api) use secret::{EndpointSecretOut, EndpointSecretRotateIn, current, rotated};
-pub(in crate::api) use shape::{EndpointIn, EndpointOut, EndpointUpdate};
-pub(in crate::api) use store::{by_id, find};
+pub(in crate::api) use shape::{EndpointIn, EndpointOut, EndpointUpdate, SecretType};
+pub(in crate::api) use store::{by_id, find, known_profile, refused};
 
 use super::Shared;
 use utoipa_axum::{router::OpenApiRouter, routes};

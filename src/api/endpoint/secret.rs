@@ -124,10 +124,12 @@ pub(in crate::api) async fn rotated(
     }
     let forge = api.forge();
     let address = Address::new(Kind::Endpoint, app, id_or_uid);
+    let routes = api.engine.routing.by_id(app).ok_or_else(|| Problem::not_found("application"))?;
     let result = revise_with(&api.engine, &address, |record| {
         let Record::Endpoint(endpoint) = record else { return Err(Problem::not_found("endpoint")) };
         let kind = body.secret_type.unwrap_or(kind(&forge.current(endpoint)?));
-        let text = forge.text("key", body.key.as_deref(), kind)?;
+        let profile = api.engine.routing.profile_of(&routes.application, endpoint).map_err(store::refused)?;
+        let text = forge.text("key", body.key.as_deref(), kind, &profile)?;
         forge.rotate(endpoint, &text, Duration::from_secs(grace.into()))?;
         let answer = to_text(&EndpointSecretOut { key: shown(&text) })?;
         let keyed = idempotent.keyed().map(|keyed| keyed.answered_sealed(api, StatusCode::OK, &answer)).transpose()?;

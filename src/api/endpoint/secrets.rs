@@ -3,17 +3,22 @@
 use super::shape::SecretType;
 use crate::{
     api::problem::Problem,
-    crypto::{Vault, VaultError},
+    crypto::{Vault, VaultError, hex},
     model::{Endpoint, Secret, Time},
     random::Random,
-    routing::SECRET_PURPOSE,
+    routing::{CompiledProfile, SECRET_PURPOSE, Signer},
 };
-use postrider_signature::Key;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use postrider_signature::{Key, Scheme, scheme::KeyEncoding};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Random bytes of a symmetric secret that is made: what Standard Webhooks' libraries make.
 const SYMMETRIC_BYTES: usize = 24;
+/// Bytes of a secret that is given for a profile whose scheme reads it as it is.
+const MAX_GIVEN_BYTES: usize = 16 * 1024;
+/// How a private key in PEM begins.
+const PEM: &str = "-----BEGIN";
 /// Secrets that sign at one time at most: each of them lengthens the signature header of every delivery.
 const MAX_LIVE: usize = 10;
 
@@ -27,25 +32,52 @@ impl From<VaultError> for Problem {
 
 /// What seals and makes secrets.
 #[derive(Clone, Copy)]
-pub(super) struct Forge<'a> {
-    pub(super) vault: &'a Vault,
-    pub(super) random: &'a Random,
-    pub(super) now: Time,
+pub(in crate::api) struct Forge<'a> {
+    pub(in crate::api) vault: &'a Vault,
+    pub(in crate::api) random: &'a Random,
+    pub(in crate::api) now: Time,
 }
 
 /// A secret's text in the one form in which it is kept.
 type Text = Zeroizing<String>;
 
 impl Forge<'_> {
-    /// The text of a secret that a request brings, or of a new one.
+    /// The text of a secret that a request brings, or of a new one: a key, or whatever else the profile's scheme signs with.
     ///
     /// # Errors
-    /// The text is not a key; the problem names `field`.
-    pub(super) fn text(&self, field: &str, given: Option<&str>, kind: SecretType) -> Result<Text, Problem> {
+    /// The text cannot sign as the profile says, or none can be made for it; the problem names `field`.
+    pub(in crate::api) fn text(
+        &self,
+        field: &str,
+        given: Option<&str>,
+        kind: SecretType,
+        profile: &CompiledProfile,
+    ) -> Result<Text, Problem> {
+        let refused = |rule: String| Problem::field(&["body", field], "pattern", rule);
+        let standard = matches!(profile.signer, Signer::Standard { .. });
         match given {
-            Some(given) => read(given).map_err(|rule| Problem::field(&["body", field], "pattern", rule)),
-            None => Ok(self.make(kind)),
+            Some(given) if standard => read(given).map_err(refused),
+            Some(given) if given.len() > MAX_GIVEN_BYTES => Err(refused(format!("At most {MAX_GIVEN_BYTES} bytes."))),
+            Some(given) => profile.signer.check(given).map(|()| Zeroizing::new(given.to_owned())).map_err(refused),
+            None if standard => Ok(self.make(kind)),
+            None => {
+                let made = self.made_for(profile);
+                let none = |rule| refused(format!("The profile {} needs a secret that is given: {rule}.", profile.name));
+                profile.signer.check(&made).map(|()| made).map_err(none)
+            }
         }
+    }
+
+    /// A shared secret in the form in which the profile's scheme reads it.
+    fn made_for(&self, profile: &CompiledProfile) -> Text {
+        let bytes = Zeroizing::new(self.random.bytes::<SYMMETRIC_BYTES>());
+        let rule = profile.profile.scheme.as_ref().map(Scheme::key_rule);
+        let prefix = rule.and_then(|rule| rule.prefix.clone()).unwrap_or_else(|| profile.profile.secret_prefix.clone());
+        let text = match rule.map(|rule| rule.encoding) {
+            Some(KeyEncoding::Hex) => hex(bytes.as_slice()),
+            _ => STANDARD.encode(*bytes),
+        };
+        Zeroizing::new(prefix + &text)
     }
 
     fn make(&self, kind: SecretType) -> Text {
@@ -59,7 +91,7 @@ impl Forge<'_> {
     ///
     /// # Errors
     /// As [`Vault::seal`].
-    pub(super) fn seal(&self, text: &Text) -> Result<Secret, VaultError> {
+    pub(in crate::api) fn seal(&self, text: &Text) -> Result<Secret, VaultError> {
         let sealed = self.vault.seal(self.random, SECRET_PURPOSE, text.as_bytes())?;
         Ok(Secret { sealed, created_at: self.now, expires_at: None })
     }
@@ -107,8 +139,12 @@ pub(super) fn kind(text: &Text) -> SecretType {
     }
 }
 
-/// What receivers verify with, which is what the API shows: the secret itself, or the public half of an Ed25519 key.
+/// What receivers verify with, which is what the API shows: the secret itself, or the public half of an Ed25519 key. A private
+/// key in PEM is not shown: its owner has it.
 pub(super) fn shown(text: &Text) -> String {
+    if text.trim_start().starts_with(PEM) {
+        return "(a private key, which is not shown)".to_owned();
+    }
     Key::parse(text).ok().and_then(|key| key.public_text()).unwrap_or_else(|| text.to_string())
 }
 
@@ -133,18 +169,48 @@ mod tests {
             org: OrgId(1),
             uid: None,
             url: "https://example.com/".into(),
+            name: None,
             description: String::new(),
             event_types: None,
             channels: None,
+            filter: None,
             disabled: None,
             throttle_rate: None,
             metadata: Default::default(),
             headers: Default::default(),
             secrets: vec![secret],
+            profile: None,
+            method: None,
+            system: None,
             retry_policy: None,
             created_at: Time(0),
             updated_at: Time(0),
         }
+    }
+
+    fn profile(name: &str) -> std::sync::Arc<CompiledProfile> {
+        crate::routing::compiled_built_in(name).unwrap()
+    }
+
+    #[test]
+    fn a_profile_s_secrets_are_what_its_scheme_reads() {
+        with_forge(|forge| {
+            let text = |name: &str, given| forge.text("secret", given, SecretType::Hmac, &profile(name));
+            assert_eq!(*text("ilara", Some("whsec_your_signing_secret")).unwrap(), "whsec_your_signing_secret");
+            assert!(text("standard", Some("whsec_your_signing_secret")).is_err());
+            assert!(text("ilara", Some("")).is_err() && text("rfc9421", Some("%")).is_err());
+            for (name, start) in [("alakazam", "whsec_"), ("ilara", "whsec_"), ("nudj", ""), ("rfc9421", ""), ("cloudevents", "")] {
+                let made = text(name, None).unwrap();
+                assert!(made.starts_with(start) && made.len() >= start.len() + 32, "{name}");
+            }
+            let hexadecimal = r#"{"scheme":{"algorithm":"hmac-sha256","key":{"encoding":"hex"},"signature":{"in":"header:X-S"}}}"#;
+            let own = CompiledProfile::compile("own", &serde_json::from_str(hexadecimal).unwrap());
+            assert!(forge.text("secret", None, SecretType::Hmac, &own).unwrap().bytes().all(|b| b.is_ascii_hexdigit()));
+            let basic = CompiledProfile::compile("own", &serde_json::from_str(r#"{"scheme":{"algorithm":"basic"}}"#).unwrap());
+            assert!(forge.text("secret", None, SecretType::Hmac, &basic).is_err());
+            assert!(forge.text("secret", Some("user:password"), SecretType::Hmac, &basic).is_ok());
+            assert!(!shown(&Zeroizing::new("-----BEGIN PRIVATE KEY-----\nMC4".to_owned())).contains("MC4"));
+        });
     }
 
     fn with_forge(test: impl FnOnce(Forge<'_>)) {
@@ -159,13 +225,13 @@ mod tests {
     fn secrets_are_kept_with_their_prefix_and_shown_as_receivers_need_them() {
         with_forge(|forge| {
             let plain = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-            let text = forge.text("secret", Some(plain), SecretType::Hmac).unwrap();
+            let text = forge.text("secret", Some(plain), SecretType::Hmac, &profile("standard")).unwrap();
             assert_eq!((text.as_str(), shown(&text)), (&*format!("whsec_{plain}"), format!("whsec_{plain}")));
-            let text = forge.text("secret", None, SecretType::Ed25519).unwrap();
+            let text = forge.text("secret", None, SecretType::Ed25519, &profile("standard")).unwrap();
             assert!(text.starts_with("whsk_") && shown(&text).starts_with("whpk_"));
             assert_eq!(kind(&text), SecretType::Ed25519);
             for bad in ["", "short", "whsec_%", "whpk_AAAA"] {
-                assert!(forge.text("secret", Some(bad), SecretType::Hmac).is_err(), "{bad}");
+                assert!(forge.text("secret", Some(bad), SecretType::Hmac, &profile("standard")).is_err(), "{bad}");
             }
         });
     }

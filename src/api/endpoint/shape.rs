@@ -2,7 +2,7 @@
 
 use crate::{
     api::{body::Stamp, patch::Patch},
-    model::{DisabledBy, Endpoint, EndpointId, Metadata, RetryPolicy},
+    model::{DisabledBy, Endpoint, EndpointId, Filter, Metadata, RequestMethod, RetryPolicy},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -53,10 +53,18 @@ pub(in crate::api) struct EndpointIn {
     pub(in crate::api) headers: Option<BTreeMap<String, String>>,
     /// Its own retry policy: a list of delays in seconds, or a rule. Not in the compatible contract.
     pub(in crate::api) retry_policy: Option<Value>,
+    /// What the payload must be like: `{"path": {"gte": 50}}`, with `any`, `all` and `not`; null removes it. Not in the compatible
+    /// contract.
+    pub(in crate::api) filter: Option<Value>,
+    /// How its deliveries look and behave: the name of a profile; null: as the application says. Not in the compatible contract.
+    pub(in crate::api) profile: Option<String>,
+    /// The method of its deliveries; null: as the profile says. Not in the compatible contract.
+    #[schema(value_type = Option<String>)]
+    pub(in crate::api) method: Option<RequestMethod>,
 }
 
 /// An endpoint's new form: what is absent gets its default, except what the compatible clients cannot say (secret,
-/// headers, retry policy), which stays.
+/// headers, retry policy, filter, profile, method), which stays.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct EndpointUpdate {
@@ -85,6 +93,19 @@ pub(in crate::api) struct EndpointUpdate {
     #[serde(default)]
     #[schema(value_type = Option<Value>)]
     pub(in crate::api) retry_policy: Patch<Value>,
+    /// What the payload must be like: `{"path": {"gte": 50}}`, with `any`, `all` and `not`; null removes it. Not in the compatible
+    /// contract.
+    #[serde(default)]
+    #[schema(value_type = Option<Value>)]
+    pub(in crate::api) filter: Patch<Value>,
+    /// How its deliveries look and behave: the name of a profile; null: as the application says. Not in the compatible contract.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(in crate::api) profile: Patch<String>,
+    /// The method of its deliveries; null: as the profile says. Not in the compatible contract.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(in crate::api) method: Patch<RequestMethod>,
 }
 
 impl From<EndpointUpdate> for EndpointIn {
@@ -102,6 +123,9 @@ impl From<EndpointUpdate> for EndpointIn {
             metadata: body.metadata,
             headers: None,
             retry_policy: body.retry_policy.value().cloned(),
+            filter: body.filter.value().cloned(),
+            profile: body.profile.value().cloned(),
+            method: body.method.value().copied(),
         }
     }
 }
@@ -146,6 +170,19 @@ pub(in crate::api) struct EndpointPatch {
     #[serde(default)]
     #[schema(value_type = Option<Value>)]
     pub(in crate::api) retry_policy: Patch<Value>,
+    /// What the payload must be like: `{"path": {"gte": 50}}`, with `any`, `all` and `not`; null removes it. Not in the compatible
+    /// contract.
+    #[serde(default)]
+    #[schema(value_type = Option<Value>)]
+    pub(in crate::api) filter: Patch<Value>,
+    /// How its deliveries look and behave: the name of a profile; null: as the application says. Not in the compatible contract.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(in crate::api) profile: Patch<String>,
+    /// The method of its deliveries; null: as the profile says. Not in the compatible contract.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(in crate::api) method: Patch<RequestMethod>,
 }
 
 /// An endpoint.
@@ -177,6 +214,14 @@ pub(in crate::api) struct EndpointOut {
     /// Its own retry policy. Not in the compatible contract.
     #[schema(value_type = Option<Value>)]
     retry_policy: Option<RetryPolicy>,
+    /// What the payload must be like. Not in the compatible contract.
+    #[schema(value_type = Option<Value>)]
+    filter: Option<Filter>,
+    /// How its deliveries look and behave; null: as the application says. Not in the compatible contract.
+    profile: Option<String>,
+    /// The method of its deliveries; null: as the profile says. Not in the compatible contract.
+    #[schema(value_type = Option<String>)]
+    method: Option<RequestMethod>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Stamp,
@@ -199,6 +244,9 @@ impl From<Endpoint> for EndpointOut {
             throttle_rate: endpoint.throttle_rate,
             metadata: endpoint.metadata,
             retry_policy: endpoint.retry_policy,
+            filter: endpoint.filter,
+            profile: endpoint.profile,
+            method: endpoint.method,
             created_at: Stamp(endpoint.created_at),
             updated_at: Stamp(endpoint.updated_at),
         }

@@ -1,23 +1,24 @@
 //! Finding, making and changing endpoints: what the endpoints of applications and the operational ones share.
 
 use super::{
-    edit::Edit,
+    edit::{Edit, MAX_EVENT_TYPES},
     headers,
     secrets::Forge,
     shape::{EndpointIn, EndpointUpdate},
 };
 use crate::{
     api::{Api, Patch, Problem, revise},
-    model::{Address, AppId, Endpoint, EndpointId, Kind, OPERATIONAL_UID, OrgId, Record},
-    routing::AppRoutes,
-    store::{Change, Stored},
+    model::{Address, AppId, DefaultEvents, Endpoint, EndpointId, Kind, OPERATIONAL_UID, OrgId, Record},
+    routing::{AppRoutes, CompiledProfile, RouteError},
+    store::{Change, ListPage, Stored},
 };
+use std::sync::Arc;
 
 /// Endpoints that an application has at most.
 const MAX_ENDPOINTS: usize = 10_000;
 
 impl Api {
-    pub(super) fn forge(&self) -> Forge<'_> {
+    pub(in crate::api) fn forge(&self) -> Forge<'_> {
         Forge { vault: &self.engine.vault, random: &self.engine.random, now: self.engine.clock.now() }
     }
 }
@@ -57,17 +58,31 @@ pub(super) async fn fresh(api: &Api, app: &AppRoutes, body: EndpointIn) -> Resul
     }
     let forge = api.forge();
     let headers = headers::seal(body.headers.unwrap_or_default(), forge.vault, forge.random)?;
-    let secret = forge.text("secret", body.secret.as_deref(), body.secret_type.unwrap_or_default())?;
+    let profile = match body.profile.as_deref() {
+        Some(name) => known_profile(api, app.application.org, name)?,
+        None => {
+            let blank = Endpoint::new((app.application.org, app.application.id, EndpointId(0)), "", forge.now);
+            api.engine.routing.profile_of(&app.application, &blank).map_err(refused)?
+        }
+    };
+    let secret = forge.text("secret", body.secret.as_deref(), body.secret_type.unwrap_or_default(), &profile)?;
+    let event_types = match (body.event_types, profile.defaults.events) {
+        (None, DefaultEvents::Current) => current_event_types(api, app.application.org).await?,
+        (given, _) => given,
+    };
     let edit = Edit::update(EndpointUpdate {
         url: body.url,
         description: body.description,
         uid: body.uid,
         throttle_rate: body.throttle_rate,
-        disabled: body.disabled,
-        event_types: body.event_types,
+        disabled: body.disabled.or(Some(!profile.defaults.enabled)),
+        event_types,
         channels: body.channels,
         metadata: body.metadata,
         retry_policy: body.retry_policy.map_or(Patch::Absent, Patch::Value),
+        filter: body.filter.map_or(Patch::Absent, Patch::Value),
+        profile: body.profile.map_or(Patch::Absent, Patch::Value),
+        method: body.method.map_or(Patch::Absent, Patch::Value),
     })?;
     check_event_types(api, app, &edit, None).await?;
     let mut endpoint = Endpoint {
@@ -76,20 +91,67 @@ pub(super) async fn fresh(api: &Api, app: &AppRoutes, body: EndpointIn) -> Resul
         org: app.application.org,
         uid: None,
         url: String::new(),
+        name: None,
         description: String::new(),
         event_types: None,
         channels: None,
+        filter: None,
         disabled: None,
         throttle_rate: None,
         metadata: Default::default(),
         headers,
         secrets: vec![forge.seal(&secret)?],
+        profile: None,
+        method: None,
+        system: None,
         retry_policy: None,
         created_at: forge.now,
         updated_at: forge.now,
     };
     edit.apply(&mut endpoint, forge.now);
+    check_compiles(api, app, &endpoint)?;
     Ok(endpoint)
+}
+
+/// The profile of that name.
+///
+/// # Errors
+/// There is none, neither built in nor the organization's own.
+pub(in crate::api) fn known_profile(api: &Api, org: OrgId, name: &str) -> Result<Arc<CompiledProfile>, Problem> {
+    api.engine.routing.profile(org, name).ok_or_else(|| refused(RouteError::Profile(name.chars().take(64).collect())))
+}
+
+/// What is said of an endpoint that could not be delivered to as its profile says.
+pub(in crate::api) fn refused(error: RouteError) -> Problem {
+    let rule = error.to_string();
+    match error {
+        RouteError::Url(_) | RouteError::NotHttps(_) => Problem::field(&["body", "url"], "url", rule),
+        RouteError::Profile(_) => {
+            Problem::field(&["body", "profile"], "unknown", format!("{rule}: GET /api/v1/profile lists them."))
+        }
+        RouteError::Key(_) | RouteError::Secret(_) => Problem::field(&["body", "profile"], "secret", rule),
+        RouteError::Header => Problem::field(&["body", "headers"], "pattern", rule),
+        RouteError::Sealed(error) => error.into(),
+    }
+}
+
+/// Checks that an endpoint can be delivered to: its profile is there, and its URL and its secrets are such as that wants.
+fn check_compiles(api: &Api, app: &AppRoutes, endpoint: &Endpoint) -> Result<(), Problem> {
+    api.engine.routing.compile(&app.application, endpoint, &api.engine.vault).map(drop).map_err(refused)
+}
+
+/// The names of the event types that are delivered now; `None` when there are none yet, or more than an endpoint may name.
+async fn current_event_types(api: &Api, org: OrgId) -> Result<Option<Vec<String>>, Problem> {
+    let page = ListPage { after: None, backwards: false, limit: MAX_EVENT_TYPES + 1 };
+    let found = api.engine.store.list(Kind::EventType, &org.to_string(), page, api.engine.clock.now()).await?;
+    let names: Vec<String> = found
+        .into_iter()
+        .filter_map(|stored| match stored.record {
+            Record::EventType(entry) if !entry.archived => Some(entry.name),
+            _ => None,
+        })
+        .collect();
+    Ok(Some(names).filter(|names| (1..=MAX_EVENT_TYPES).contains(&names.len())))
 }
 
 /// Checks that the event types an endpoint is to want beyond those it wants already are in the catalogue: a mistyped one
@@ -102,7 +164,7 @@ async fn check_event_types(api: &Api, app: &AppRoutes, edit: &Edit, known: Optio
         return Ok(());
     }
     let known = known.unwrap_or_default();
-    for name in edit.event_types.iter().flatten().flatten().filter(|name| !known.contains(name)) {
+    for name in edit.event_types.iter().flatten().flatten().filter(|name| !known.contains(name) && !name.ends_with('*')) {
         if event_type(api, app.application.org, name).await?.is_none() {
             let rule = format!("There is no event type {name}.");
             return Err(Problem::field(&["body", "eventTypes"], "unknown", rule));
@@ -139,10 +201,13 @@ pub(super) async fn edit(api: &Api, app: &AppRoutes, id_or_uid: &str, edit: Edit
     let id = app.application.id;
     let known = find(api, id, id_or_uid).await?.event_types;
     check_event_types(api, app, &edit, known.as_deref()).await?;
+    if let Some(Some(name)) = &edit.profile {
+        known_profile(api, app.application.org, name)?;
+    }
     let now = api.engine.clock.now();
     revise(api, id, id_or_uid, |endpoint| {
         edit.clone().apply(endpoint, now);
-        Ok(())
+        if edit.url.is_some() || edit.profile.is_some() { check_compiles(api, app, endpoint) } else { Ok(()) }
     })
     .await
 }

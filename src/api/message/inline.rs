@@ -1,7 +1,7 @@
 //! The application that a message brings with it: made when the path names one that does not exist.
 
 use crate::{
-    api::{Api, Patch, Problem, application::ApplicationIn, body::parse_json},
+    api::{Api, Patch, Problem, application::ApplicationIn, body::parse_json, profile},
     model::{AppId, OrgId, Record},
     store::{Change, Conflict, StoreError},
 };
@@ -21,6 +21,7 @@ pub(super) async fn create(api: &Api, org: OrgId, path: &str, given: &RawValue) 
     }
     given.uid = Patch::Value(path.to_owned());
     given.check(&["body", "application"])?;
+    profile::check_named(api, org, &given.profile)?;
     let application = Record::Application(given.make(api, org));
     match api.engine.change(vec![Change::Insert(application)]).await {
         Ok(()) | Err(StoreError::Conflict(Conflict::Record(_))) => Ok(()),

@@ -11,8 +11,8 @@ use crate::{
     api::{Api, Base, Caller, Problem, revise, rules::Check},
     inbound::{Compiled, NotCompiled, State, TOKEN_PURPOSE},
     model::{
-        Address, AppId, Application, Grant, Kind, Metadata, OrgId, ProfileName, RECEIVED_UID, Record, Source, SourceAnswer,
-        SourceId, SourceScheme,
+        Address, AppId, Application, Grant, Kind, Metadata, OrgId, RECEIVED_UID, Record, Source, SourceAnswer, SourceId,
+        SourceScheme,
     },
     store::{Change, Conflict, StoreError},
 };
@@ -148,7 +148,7 @@ async fn received(api: &Api, org: OrgId) -> Result<AppId, Problem> {
         name: RECEIVED_NAME.to_owned(),
         throttle_rate: None,
         metadata: Metadata::new(),
-        profile: ProfileName::default(),
+        profile: None,
         retry_policy: None,
         created_at: now,
         updated_at: now,

@@ -101,7 +101,7 @@ mod tests {
         let local = Local::open(&folder).unwrap();
         let wanted = |org| Wanted { name: "ci".into(), kind: KeyKind::Key, expires_in: Some(Duration::from_secs(60)), org };
         assert!(local.create(wanted(None)).await.is_err(), "there is no organization yet");
-        let first = crate::model::Organization { id: FIRST_ORG, name: "x".into(), created_at: local.clock.now() };
+        let first = crate::model::Organization { id: FIRST_ORG, name: "x".into(), profile: None, created_at: local.clock.now() };
         local.store.change(vec![Change::Insert(Record::Organization(first))], local.clock.now()).await.unwrap();
 
         let made = local.create(wanted(None)).await.unwrap();

@@ -40,7 +40,7 @@ pub(super) async fn records(
     (clock, random): (&dyn Clock, &Random),
 ) -> anyhow::Result<AdminKey> {
     let now = clock.now();
-    let organization = Organization { id: FIRST_ORG, name: FIRST_NAME.to_owned(), created_at: now };
+    let organization = Organization { id: FIRST_ORG, name: FIRST_NAME.to_owned(), profile: None, created_at: now };
     insert(store, Record::Organization(organization), clock).await?;
     if let Some(text) = &config.admin_key {
         let token = token_of(random, now, (FIRST_ORG, Grant::Key, "admin (configured)".to_owned()), text);
@@ -177,14 +177,19 @@ mod tests {
             org: FIRST_ORG,
             uid: None,
             url: "https://example.com".into(),
+            name: None,
             description: String::new(),
             event_types: None,
             channels: None,
+            filter: None,
             disabled: None,
             throttle_rate: None,
             metadata: Default::default(),
             headers: Default::default(),
             secrets: vec![Secret { sealed, created_at: now, expires_at: None }],
+            profile: None,
+            method: None,
+            system: None,
             retry_policy: None,
             created_at: now,
             updated_at: now,

@@ -1,7 +1,7 @@
 //! Records: conflicts, revisions, aliases, expiry, lists.
 
 use super::{Harness, NOW, World, after};
-use crate::model::{Address, Answered, AppId, Application, EventType, Grant, KeyId, Kind, OrgId, ProfileName, Record, Time, Token};
+use crate::model::{Address, Answered, AppId, Application, EventType, Grant, KeyId, Kind, OrgId, Record, Time, Token};
 use crate::store::{Change, Conflict, ListPage, StoreError};
 
 fn application(id: u128, uid: Option<&str>) -> Application {
@@ -12,7 +12,7 @@ fn application(id: u128, uid: Option<&str>) -> Application {
         name: "Shop".into(),
         throttle_rate: None,
         metadata: [("a".into(), "b".into())].into(),
-        profile: ProfileName::Standard,
+        profile: None,
         retry_policy: None,
         created_at: NOW,
         updated_at: NOW,

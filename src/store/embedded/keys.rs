@@ -127,6 +127,7 @@ fn kind_byte(kind: Kind) -> u8 {
         Kind::Source => 9,
         Kind::Seen => 10,
         Kind::Rejection => 11,
+        Kind::Profile => 12,
     }
 }
 
