@@ -13,5 +13,6 @@ pub mod random;
 pub mod routing;
 pub mod shutdown;
 pub mod store;
+pub mod systems;
 pub mod telemetry;
 pub mod upkeep;

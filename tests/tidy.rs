@@ -30,8 +30,8 @@ const LAYERS: [&[&str]; 10] = [
     &["api", "systems", "dashboard", "config", "telemetry", "shutdown"],
     &["cli"],
 ];
-/// Of one layer, and yet: receiving and upkeep work through the engine.
-const NEIGHBOURS: [(&str, &str); 2] = [("inbound", "flow"), ("upkeep", "flow")];
+/// Of one layer, and yet: receiving and upkeep work through the engine, the systems are surfaces on what the API does.
+const NEIGHBOURS: [(&str, &str); 3] = [("inbound", "flow"), ("upkeep", "flow"), ("systems", "api")];
 /// Modules that only `cli` may import.
 const CLI_ONLY: [&str; 3] = ["config", "telemetry", "shutdown"];
 /// Files and folders that decide and do nothing else.

@@ -23,7 +23,7 @@ pub mod page;
 pub mod patch;
 pub mod problem;
 pub mod profile;
-mod receive;
+pub(crate) mod receive;
 pub mod revise;
 mod router;
 pub mod rules;

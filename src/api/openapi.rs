@@ -9,6 +9,7 @@ use super::{
 use axum::{
     Router,
     http::header,
+    response::{IntoResponse, Response},
     routing::{MethodRouter, get},
 };
 use bytes::Bytes;
@@ -17,12 +18,16 @@ use utoipa::{
     Modify, OpenApi,
     openapi::{
         self,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
 /// The reference page brings its own style, and nothing else is loaded.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+/// The content type of documents.
+pub(crate) const JSON: &str = "application/json";
+/// The content type of pages.
+pub(crate) const PAGE: &str = "text/html; charset=utf-8";
 
 /// What is true of all operations.
 #[derive(OpenApi)]
@@ -33,7 +38,6 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     components(schemas(HttpErrorOut, HTTPValidationError, Ordering)),
-    security(("HTTPBearer" = [])),
     modifiers(&Bearer),
     tags(
         (name = "Application", description = "One consumer (tenant) of your webhooks."),
@@ -56,11 +60,17 @@ struct Bearer;
 
 impl Modify for Bearer {
     fn modify(&self, document: &mut openapi::OpenApi) {
-        let text = "HTTP Bearer token passed in the `Authorization` header";
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(text)).build();
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("HTTPBearer", SecurityScheme::Http(scheme));
+        secured(document);
     }
+}
+
+/// Declares that operations take a bearer token.
+pub(crate) fn secured(document: &mut openapi::OpenApi) {
+    let text = "HTTP Bearer token passed in the `Authorization` header";
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(text)).build();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("HTTPBearer", SecurityScheme::Http(scheme));
+    document.security = Some(vec![SecurityRequirement::new("HTTPBearer", [""; 0])]);
 }
 
 /// The document without operations, but those of third parties.
@@ -74,25 +84,35 @@ pub fn frame() -> openapi::OpenApi {
 /// Serves the document, and the reference page made from it.
 pub(super) fn routes(document: openapi::OpenApi) -> Router<Shared> {
     let document = finished(document);
-    let page = docs::render(&document).unwrap_or_else(|error| {
-        tracing::error!(%error, "the reference page cannot be made");
-        String::new()
-    });
-    let json = fixed(Bytes::from(document.to_string()), "application/json");
-    let page = fixed(Bytes::from(page), "text/html; charset=utf-8");
+    let page = always(page(&document), PAGE);
+    let json = always(Bytes::from(document.to_string()), JSON);
     Router::new().route("/openapi.json", json.clone()).route("/api/v1/openapi.json", json).route("/docs", page)
 }
 
+/// The reference page of a document.
+pub(crate) fn page(document: &Value) -> Bytes {
+    let page = docs::render(document).unwrap_or_else(|error| {
+        tracing::error!(%error, "the reference page cannot be made");
+        String::new()
+    });
+    Bytes::from(page)
+}
+
 /// Always the same answer.
-fn fixed(body: Bytes, kind: &'static str) -> MethodRouter<Shared> {
+fn always(body: Bytes, kind: &'static str) -> MethodRouter<Shared> {
     get(move || {
-        let body = body.clone();
-        async move { ([(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, POLICY)], body) }
+        let answer = fixed(body.clone(), kind);
+        async move { answer }
     })
 }
 
+/// An answer that loads nothing.
+pub(crate) fn fixed(body: Bytes, kind: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, POLICY)], body).into_response()
+}
+
 /// The document as it is served: lists are named, and refer to their entries, as in the contract.
-pub(super) fn finished(document: openapi::OpenApi) -> Value {
+pub(crate) fn finished(document: openapi::OpenApi) -> Value {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         refer_to_entries(schemas);

@@ -135,7 +135,8 @@ impl Problem {
         }
     }
 
-    fn words(self) -> HttpErrorOut {
+    /// The word and the sentence.
+    pub(crate) fn words(self) -> HttpErrorOut {
         let (code, detail): (&'static str, Cow<'static, str>) = match self {
             Problem::BadRequest(code, detail) => (code, detail),
             Problem::Unauthorized => ("authentication_failed", "Send a valid token: `Authorization: Bearer …`.".into()),
@@ -158,6 +159,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
+        let meaning = self.clone();
         let mut response = match self {
             Problem::Invalid(detail) => (status, axum::Json(HTTPValidationError { detail })).into_response(),
             other => (status, axum::Json(other.words())).into_response(),
@@ -168,6 +170,8 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        // A surface with a form of its own says it again.
+        response.extensions_mut().insert(meaning);
         response
     }
 }

@@ -17,6 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
+use postrider_signature::Reply;
 use std::borrow::Cow;
 use utoipa::{OpenApi, openapi};
 
@@ -79,19 +80,27 @@ pub(super) fn routes() -> Router<Shared> {
     )
 )]
 pub(super) async fn receive(State(api): State<Shared>, Path(token): Path<String>, Base(base): Base, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let remote = api.options.trusted_proxies.client(peer(&parts), &parts.headers).unwrap_or(NOWHERE);
-    let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let head = Head { method: parts.method, url: format!("{base}{path}"), headers: parts.headers, remote };
+    let (head, body) = taken(&api, base, request);
     match api.inbound.answer(&token, head, body).await {
         Received::Recorded(recorded) => own(&recorded.source.source.answer),
-        Received::Shaken(reply) | Received::Refused(Reason::Handshake(reply)) => {
-            respond(reply.status, reply.headers.iter().map(|(name, value)| (*name, value.as_str())), reply.body.into())
-        }
+        Received::Shaken(reply) | Received::Refused(Reason::Handshake(reply)) => shaken(reply),
         Received::Refused(reason) => refused(&reason),
         Received::Failed(error) => Problem::from(error).into_response(),
         Received::Unknown => Problem::not_found("source").into_response(),
     }
+}
+
+/// A request, as receiving takes it.
+pub(crate) fn taken(api: &Shared, base: String, request: Request) -> (Head, Body) {
+    let (parts, body) = request.into_parts();
+    let remote = api.options.trusted_proxies.client(peer(&parts), &parts.headers).unwrap_or(NOWHERE);
+    let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    (Head { method: parts.method, url: format!("{base}{path}"), headers: parts.headers, remote }, body)
+}
+
+/// What a handshake is answered with.
+pub(crate) fn shaken(reply: Reply) -> Response {
+    respond(reply.status, reply.headers.iter().map(|(name, value)| (*name, value.as_str())), reply.body.into())
 }
 
 /// The answer that the source's owner has chosen.

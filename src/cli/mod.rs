@@ -11,6 +11,7 @@ mod send;
 mod serve;
 mod settings;
 mod signature;
+mod systems;
 
 use clap::{Parser, Subcommand};
 use std::{io::Write, process::ExitCode};
@@ -37,6 +38,8 @@ enum Command {
     Verify(signature::VerifyArgs),
     /// Sign a request as a provider does
     Sign(signature::SignArgs),
+    /// List the documented systems, and write their event types into the catalogue
+    Systems(systems::SystemsArgs),
     /// Print what is configured, and where each value came from
     Config(config::ConfigArgs),
     /// Measure this machine: throughput as shares of what the network path alone allows, latency, memory and start
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Profiles(args) => profiles::run(args),
         Command::Verify(args) => signature::verify(&args),
         Command::Sign(args) => signature::sign(&args),
+        Command::Systems(args) => systems::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Bench(args) => block_on(bench::run(args)),
     };

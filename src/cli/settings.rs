@@ -47,6 +47,9 @@ pub(super) struct SettingArgs {
     /// Delays before retries, between commas; none for no retries [default: 5s,5m,30m,2h,5h,10h,10h]
     #[arg(long, value_name = "DELAYS")]
     retry_schedule: Option<String>,
+    /// How many times faster than its schedule a delivery is tried again, to try things out [default: 1]
+    #[arg(long, value_name = "N")]
+    retry_speed: Option<String>,
     /// How long messages are kept [default: 90d]
     #[arg(long, value_name = "DURATION")]
     retention: Option<String>,
@@ -62,6 +65,18 @@ pub(super) struct SettingArgs {
     /// How log lines look: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// Documented systems to serve, between commas; all, or none [default: all]
+    #[arg(long, value_name = "NAMES")]
+    systems: Option<String>,
+    /// Profiles of the endpoints of systems, as connect=acme [default: each system's own]
+    #[arg(long, value_name = "PAIRS")]
+    system_profiles: Option<String>,
+    /// Where Nudj's routes are too [default: /api/v2/admin]
+    #[arg(long, value_name = "PATH")]
+    nudj_prefix: Option<String>,
+    /// Networks from which deliveries come, for receivers to let in [default: none]
+    #[arg(long, value_name = "CIDRS")]
+    ip_ranges: Option<String>,
     /// Threads that serve; 0 is one a core [default: 0]
     #[arg(long, value_name = "N")]
     worker_threads: Option<String>,
@@ -105,11 +120,16 @@ impl SettingArgs {
             ("max_payload", &self.max_payload),
             ("attempt_timeout", &self.attempt_timeout),
             ("retry_schedule", &self.retry_schedule),
+            ("retry_speed", &self.retry_speed),
             ("retention", &self.retention),
             ("disable_after", &self.disable_after),
             ("shutdown_timeout", &self.shutdown_timeout),
             ("log", &self.log),
             ("log_format", &self.log_format),
+            ("systems", &self.systems),
+            ("system_profiles", &self.system_profiles),
+            ("nudj_prefix", &self.nudj_prefix),
+            ("ip_ranges", &self.ip_ranges),
             ("worker_threads", &self.worker_threads),
         ];
         flags.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()

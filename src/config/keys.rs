@@ -23,7 +23,7 @@ const fn secret(name: &'static str, rule: &'static str) -> Key {
 }
 
 /// Every setting, in the order in which they are printed.
-pub const KEYS: [Key; 18] = [
+pub const KEYS: [Key; 24] = [
     key("data", "data", "a folder's path"),
     key("listen", "127.0.0.1:8071", "an address and a port, as 127.0.0.1:8071"),
     key("public_url", "", "an http or https URL without a query"),
@@ -36,11 +36,17 @@ pub const KEYS: [Key; 18] = [
     key("max_payload", "1MiB", "a size from 1KiB to 64MiB, as 512KiB or a number of bytes"),
     key("attempt_timeout", "15s", "a duration from 100ms to 5m, as 15s"),
     key("retry_schedule", "5s, 5m, 30m, 2h, 5h, 10h, 10h", "a list of at most 50 delays in whole seconds, each at most 30d"),
+    key("retry_speed", "1", "a number from 1 to 100000: so many times faster than its schedule a delivery is tried again"),
     key("retention", "90d", "a duration from 1h to 3650d, as 90d"),
     key("disable_after", "5d", "a duration from 1s to 365d, as 5d"),
     key("shutdown_timeout", "10s", "a duration from 0s to 10m, as 10s"),
     key("log", "info", "levels, as info or warn,postrider=debug"),
     key("log_format", "text", "text or json"),
+    key("systems", "all", "a list of documented systems (`postrider systems list` names them), all, or none"),
+    key("system_profiles", "none", "a list of profiles for the endpoints of systems, as connect=acme"),
+    key("nudj_prefix", "/api/v2/admin", "a path as /api/v2/admin, or none"),
+    key("ip_ranges", "none", "a list of networks from which deliveries come, as 203.0.113.0/28"),
+    secret("linear_secret", "16 to 1024 characters"),
     key("worker_threads", "0", "a number from 0 (one a core) to 1024"),
 ];
 

@@ -10,7 +10,10 @@ pub use keys::{KEYS, Key};
 pub use layers::{Given, Source};
 pub use value::duration;
 
-use crate::{model::RetryPolicy, outbound::Cidr};
+use crate::{
+    model::{RetryPolicy, System},
+    outbound::Cidr,
+};
 use layers::Layers;
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use zeroize::Zeroizing;
@@ -21,8 +24,10 @@ pub const PREFIX: &str = "POSTRIDER_";
 const PAYLOAD_BYTES: RangeInclusive<usize> = 1 << 10..=64 << 20;
 /// Characters of an admin key that its owner chose.
 const ADMIN_KEY_CHARS: RangeInclusive<usize> = 16..=256;
-/// Bytes of the secret that signs JWTs.
-const JWT_SECRET_BYTES: RangeInclusive<usize> = 16..=1024;
+/// Bytes of a secret that somebody else signs with.
+const SHARED_SECRET_BYTES: RangeInclusive<usize> = 16..=1024;
+/// How many times faster than its schedule a delivery may be tried again.
+const RETRY_SPEED: RangeInclusive<u32> = 1..=100_000;
 /// What the masked value of a secret looks like.
 const MASK: &str = "(set, not shown)";
 /// A minute, in seconds.
@@ -133,6 +138,8 @@ pub struct Config {
     pub attempt_timeout: Duration,
     /// Delays before retries.
     pub retry_policy: RetryPolicy,
+    /// How many times faster than its schedule a failed delivery is tried again: to try things out.
+    pub retry_speed: u32,
     /// How long messages are kept.
     pub retention: Duration,
     /// An endpoint that has failed for so long is disabled.
@@ -143,6 +150,16 @@ pub struct Config {
     pub log: String,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// The documented systems that are switched on.
+    pub systems: Vec<System>,
+    /// Profiles of the endpoints of systems, where they are not the system's own.
+    pub system_profiles: Vec<(System, String)>,
+    /// Where Nudj's routes are too; empty: nowhere.
+    pub nudj_prefix: String,
+    /// Networks from which deliveries come.
+    pub ip_ranges: Vec<Cidr>,
+    /// With which Linear signs what it sends.
+    pub linear_secret: Option<Zeroizing<String>>,
     /// Threads that serve; 0 is one a core.
     pub worker_threads: usize,
     /// Every setting, for people.
@@ -178,15 +195,21 @@ impl Config {
             store: get.value("store", store)?,
             ca_file: get.optional("ca_file", path)?,
             admin_key: get.optional("admin_key", admin_key)?,
-            jwt_secret: get.optional("jwt_secret", jwt_secret)?,
+            jwt_secret: get.optional("jwt_secret", shared_secret)?,
             max_payload: get.value("max_payload", |text| value::size(text).filter(|n| PAYLOAD_BYTES.contains(n)))?,
             attempt_timeout: get.value("attempt_timeout", |t| within(t, second / 10, 5 * MINUTE_S))?,
             retry_policy: get.value("retry_schedule", schedule)?,
+            retry_speed: get.value("retry_speed", |text| text.parse().ok().filter(|n| RETRY_SPEED.contains(n)))?,
             retention: get.value("retention", |t| within(t, second * 3600, 3650 * DAY_S))?,
             disable_after: get.value("disable_after", |t| within(t, second, 365 * DAY_S))?,
             shutdown_timeout: get.value("shutdown_timeout", |t| within(t, zero, 10 * MINUTE_S))?,
             log: get.value("log", |text| text.parse::<tracing_subscriber::EnvFilter>().is_ok().then(|| text.to_owned()))?,
             log_format: get.value("log_format", log_format)?,
+            systems: get.value("systems", systems)?,
+            system_profiles: get.value("system_profiles", system_profiles)?,
+            nudj_prefix: get.value("nudj_prefix", prefix)?,
+            ip_ranges: get.value("ip_ranges", |text| value::list(text, |item| item.parse().ok()))?,
+            linear_secret: get.optional("linear_secret", shared_secret)?,
             worker_threads: get.value("worker_threads", |text| text.parse().ok().filter(|n| *n <= 1024))?,
             in_force: KEYS.iter().map(|key| get.in_force(key)).collect(),
             strays: layers::strays(given),
@@ -249,13 +272,38 @@ fn admin_key(text: &str) -> Option<Zeroizing<String>> {
     (visible && ADMIN_KEY_CHARS.contains(&text.len())).then(|| Zeroizing::new(text.to_owned()))
 }
 
-fn jwt_secret(text: &str) -> Option<Zeroizing<String>> {
-    JWT_SECRET_BYTES.contains(&text.len()).then(|| Zeroizing::new(text.to_owned()))
+fn shared_secret(text: &str) -> Option<Zeroizing<String>> {
+    SHARED_SECRET_BYTES.contains(&text.len()).then(|| Zeroizing::new(text.to_owned()))
 }
 
 fn schedule(text: &str) -> Option<RetryPolicy> {
     let seconds = |item: &str| duration(item).filter(|d| d.subsec_millis() == 0).and_then(|d| u32::try_from(d.as_secs()).ok());
     value::list(text, seconds).map(RetryPolicy::Delays).filter(|policy| policy.check().is_ok())
+}
+
+fn system(name: &str) -> Option<System> {
+    System::ALL.into_iter().find(|system| system.name() == name)
+}
+
+fn systems(text: &str) -> Option<Vec<System>> {
+    if text.trim() == "all" { Some(System::ALL.to_vec()) } else { value::list(text, system) }
+}
+
+fn system_profiles(text: &str) -> Option<Vec<(System, String)>> {
+    value::list(text, |item| {
+        let (name, profile) = item.split_once('=')?;
+        let profile = profile.trim();
+        (!profile.is_empty()).then_some((system(name.trim())?, profile.to_owned()))
+    })
+}
+
+fn prefix(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+    let path = text.starts_with('/') && text.len() > 1 && !text.ends_with('/') && text.chars().all(plain);
+    match text {
+        "none" => Some(String::new()),
+        text => path.then(|| text.to_owned()),
+    }
 }
 
 fn log_format(text: &str) -> Option<LogFormat> {

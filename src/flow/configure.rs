@@ -178,6 +178,7 @@ impl Engine {
             Change::Insert(record) | Change::Replace(record, _) | Change::Write(record) => match record {
                 Record::Application(application) => return self.take_over_application(application),
                 Record::Endpoint(endpoint) => self.take_over_endpoint(&endpoint),
+                Record::EventType(event_type) => self.routing.put_event_type(&event_type),
                 Record::Source(source) => self.sources.get().into_iter().for_each(|table| table.put(source.clone())),
                 Record::Organization(org) if self.routing.want_profile(org.id, org.profile.clone()) => return Stale::Org(org.id),
                 Record::Profile(own) => {
@@ -195,6 +196,11 @@ impl Engine {
                     if let Ok(endpoint) = address.key.parse() {
                         self.routing.remove_endpoint(endpoint);
                         self.forget(endpoint);
+                    }
+                }
+                Kind::EventType => {
+                    if let Ok(org) = address.scope.parse() {
+                        self.routing.remove_event_type(org, &address.key);
                     }
                 }
                 Kind::Source => {

@@ -65,5 +65,7 @@ fn judge(engine: &Engine, route: &Route, work: &Work, outcome: &Outcome) -> Verd
     let policy = route.retry_policy.as_deref().unwrap_or(&engine.settings.retry_policy);
     let rules = retry::Rules { policy, finals: &route.profile.finals, gone_is_final: route.profile.disable_on_gone };
     let chance = if outcome.succeeded() { 0.0 } else { engine.random.unit() };
-    retry::judge(outcome, rules, (work.trigger, work.failed), engine.clock.now(), chance)
+    let now = engine.clock.now();
+    let verdict = retry::judge(outcome, rules, (work.trigger, work.failed), now, chance);
+    retry::sooner(verdict, now, engine.settings.retry_speed)
 }

@@ -39,6 +39,8 @@ pub struct Settings {
     pub attempt_timeout: Duration,
     /// The retry policy of endpoints and applications that name none.
     pub retry_policy: RetryPolicy,
+    /// How many times faster than its schedule a failed delivery is tried again: above 1 only to try things out.
+    pub retry_speed: u32,
     /// An endpoint that has failed for so long is disabled.
     pub disable_after: Duration,
     /// How long messages are kept.
@@ -52,6 +54,7 @@ impl Default for Settings {
         Settings {
             attempt_timeout: Duration::from_secs(15),
             retry_policy: RetryPolicy::default(),
+            retry_speed: 1,
             disable_after: Duration::from_secs(5 * 86_400),
             retention: Duration::from_secs(90 * 86_400),
             max_in_flight: 4096,
@@ -161,9 +164,10 @@ impl Engine {
                     tracing::error!(%error, endpoint = %endpoint.id, "endpoint left out: its deliveries wait");
                 }
             }
+            Record::EventType(event_type) => self.routing.put_event_type(&event_type),
             _ => {}
         };
-        for kind in [Kind::Organization, Kind::Profile, Kind::Application, Kind::Endpoint] {
+        for kind in [Kind::Organization, Kind::Profile, Kind::Application, Kind::Endpoint, Kind::EventType] {
             self.store.each(kind, now, &mut |stored| load(stored)).await?;
         }
         let mut failing: Vec<Failing> = Vec::new();

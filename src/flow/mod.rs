@@ -21,8 +21,10 @@ mod deliver;
 mod dispatch;
 mod engine;
 mod health;
+mod history;
 pub mod matching;
 mod notify;
+mod performance;
 mod record;
 pub mod retry;
 pub mod signing;
@@ -30,4 +32,6 @@ mod sources;
 
 pub use accept::{Draft, Mark};
 pub use engine::{Engine, Parts, Settings};
+pub use history::{Entry, History, Place, Sought, Standing, StandingWord};
+pub use performance::{MEASURED, Performance};
 pub use sources::SourceTable;

@@ -49,6 +49,15 @@ pub fn judge(outcome: &Outcome, rules: Rules<'_>, (trigger, failed): (Trigger, u
     }
 }
 
+/// The verdict with its wait so many times shorter.
+#[must_use]
+pub fn sooner(verdict: Verdict, now: Time, speed: u32) -> Verdict {
+    match verdict {
+        Verdict::Retry(due) if speed > 1 => Verdict::Retry(Time(now.0 + due.0.saturating_sub(now.0) / u64::from(speed))),
+        verdict => verdict,
+    }
+}
+
 fn jittered(delay: Duration, chance: f64) -> Duration {
     delay.mul_f64(1.0 - JITTER + 2.0 * JITTER * chance.clamp(0.0, 1.0))
 }
@@ -104,6 +113,14 @@ mod tests {
         assert_eq!(verdict(&asking(429, 1), 0, 0.5), Verdict::Retry(Time(1_005_000)));
         assert_eq!(verdict(&asking(500, 60), 0, 0.5), Verdict::Retry(Time(1_005_000)));
         assert_eq!(verdict(&asking(429, u64::MAX / 2000), 0, 0.5), Verdict::Retry(Time(1_000_000).plus(MAX_RETRY_AFTER)));
+    }
+
+    #[test]
+    fn a_schedule_can_be_tried_out_faster() {
+        let judged = verdict(&answered(500), 1, 0.5);
+        assert_eq!(sooner(judged, Time(1_000_000), 1), judged);
+        assert_eq!(sooner(judged, Time(1_000_000), 1000), Verdict::Retry(Time(1_000_300)));
+        assert_eq!(sooner(Verdict::Exhausted, Time(0), 1000), Verdict::Exhausted);
     }
 
     #[test]

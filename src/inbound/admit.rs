@@ -27,7 +27,11 @@ impl Compiled {
         B: Body<Data = Bytes> + Unpin,
     {
         let announced = body.size_hint().exact();
-        let checked = self.takes(&head.method).and_then(|()| self.takes_from(&head)).and_then(|()| self.fits(announced, room));
+        let checked = self
+            .is_open()
+            .and_then(|()| self.takes(&head.method))
+            .and_then(|()| self.takes_from(&head))
+            .and_then(|()| self.fits(announced, room));
         if let Err(reason) = checked {
             return Err(Box::new((head, Bytes::new(), reason)));
         }
@@ -39,6 +43,10 @@ impl Compiled {
             Err(_) => Reason::Slow(BODY_WITHIN),
         };
         Err(Box::new((head, body_read.joined(), reason)))
+    }
+
+    fn is_open(&self) -> Result<(), Reason> {
+        if self.source.closed.is_some() { Err(Reason::Closed) } else { Ok(()) }
     }
 
     /// Whether events come by this method, or handshakes may.

@@ -107,6 +107,8 @@ struct Opened {
 struct Judge {
     until: Time,
     verifier: Result<Verifier, Refusal>,
+    /// By the source's further schemes; one that cannot use the secrets is left out.
+    others: Vec<Verifier>,
 }
 
 /// A source, ready to judge requests.
@@ -151,7 +153,8 @@ impl Compiled {
         };
         let tokens = source.tokens.iter().map(token).collect::<Result<Vec<_>, _>>()?;
         let allow = source.allow_cidrs.iter().map(|text| text.parse()).collect::<Result<Vec<Cidr>, _>>()?;
-        let judges = judges(&rules, &secrets, &settings);
+        let others = source.alternatives.iter().map(Rules::of).collect::<Result<Vec<_>, _>>()?;
+        let judges = judges((&rules, &others), &secrets, &settings);
         Ok(Compiled { source, rules, settings, allow, state, secrets, tokens, judges })
     }
 
@@ -165,7 +168,25 @@ impl Compiled {
         if anybodys && !request.body.contains(&b'{') {
             return Err(Refusal::Malformed("the body".into(), "it holds no JSON object"));
         }
-        self.verifier(now)?.verify(request, now.0)
+        let judge = self.judge(now)?;
+        let mut refusal = match judge.verifier.as_ref().map_err(Clone::clone)?.verify(request, now.0) {
+            Ok(verified) => return Ok(verified),
+            Err(refusal) => refusal,
+        };
+        for other in &judge.others {
+            match other.verify(request, now.0) {
+                Ok(verified) => return Ok(verified),
+                // What is wrong with a signature that is there says more than that another one is not.
+                Err(told) if matches!(refusal, Refusal::MissingHeader(_)) => refusal = told,
+                Err(_) => {}
+            }
+        }
+        Err(refusal)
+    }
+
+    fn judge(&self, now: Time) -> Result<&Judge, Refusal> {
+        let judge = self.judges.iter().find(|judge| now < judge.until).or(self.judges.last());
+        judge.ok_or(Refusal::BadSecret("there is none"))
     }
 
     /// What judges requests now.
@@ -173,9 +194,7 @@ impl Compiled {
     /// # Errors
     /// The source's own settings are wrong.
     pub fn verifier(&self, now: Time) -> Result<&Verifier, Refusal> {
-        let judge = self.judges.iter().find(|judge| now < judge.until).or(self.judges.last());
-        let judge = judge.ok_or(Refusal::BadSecret("there is none"))?;
-        judge.verifier.as_ref().map_err(Clone::clone)
+        self.judge(now)?.verifier.as_ref().map_err(Clone::clone)
     }
 
     /// The secrets that are live, the current one first.
@@ -200,6 +219,12 @@ impl Compiled {
         }
     }
 
+    /// Whether events of this type, as the sender calls it, are routed.
+    pub(super) fn lists(&self, event_type: Option<&str>) -> bool {
+        let named = || event_type.unwrap_or_default().trim().to_lowercase();
+        self.source.listed.is_empty() || self.source.listed.contains(&named())
+    }
+
     /// The hashes of its tokens.
     pub(super) fn hashes(&self) -> impl Iterator<Item = Hash> {
         self.tokens.iter().map(|(hash, _)| *hash)
@@ -218,13 +243,14 @@ fn opened(secret: &Secret, vault: &Vault) -> Result<Opened, VaultError> {
 
 /// One judge for each span in which the same secrets are live, the earliest first. A verifier cannot forget a secret, and a
 /// secret whose grace has ended must not open anything.
-fn judges(rules: &Rules, secrets: &[Opened], settings: &Settings) -> Vec<Judge> {
+fn judges((rules, others): (&Rules, &[Rules]), secrets: &[Opened], settings: &Settings) -> Vec<Judge> {
     let mut ends: Vec<Time> = secrets.iter().map(|secret| secret.until).chain([LATEST]).collect();
     ends.sort_unstable();
     ends.dedup();
     let judge = |until: Time| {
         let live: Vec<&str> = secrets.iter().filter(|secret| secret.until >= until).map(|secret| secret.text.as_str()).collect();
-        Judge { until, verifier: rules.verifier(&live, settings) }
+        let others = others.iter().filter_map(|rules| rules.verifier(&live, settings).ok()).collect();
+        Judge { until, verifier: rules.verifier(&live, settings), others }
     };
     ends.into_iter().map(judge).collect()
 }

@@ -5,7 +5,7 @@ use super::{Arrival, Compiled, Reason};
 use crate::{
     crypto::{fingerprint, short_fingerprint},
     flow::{Draft, Mark},
-    model::{Origin, Record, Seen, Time},
+    model::{IGNORED_TAG, Origin, Record, Seen, Time},
 };
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -51,6 +51,7 @@ pub(super) fn drafts(
     }
     let content_type = arrival.head.headers.get(CONTENT_TYPE).map(|value| Bytes::copy_from_slice(value.as_bytes()));
     let draft = |event: Event| {
+        let listed = source.lists(event.kind.as_deref());
         let origin = Origin {
             source: source.source.id,
             event_id: event.id.map(|mut id| {
@@ -68,7 +69,8 @@ pub(super) fn drafts(
             channels: vec![source.source.id.to_string()],
             payload: event.payload,
             origin: Some(Arc::new(origin)),
-            unrouted: source.source.paused.is_some(),
+            tags: if listed { Vec::new() } else { vec![IGNORED_TAG.to_owned()] },
+            unrouted: source.source.paused.is_some() || !listed,
             ..Draft::default()
         };
         (draft, event.key.and_then(|key| mark(source, &key, now)))

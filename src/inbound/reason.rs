@@ -7,6 +7,8 @@ use std::{borrow::Cow, time::Duration};
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
+    /// The source is closed.
+    Closed,
     /// Neither events nor handshakes come by this method; those that do.
     Method(Vec<String>),
     /// It came from an address that is not on the source's list.
@@ -66,6 +68,7 @@ impl Reason {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
+            Reason::Closed => "closed",
             Reason::Method(_) => "method",
             Reason::Address => "address",
             Reason::TooLarge(_) => "too_large",
@@ -88,7 +91,7 @@ impl Reason {
     pub fn status(&self) -> u16 {
         match self {
             Reason::Method(_) => 405,
-            Reason::Address | Reason::Secret => 403,
+            Reason::Closed | Reason::Address | Reason::Secret => 403,
             Reason::TooLarge(_) | Reason::Elements(_) => 413,
             Reason::Slow(_) => 408,
             Reason::TooOften => 429,
@@ -106,6 +109,7 @@ impl Reason {
     pub fn detail(&self) -> Cow<'static, str> {
         match self {
             Reason::Method(methods) => format!("The source takes {}.", methods.join(", ")).into(),
+            Reason::Closed => "The source takes nothing at present.".into(),
             Reason::Address => "The source does not take requests from this address.".into(),
             Reason::TooLarge(limit) => format!("The body is longer than the {limit} bytes that the source takes.").into(),
             Reason::Busy => "Too many bodies are being received; send it again.".into(),

@@ -40,21 +40,31 @@ pub struct Recorded {
 
 impl Inbound {
     /// Receives a request at the URL with this token. What is left of a refused one's body is read in the background.
-    pub async fn answer<B>(&self, token: &str, head: Head, mut body: B) -> Received
+    pub async fn answer<B>(&self, token: &str, head: Head, body: B) -> Received
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        let Some(source) = self.sources.by_token(token, self.engine.clock.now()) else {
-            linger(&head.headers, body);
-            return Received::Unknown;
-        };
+        match self.sources.by_token(token, self.engine.clock.now()) {
+            Some(source) => self.answer_for(&source, head, body).await,
+            None => {
+                linger(&head.headers, body);
+                Received::Unknown
+            }
+        }
+    }
+
+    /// Receives a request for a source that is known by other means than a token.
+    pub async fn answer_for<B>(&self, source: &Arc<Compiled>, head: Head, mut body: B) -> Received
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+    {
         let mut room = Room::new(&source.state.memory, &self.memory);
         match source.admit(head, &mut body, &mut room).await {
-            Ok(arrival) => self.receive(&source, &arrival).await,
+            Ok(arrival) => self.receive(source, &arrival).await,
             Err(turned) => {
                 let (head, read, reason) = *turned;
                 linger(&head.headers, body);
-                self.refuse(&source, &head, &read, reason).await
+                self.refuse(source, &head, &read, reason).await
             }
         }
     }

@@ -16,6 +16,8 @@ pub struct EventType {
     pub archived: bool,
     /// Offered with a warning.
     pub deprecated: bool,
+    /// May be subscribed to, and is not sent yet: a message of it is refused.
+    pub reserved: bool,
     /// JSON schemas by version.
     pub schemas: Option<serde_json::Map<String, serde_json::Value>>,
     /// A heading to show it under.

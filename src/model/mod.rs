@@ -14,6 +14,7 @@ mod policy;
 mod profile;
 mod record;
 mod source;
+mod stringify;
 mod system;
 mod time;
 mod token;
@@ -36,7 +37,8 @@ pub use profile::{
     MAX_ENVELOPE_BYTES, MAX_TEMPLATE_BYTES, OwnProfile, Profile, ProfileError, Template, built_in, check_profile_name,
 };
 pub use record::{Address, Answered, Failing, Kind, Organization, Purge, Record};
-pub use source::{Origin, RECEIVED_UID, Rejection, Seen, Source, SourceAnswer, SourceScheme};
+pub use source::{Closed, IGNORED_TAG, Origin, RECEIVED_UID, Rejection, Seen, Source, SourceAnswer, SourceScheme};
+pub use stringify::stringify;
 pub use system::System;
 pub use time::{LATEST, Time};
 pub use token::{Grant, Token};

@@ -136,6 +136,17 @@ impl Outcome {
     pub fn succeeded(&self) -> bool {
         self.cause == Cause::Success
     }
+
+    /// What went wrong, in words for people; `None` when nothing did.
+    #[must_use]
+    pub fn error(&self) -> Option<String> {
+        let sentence = self.cause.sentence();
+        match (self.succeeded(), self.detail.as_str()) {
+            (true, _) => None,
+            (false, "") => Some(sentence.to_owned()),
+            (false, detail) => Some(format!("{sentence} ({detail})")),
+        }
+    }
 }
 
 impl Cause {

@@ -6,8 +6,6 @@ use std::time::Duration;
 /// The default schedule after the first attempt, in seconds: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 10 h.
 /// The schedule that Standard Webhooks' text recommends and most senders use.
 const DEFAULT_DELAYS_S: [u32; 7] = [5, 300, 1800, 7200, 18_000, 36_000, 36_000];
-/// The most retries a policy may ask for.
-const MAX_RETRIES: usize = 50;
 /// The longest delay a policy may ask for: 30 days, in seconds.
 const MAX_DELAY_S: u32 = 30 * 86_400;
 
@@ -61,6 +59,9 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// The most retries a policy may ask for.
+    pub const MAX_RETRIES: usize = 50;
+
     /// The delay before the retry that follows `failed` failed attempts (1 = the first has failed); `None` when no
     /// retry is left.
     #[must_use]
@@ -85,14 +86,14 @@ impl RetryPolicy {
     /// What is wrong with the policy, as a sentence that names the rule.
     ///
     /// # Errors
-    /// More than [`MAX_RETRIES`] retries, a delay over [`MAX_DELAY_S`], a factor that is not a number from 1 to 100.
+    /// More than [`RetryPolicy::MAX_RETRIES`] retries, a delay over [`MAX_DELAY_S`], a factor that is not a number from 1 to 100.
     pub fn check(&self) -> Result<(), String> {
-        let too_many = || format!("at most {MAX_RETRIES} retries");
+        let too_many = || format!("at most {} retries", Self::MAX_RETRIES);
         let too_long = || format!("a delay is at most {MAX_DELAY_S} seconds");
         match self {
-            RetryPolicy::Delays(delays) if delays.len() > MAX_RETRIES => Err(too_many()),
+            RetryPolicy::Delays(delays) if delays.len() > Self::MAX_RETRIES => Err(too_many()),
             RetryPolicy::Delays(delays) if delays.iter().any(|d| *d > MAX_DELAY_S) => Err(too_long()),
-            RetryPolicy::Computed { max_retries, .. } if *max_retries as usize > MAX_RETRIES => Err(too_many()),
+            RetryPolicy::Computed { max_retries, .. } if *max_retries as usize > Self::MAX_RETRIES => Err(too_many()),
             RetryPolicy::Computed { initial, max, .. } if *initial > MAX_DELAY_S || *max > MAX_DELAY_S => Err(too_long()),
             RetryPolicy::Computed { factor, .. } if !(1.0..=100.0).contains(factor) => {
                 Err("factor is a number from 1 to 100".into())

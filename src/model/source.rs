@@ -1,6 +1,6 @@
 //! A source: a public receive URL for a third party. What it accepts becomes a message; what it refuses is recorded.
 
-use super::{AppId, Metadata, MsgId, OrgId, RejectionId, Sealed, Secret, SourceId, Time};
+use super::{AppId, EndpointId, Metadata, MsgId, OrgId, RejectionId, Sealed, Secret, SourceId, System, Time};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,6 +16,19 @@ pub enum SourceScheme {
     /// A scheme of the owner's, as the JSON text that was given.
     Custom(String),
 }
+
+/// Why a source refuses everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Closed {
+    /// For a while.
+    Paused,
+    /// Until further notice.
+    Disabled,
+}
+
+/// The tag of received messages whose type is not on the source's list: they go to nobody.
+pub const IGNORED_TAG: &str = "ignored";
 
 /// What a source answers once the request is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,8 +56,14 @@ pub struct Source {
     pub uid: Option<String>,
     /// For people.
     pub name: String,
+    /// For people, at more length.
+    pub description: Option<String>,
+    /// What its owner calls the third party.
+    pub label: Option<String>,
     /// How requests are judged.
     pub scheme: SourceScheme,
+    /// Further ways in which a request may be signed with the same secrets; a request that is genuine by one of them is.
+    pub alternatives: Vec<SourceScheme>,
     /// Live secrets, the current one last. What their text is, the scheme says.
     pub secrets: Vec<Secret>,
     /// What else the scheme needs (`webhook_id`, `callback_url`, `verify_token`): values encrypted.
@@ -67,6 +86,15 @@ pub struct Source {
     pub forward_headers: Vec<String>,
     /// One message for each element of a batch.
     pub split: bool,
+    /// Types of events that it routes, as the sender calls them, in lower case. Others are recorded, answered and go to
+    /// nobody. Empty: all.
+    pub listed: Vec<String>,
+    /// Whether it refuses everything (403), and why.
+    pub closed: Option<Closed>,
+    /// The endpoint that was made with it to send on what it receives.
+    pub forward: Option<EndpointId>,
+    /// The documented surface that made it. `None`: the engine's own.
+    pub system: Option<System>,
     /// Since when requests are recorded and not routed. `None`: it is running.
     pub paused: Option<Time>,
     /// Whether a handshake may still set the secret (Asana sends it once, unsigned).

@@ -68,7 +68,7 @@ impl Dialer {
     }
 
     /// The addresses of the host, if every one of them may be dialled.
-    async fn vetted(&self, origin: &Origin) -> Result<Vec<SocketAddr>, Failure> {
+    pub(super) async fn vetted(&self, origin: &Origin) -> Result<Vec<SocketAddr>, Failure> {
         let mut found = match &origin.host {
             TargetHost::Ip(ip) => vec![*ip],
             TargetHost::Domain(name) => self.resolver.resolve(name).await.map_err(|error| match error {

@@ -31,12 +31,14 @@ pub use send::OutboundRequest;
 pub use target::{Target, TargetError, URL_LIMIT};
 pub use tls::{RootsError, read_roots};
 
-use crate::clock::Clock;
+use crate::{clock::Clock, model::Cause};
 use dial::Dialer;
 use pool::{Limits, Pool};
 use rustls::pki_types::CertificateDer;
 use std::{fmt, sync::Arc, time::Duration};
 
+/// How long it may take to find out whether a target may be dialled.
+const VET_WITHIN: Duration = Duration::from_secs(5);
 /// Bytes that an answer's status line and headers may have.
 const HEAD_LIMIT: usize = 32 * 1024;
 
@@ -104,6 +106,15 @@ impl Outbound {
     /// A trust anchor is not usable, or TLS or the resolver cannot be set up.
     pub fn new(config: OutboundConfig, clock: Arc<dyn Clock>) -> Result<Self, OutboundError> {
         Self::with_resolver(config, clock, Arc::new(SystemResolver::new()?))
+    }
+
+    /// Why a target may not be dialled, by the address that it has. `None`: it may be dialled, or it is not known yet (a
+    /// name that does not resolve may do so later). Every attempt is vetted anew.
+    pub async fn forbidden(&self, target: &Target) -> Option<Cause> {
+        match tokio::time::timeout(VET_WITHIN, self.dialer.vetted(target.origin())).await {
+            Ok(Err(failure)) => Some(failure.cause).filter(|cause| matches!(cause, Cause::Blocked(_))),
+            _ => None,
+        }
     }
 
     /// A client with its own way to resolve names.

@@ -95,6 +95,10 @@ impl Target {
         })
     }
 
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// The whole URL, as it is called.
     #[must_use]
     pub fn url(&self) -> String {

@@ -5,6 +5,7 @@
 
 mod profile;
 mod profiles;
+mod reserved;
 mod route;
 
 pub use profile::{CompiledProfile, Signer, compiled_built_in};
@@ -12,11 +13,12 @@ pub use route::{HEADER_PURPOSE, Route, RouteError, SECRET_PURPOSE, Wanted};
 
 use crate::{
     crypto::Vault,
-    model::{AppId, Application, Endpoint, EndpointId, OrgId, OwnProfile},
+    model::{AppId, Application, Endpoint, EndpointId, EventType, OrgId, OwnProfile},
 };
 use foldhash::HashMap;
 use parking_lot::RwLock;
 use profiles::{Profiles, Resolved};
+use reserved::Reserved;
 use std::sync::Arc;
 
 /// An application with its endpoints, ready to be matched.
@@ -42,6 +44,7 @@ pub struct Routing {
     apps: RwLock<HashMap<AppId, Arc<AppRoutes>>>,
     uids: RwLock<HashMap<OrgId, HashMap<String, AppId>>>,
     owners: RwLock<HashMap<EndpointId, AppId>>,
+    reserved: Reserved,
     profiles: Profiles,
 }
 
@@ -69,6 +72,22 @@ impl Routing {
         let app = self.by_id(app)?;
         let route = app.route(endpoint)?.clone();
         Some((app, route))
+    }
+
+    /// Whether an event type of the organization is reserved: nobody may send one yet.
+    #[must_use]
+    pub fn is_reserved(&self, org: OrgId, event_type: &str) -> bool {
+        self.reserved.holds(org, event_type)
+    }
+
+    /// Takes over what an event type says of itself.
+    pub fn put_event_type(&self, event_type: &EventType) {
+        self.reserved.put(event_type);
+    }
+
+    /// Forgets an event type.
+    pub fn remove_event_type(&self, org: OrgId, name: &str) {
+        self.reserved.remove(org, name);
     }
 
     /// Every application's id.

@@ -12,7 +12,7 @@ use super::{
     revise::revise,
 };
 use crate::{
-    model::{Address, AppId, Application, Kind, OPERATIONAL_UID, Record},
+    model::{Address, AppId, Application, Kind, Metadata, OPERATIONAL_UID, OrgId, Record},
     routing::AppRoutes,
     store::{Change, Conflict, StoreError},
 };
@@ -233,6 +233,36 @@ pub async fn ensure(api: &Api, caller: &Caller, app_id: &str, form: Option<&Appl
         }
     }
     caller.application(api, app_id).await
+}
+
+/// The organization's application with this uid; it is made when it is not there.
+///
+/// # Errors
+/// The store is away.
+pub(crate) async fn made_on_first_use(api: &Api, org: OrgId, uid: &str, name: &str) -> Result<Arc<AppRoutes>, Problem> {
+    let known = || api.engine.app(org, uid);
+    if let Some(app) = known() {
+        return Ok(app);
+    }
+    let now = api.engine.clock.now();
+    let application = Application {
+        id: AppId(api.engine.random.id(now)),
+        org,
+        uid: Some(uid.to_owned()),
+        name: name.to_owned(),
+        throttle_rate: None,
+        metadata: Metadata::new(),
+        profile: None,
+        retry_policy: None,
+        created_at: now,
+        updated_at: now,
+    };
+    match api.engine.change(vec![Change::Insert(Record::Application(application))]).await {
+        // Somebody else has just made it.
+        Ok(()) | Err(StoreError::Conflict(Conflict::Record(_))) => {}
+        Err(error) => return Err(error.into()),
+    }
+    known().ok_or(Problem::Unavailable)
 }
 
 /// Patch Application.

@@ -123,7 +123,7 @@ impl MessageAttemptOut {
             timestamp: Stamp(attempt.id.time()),
             msg: message.map(|message| MessageOut::new(message, false)),
             cause: cause(outcome.cause),
-            error: (!outcome.succeeded()).then(|| error(outcome)),
+            error: outcome.error(),
             request_headers: None,
             response_headers: None,
             phases: None,
@@ -145,13 +145,8 @@ impl MessageAttemptOut {
 fn response(outcome: &Outcome) -> String {
     match outcome.status {
         Some(_) => String::from_utf8_lossy(&outcome.body).into_owned(),
-        None => error(outcome),
+        None => outcome.error().unwrap_or_default(),
     }
-}
-
-fn error(outcome: &Outcome) -> String {
-    let sentence = outcome.cause.sentence();
-    if outcome.detail.is_empty() { sentence.to_owned() } else { format!("{sentence} ({})", outcome.detail) }
 }
 
 fn cause(cause: Cause) -> String {

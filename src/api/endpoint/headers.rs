@@ -33,11 +33,11 @@ pub(in crate::api) struct EndpointHeadersPatchIn {
 
 /// The custom headers of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(in crate::api) struct EndpointHeadersOut {
+pub(crate) struct EndpointHeadersOut {
     /// Values by name, in lower case.
-    pub(in crate::api) headers: BTreeMap<String, String>,
+    pub(crate) headers: BTreeMap<String, String>,
     /// Names of headers whose values are not shown: they look like credentials.
-    pub(in crate::api) sensitive: Vec<String>,
+    pub(crate) sensitive: Vec<String>,
 }
 
 /// Sealed headers, as an endpoint keeps them.
@@ -98,7 +98,7 @@ pub(super) fn patched(
 ///
 /// # Errors
 /// A value does not open.
-pub(super) fn shown(endpoint: &Endpoint, vault: &Vault) -> Result<EndpointHeadersOut, VaultError> {
+pub(crate) fn shown(endpoint: &Endpoint, vault: &Vault) -> Result<EndpointHeadersOut, VaultError> {
     let mut out = EndpointHeadersOut { headers: BTreeMap::new(), sensitive: Vec::new() };
     for (name, sealed) in &endpoint.headers {
         if rules::is_sensitive(name) {

@@ -14,14 +14,20 @@ mod send_example;
 mod shape;
 mod stats;
 mod store;
+pub(crate) mod surface;
+mod wish;
 
 pub(in crate::api) use crud::{deleted, insert, listed, put};
 pub(in crate::api) use edit::read_filter;
 pub(in crate::api) use headers::{EndpointHeadersIn, EndpointHeadersOut};
 pub(in crate::api) use headers_api::{set, shown};
+pub(crate) use secret::rotated_by_default;
 pub(in crate::api) use secret::{EndpointSecretOut, EndpointSecretRotateIn, current, rotated};
 pub(in crate::api) use shape::{EndpointIn, EndpointOut, EndpointUpdate, SecretType};
-pub(in crate::api) use store::{by_id, find, known_profile, refused};
+pub(crate) use store::by_id;
+pub(crate) use store::find;
+pub(in crate::api) use store::{known_profile, refused};
+pub(crate) use wish::{Brand, Placed, Put, Wish, insert_made, put_all, revise_wished};
 
 use super::Shared;
 use utoipa_axum::{router::OpenApiRouter, routes};

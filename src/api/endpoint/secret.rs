@@ -15,6 +15,7 @@ use crate::{
     store::Change,
 };
 use axum::{extract::State, http::StatusCode, response::Response};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -140,4 +141,18 @@ pub(in crate::api) async fn rotated(
         Err(problem) => Err(problem),
     };
     idempotent.settle(api, result).await
+}
+
+/// Puts a new secret of the same kind in place; the old one signs on for a day. Answers with the new one.
+///
+/// # Errors
+/// As [`rotated`].
+pub(crate) async fn rotated_by_default(
+    api: &Shared,
+    app: AppId,
+    id_or_uid: &str,
+    idempotent: Idempotent,
+) -> Result<Response, Problem> {
+    let body = Json { value: EndpointSecretRotateIn::default(), bytes: Bytes::new() };
+    rotated(api, app, id_or_uid, idempotent, body).await
 }

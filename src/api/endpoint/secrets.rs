@@ -39,7 +39,7 @@ pub(in crate::api) struct Forge<'a> {
 }
 
 /// A secret's text in the one form in which it is kept.
-type Text = Zeroizing<String>;
+pub(crate) type Text = Zeroizing<String>;
 
 impl Forge<'_> {
     /// The text of a secret that a request brings, or of a new one: a key, or whatever else the profile's scheme signs with.

@@ -27,7 +27,7 @@ impl Api {
 ///
 /// # Errors
 /// There is none; the store is away.
-pub(in crate::api) async fn find(api: &Api, app: AppId, id_or_uid: &str) -> Result<Endpoint, Problem> {
+pub(crate) async fn find(api: &Api, app: AppId, id_or_uid: &str) -> Result<Endpoint, Problem> {
     let address = Address::new(Kind::Endpoint, app, id_or_uid);
     match api.engine.store.find(&address, api.engine.clock.now()).await? {
         Some(Stored { record: Record::Endpoint(endpoint), .. }) => Ok(endpoint),
@@ -39,7 +39,7 @@ pub(in crate::api) async fn find(api: &Api, app: AppId, id_or_uid: &str) -> Resu
 ///
 /// # Errors
 /// The store is away.
-pub(in crate::api) async fn by_id(api: &Api, app: AppId, id: EndpointId) -> Result<Option<Endpoint>, Problem> {
+pub(crate) async fn by_id(api: &Api, app: AppId, id: EndpointId) -> Result<Option<Endpoint>, Problem> {
     let found = api.engine.store.find(&Address::endpoint(app, id), api.engine.clock.now()).await?;
     Ok(found.and_then(|stored| match stored.record {
         Record::Endpoint(endpoint) => Some(endpoint),
@@ -47,15 +47,31 @@ pub(in crate::api) async fn by_id(api: &Api, app: AppId, id: EndpointId) -> Resu
     }))
 }
 
+/// Refuses when the application is full.
+///
+/// # Errors
+/// It is.
+pub(super) fn room(app: &AppRoutes) -> Result<(), Problem> {
+    room_for(app, 1)
+}
+
+/// Refuses when the application has no room for so many more.
+///
+/// # Errors
+/// It has not.
+pub(super) fn room_for(app: &AppRoutes, more: usize) -> Result<(), Problem> {
+    if app.routes.len() + more <= MAX_ENDPOINTS {
+        return Ok(());
+    }
+    Err(Problem::bad_request("limit_reached", format!("An application has at most {MAX_ENDPOINTS} endpoints.")))
+}
+
 /// A new endpoint of the application, not yet stored.
 ///
 /// # Errors
 /// A field breaks its rule, the application is full, an event type does not exist; the store is away.
 pub(super) async fn fresh(api: &Api, app: &AppRoutes, body: EndpointIn) -> Result<Endpoint, Problem> {
-    if app.routes.len() >= MAX_ENDPOINTS {
-        let rule = format!("An application has at most {MAX_ENDPOINTS} endpoints.");
-        return Err(Problem::bad_request("limit_reached", rule));
-    }
+    room(app)?;
     let forge = api.forge();
     let headers = headers::seal(body.headers.unwrap_or_default(), forge.vault, forge.random)?;
     let profile = match body.profile.as_deref() {
@@ -136,7 +152,7 @@ pub(in crate::api) fn refused(error: RouteError) -> Problem {
 }
 
 /// Checks that an endpoint can be delivered to: its profile is there, and its URL and its secrets are such as that wants.
-fn check_compiles(api: &Api, app: &AppRoutes, endpoint: &Endpoint) -> Result<(), Problem> {
+pub(super) fn check_compiles(api: &Api, app: &AppRoutes, endpoint: &Endpoint) -> Result<(), Problem> {
     api.engine.routing.compile(&app.application, endpoint, &api.engine.vault).map(drop).map_err(refused)
 }
 
@@ -147,7 +163,7 @@ async fn current_event_types(api: &Api, org: OrgId) -> Result<Option<Vec<String>
     let names: Vec<String> = found
         .into_iter()
         .filter_map(|stored| match stored.record {
-            Record::EventType(entry) if !entry.archived => Some(entry.name),
+            Record::EventType(entry) if !entry.archived && !entry.reserved => Some(entry.name),
             _ => None,
         })
         .collect();
@@ -159,7 +175,7 @@ async fn current_event_types(api: &Api, org: OrgId) -> Result<Option<Vec<String>
 ///
 /// # Errors
 /// One is not there; the store is away.
-async fn check_event_types(api: &Api, app: &AppRoutes, edit: &Edit, known: Option<&[String]>) -> Result<(), Problem> {
+pub(super) async fn check_event_types(api: &Api, app: &AppRoutes, edit: &Edit, known: Option<&[String]>) -> Result<(), Problem> {
     if app.application.uid.as_deref() == Some(OPERATIONAL_UID) {
         return Ok(());
     }

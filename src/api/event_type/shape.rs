@@ -33,6 +33,10 @@ pub struct EventTypeUpdate {
     #[serde(default)]
     #[schema(value_type = bool, default = false)]
     pub deprecated: Option<bool>,
+    /// May be subscribed to, and is not sent yet: a message of it is refused. Not in the compatible contract.
+    #[serde(default)]
+    #[schema(value_type = bool, default = false)]
+    pub reserved: Option<bool>,
     /// The schema for the event type for a specific version as a JSON schema.
     #[schema(value_type = Option<std::collections::BTreeMap<String, Object>>)]
     pub schemas: Option<Schemas>,
@@ -65,6 +69,10 @@ pub struct EventTypeIn {
     #[serde(default)]
     #[schema(value_type = bool, default = false)]
     pub deprecated: Option<bool>,
+    /// May be subscribed to, and is not sent yet: a message of it is refused. Not in the compatible contract.
+    #[serde(default)]
+    #[schema(value_type = bool, default = false)]
+    pub reserved: Option<bool>,
     /// The schema for the event type for a specific version as a JSON schema.
     #[schema(value_type = Option<std::collections::BTreeMap<String, Object>>)]
     pub schemas: Option<Schemas>,
@@ -92,6 +100,9 @@ pub struct EventTypePatch {
     /// Offered with a warning.
     #[serde(default, deserialize_with = "given")]
     pub deprecated: Option<bool>,
+    /// May be subscribed to, and is not sent yet: a message of it is refused. Not in the compatible contract.
+    #[serde(default, deserialize_with = "given")]
+    pub reserved: Option<bool>,
     /// The schema for the event type for a specific version as a JSON schema.
     #[serde(default)]
     #[schema(value_type = Option<std::collections::BTreeMap<String, Object>>)]
@@ -124,6 +135,8 @@ pub struct EventTypeOut {
     pub archived: bool,
     /// Offered with a warning.
     pub deprecated: bool,
+    /// May be subscribed to, and is not sent yet. Not in the compatible contract.
+    pub reserved: bool,
     /// The schema for the event type for a specific version as a JSON schema.
     #[schema(value_type = Option<std::collections::BTreeMap<String, Object>>)]
     pub schemas: Option<Schemas>,
@@ -150,6 +163,7 @@ impl EventTypeOut {
             description: event_type.description,
             archived: event_type.archived,
             deprecated: event_type.deprecated,
+            reserved: event_type.reserved,
             schemas: event_type.schemas.filter(|_| with_schemas),
             group_name: event_type.group_name,
             feature_flag: event_type.feature_flags.as_ref().and_then(|flags| flags.first().cloned()),
@@ -168,6 +182,7 @@ impl EventTypeIn {
             description: self.description,
             archived: self.archived,
             deprecated: self.deprecated,
+            reserved: self.reserved,
             schemas: self.schemas,
             group_name: self.group_name,
             feature_flags: self.feature_flags,
@@ -219,6 +234,7 @@ impl EventTypeUpdate {
             description: self.description,
             archived: self.archived.unwrap_or(false),
             deprecated: self.deprecated.unwrap_or(false),
+            reserved: self.reserved.unwrap_or(false),
             schemas: self.schemas,
             group_name: self.group_name,
             feature_flags: flags(self.feature_flags, self.feature_flag),
@@ -252,6 +268,7 @@ impl EventTypePatch {
     pub fn apply(self, event_type: &mut EventType, now: Time) {
         event_type.description = self.description.unwrap_or_else(|| std::mem::take(&mut event_type.description));
         event_type.archived = self.archived.unwrap_or(event_type.archived);
+        event_type.reserved = self.reserved.unwrap_or(event_type.reserved);
         event_type.deprecated = self.deprecated.unwrap_or(event_type.deprecated);
         self.schemas.apply(&mut event_type.schemas);
         self.group_name.apply(&mut event_type.group_name);

@@ -12,7 +12,7 @@ pub(in crate::api) type Rule = fn(&[&str], &str) -> Result<(), Problem>;
 ///
 /// # Errors
 /// Not 1 to 256 of `[a-zA-Z0-9\-_.]`.
-pub(in crate::api) fn name(loc: &[&str], text: &str) -> Result<(), Problem> {
+pub(crate) fn name(loc: &[&str], text: &str) -> Result<(), Problem> {
     let mut check = Check::new();
     check.name(loc, text);
     check.done()
@@ -45,7 +45,7 @@ fn label(loc: &[&str], text: &str, extra: &[u8], pattern: &'static str) -> Resul
 ///
 /// # Errors
 /// There are more than `max`, or one breaks the rule; the problem names its place in the body.
-pub(in crate::api) fn names(field: &str, names: Option<Vec<String>>, max: usize, rule: Rule) -> Result<Vec<String>, Problem> {
+pub(crate) fn names(field: &str, names: Option<Vec<String>>, max: usize, rule: Rule) -> Result<Vec<String>, Problem> {
     let Some(names) = names else { return Ok(Vec::new()) };
     if names.len() > max {
         return Err(Problem::field(&["body", field], "length", format!("At most {max} entries.")));

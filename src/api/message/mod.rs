@@ -4,7 +4,7 @@ mod body;
 mod create;
 mod filter;
 mod inline;
-pub(in crate::api) mod labels;
+pub(crate) mod labels;
 mod params;
 mod read;
 mod shape;

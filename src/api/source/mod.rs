@@ -14,6 +14,7 @@ mod seal;
 mod secret;
 mod shape;
 mod store;
+pub(crate) mod surface;
 mod synthetic;
 mod trial;
 mod url;

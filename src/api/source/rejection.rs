@@ -144,7 +144,7 @@ pub(super) fn bounds(after: Option<Stamp>, before: Option<Stamp>) -> (u128, u128
 }
 
 /// Rejections of a source within a window of ids.
-async fn read(store: &dyn Store, source: SourceId, window: Window, now: Time) -> Result<Vec<Rejection>, StoreError> {
+pub(super) async fn read(store: &dyn Store, source: SourceId, window: Window, now: Time) -> Result<Vec<Rejection>, StoreError> {
     let start = if window.newest_first { window.below } else { window.above };
     let unbounded = start == u128::MAX || start == 0;
     let after = (!unbounded).then(|| RejectionId(start).to_string());

@@ -8,19 +8,16 @@ use super::{
     shape::{SourceIn, SourceOut},
 };
 use crate::{
-    api::{Api, Base, Caller, Problem, revise, rules::Check},
+    api::{Api, Base, Caller, Problem, application::made_on_first_use, revise, rules::Check},
     inbound::{Compiled, NotCompiled, State, TOKEN_PURPOSE},
-    model::{
-        Address, AppId, Application, Grant, Kind, Metadata, OrgId, RECEIVED_UID, Record, Source, SourceAnswer, SourceId,
-        SourceScheme,
-    },
-    store::{Change, Conflict, StoreError},
+    model::{Address, AppId, Grant, Kind, Metadata, OrgId, RECEIVED_UID, Record, Source, SourceAnswer, SourceId, SourceScheme},
+    store::Change,
 };
 use postrider_signature::SchemeError;
 use std::sync::Arc;
 
 /// Sources that an organization owns itself, at most.
-const MAX_OWN_SOURCES: usize = 10_000;
+pub(super) const MAX_OWN_SOURCES: usize = 10_000;
 /// Sources that an application owns at most.
 const MAX_APP_SOURCES: usize = 1_000;
 /// Name of the application that gets what an organization's own sources receive.
@@ -136,29 +133,7 @@ async fn owner(api: &Api, caller: &Caller, app: Option<&str>) -> Result<(AppId, 
 
 /// The application that gets what the organization's own sources receive; made with the first of them.
 async fn received(api: &Api, org: OrgId) -> Result<AppId, Problem> {
-    let known = || api.engine.app(org, RECEIVED_UID).map(|app| app.application.id);
-    if let Some(app) = known() {
-        return Ok(app);
-    }
-    let now = api.engine.clock.now();
-    let application = Application {
-        id: AppId(api.engine.random.id(now)),
-        org,
-        uid: Some(RECEIVED_UID.to_owned()),
-        name: RECEIVED_NAME.to_owned(),
-        throttle_rate: None,
-        metadata: Metadata::new(),
-        profile: None,
-        retry_policy: None,
-        created_at: now,
-        updated_at: now,
-    };
-    match api.engine.change(vec![Change::Insert(Record::Application(application))]).await {
-        // Somebody else has just made it.
-        Ok(()) | Err(StoreError::Conflict(Conflict::Record(_))) => {}
-        Err(error) => return Err(error.into()),
-    }
-    known().ok_or(Problem::Unavailable)
+    Ok(made_on_first_use(api, org, RECEIVED_UID, RECEIVED_NAME).await?.application.id)
 }
 
 /// A new source, not yet stored, and its secret if one was made for it.
@@ -196,7 +171,10 @@ pub(super) fn blank(forge: &Forge<'_>, (org, app, app_owned): (OrgId, AppId, boo
         app_owned,
         uid: None,
         name: String::new(),
+        description: None,
+        label: None,
         scheme: SourceScheme::Provider(String::new()),
+        alternatives: Vec::new(),
         secrets: Vec::new(),
         settings: Default::default(),
         tokens: vec![forge.token()?],
@@ -208,6 +186,10 @@ pub(super) fn blank(forge: &Forge<'_>, (org, app, app_owned): (OrgId, AppId, boo
         event_type_prefix: String::new(),
         forward_headers: Vec::new(),
         split: false,
+        listed: Vec::new(),
+        closed: None,
+        forward: None,
+        system: None,
         paused: None,
         awaits_secret: false,
         metadata: Metadata::new(),

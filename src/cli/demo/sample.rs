@@ -64,7 +64,7 @@ pub(super) fn event_types() -> Vec<Value> {
         let schema = json!({
             "type": "object", "title": name, "required": required, "properties": properties, "examples": [event(example).payload],
         });
-        json!({ "name": name, "description": description, "schemas": { "1": schema } })
+        json!({ "name": name, "description": description, "groupName": "demo", "schemas": { "1": schema } })
     };
     rows.into_iter().map(entry).collect()
 }

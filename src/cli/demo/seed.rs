@@ -1,7 +1,10 @@
 //! The sample's application, event types and endpoints. Made again on every start, so each step takes what is there.
 
 use super::{APP, BROKEN, receiver::Receiver, sample};
-use crate::cli::client::Client;
+use crate::{
+    cli::{client::Client, systems},
+    systems::SURFACES,
+};
 use anyhow::Context;
 use http::{Method, StatusCode};
 use serde::Deserialize;
@@ -28,6 +31,9 @@ pub(super) async fn seed(client: &Client, receiver: &Receiver) -> anyhow::Result
         if answer.status != StatusCode::CONFLICT {
             answer.accepted().context("an event type of the demonstration")?;
         }
+    }
+    for surface in SURFACES {
+        systems::seed(client, surface).await?;
     }
     let voided = json!([sample::FAILING]);
     for (uid, path, description, more) in [

@@ -23,6 +23,7 @@ use crate::{
         FIRST_ORG, Store,
         embedded::{EmbeddedOptions, EmbeddedStore},
     },
+    systems::{self, Options},
     telemetry, upkeep,
 };
 use anyhow::{Context, bail};
@@ -91,7 +92,8 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
 
     let api = Api { engine: engine.clone(), inbound: inbound.clone(), tokens: TokenCache::default(), options: options(&config) };
     let api = Arc::new(api);
-    let front = Front::new(api.clone(), api::router(api));
+    let router = api::router(api.clone()).merge(systems::router(api.clone(), systems_options(&config)));
+    let front = Front::new(api, router);
     let key = config.admin_key.clone().map_or_else(|| folder.read_admin_key(), |key| Ok(Some(key)));
     let sample = match key? {
         Some(key) if demo => Some(demo::start(key, reachable(address), shutdown.clone())?),
@@ -141,6 +143,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         attempt_timeout: config.attempt_timeout,
         retry_policy: config.retry_policy.clone(),
+        retry_speed: config.retry_speed,
         disable_after: config.disable_after,
         retention: config.retention,
         ..Settings::default()
@@ -154,6 +157,17 @@ fn options(config: &Config) -> ApiOptions {
         trusted_proxies: TrustedProxies(config.trusted_proxies.clone()),
         jwt_secret: config.jwt_secret.clone(),
         ..ApiOptions::new(FIRST_ORG)
+    }
+}
+
+/// What the configuration says of the documented systems.
+pub(super) fn systems_options(config: &Config) -> Options {
+    Options {
+        on: config.systems.clone(),
+        profiles: config.system_profiles.clone(),
+        nudj_prefix: config.nudj_prefix.clone(),
+        ip_ranges: config.ip_ranges.iter().map(ToString::to_string).collect(),
+        linear_secret: config.linear_secret.clone(),
     }
 }
 

@@ -4,6 +4,8 @@
 //! becomes that field's value: a number where the field is one, the payload's exact bytes for `{data}`. In any other text
 //! fields are filled in. The order of the members is kept, white space between them is not.
 
+use crate::model::stringify;
+
 use super::{
     field::{Facts, Field},
     template::{Piece, pieces},
@@ -83,10 +85,15 @@ impl Envelope {
         for part in &self.parts {
             match part {
                 Part::Json(json) => body.extend_from_slice(json.as_bytes()),
-                Part::Value(Field::Data) if foreign && !is_json(payload) => {
+                Part::Value(field) if field.is_payload() && foreign && !is_json(payload) => {
                     quote(&String::from_utf8_lossy(payload), &mut body);
                 }
                 Part::Value(Field::Data) => body.extend_from_slice(payload),
+                // What is deeper than it goes stays as it came.
+                Part::Value(Field::DataStringified) => match stringify(payload) {
+                    Some(written) => body.extend_from_slice(&written),
+                    None => body.extend_from_slice(payload),
+                },
                 Part::Value(field) | Part::Inside(field) => {
                     text.clear();
                     field.write(facts, &mut text);
@@ -159,7 +166,9 @@ impl Compiling {
                     escape(&text, &mut escaped);
                     self.json.push_str(&String::from_utf8_lossy(&escaped));
                 }
-                Piece::Field(Field::Data) => return Err("{data} stands alone in its text: it becomes the payload.".into()),
+                Piece::Field(field) if field.is_payload() => {
+                    return Err("{data} stands alone in its text: it becomes the payload.".into());
+                }
                 Piece::Field(field) => self.push(Part::Inside(field)),
             }
         }

@@ -60,6 +60,8 @@ fields! {
     SentMillis = "sent.ms",
     /// The payload, byte for byte.
     Data = "data",
+    /// The payload as JavaScript's `JSON.stringify` writes it, for receivers that sign what they have parsed.
+    DataStringified = "data.stringified",
     /// The application's uid, else its id.
     App = "app",
     /// The application's id (`app_…`).
@@ -91,7 +93,13 @@ impl Field {
         matches!(self, Field::TimeSeconds | Field::TimeMillis | Field::SentSeconds | Field::SentMillis | Field::Attempt)
     }
 
-    /// Adds its text; of [`Field::Data`] nothing, which is bytes.
+    /// Whether it is the payload, which only an envelope can hold.
+    #[must_use]
+    pub fn is_payload(self) -> bool {
+        matches!(self, Field::Data | Field::DataStringified)
+    }
+
+    /// Adds its text; of the payload nothing, which is bytes.
     pub fn write(self, facts: &Facts<'_>, text: &mut String) {
         let Facts { message, application, endpoint, sent, attempt } = facts;
         let time = message.id.time();
@@ -111,7 +119,7 @@ impl Field {
             Field::Sent => write!(text, "{sent}"),
             Field::SentSeconds => write!(text, "{}", sent.seconds()),
             Field::SentMillis => write!(text, "{}", sent.0),
-            Field::Data => Ok(()),
+            Field::Data | Field::DataStringified => Ok(()),
             Field::App => match &application.uid {
                 Some(uid) => text.write_str(uid),
                 None => write!(text, "{}", application.id),

@@ -30,7 +30,7 @@ impl TryFrom<String> for Template {
 
     fn try_from(text: String) -> Result<Template, String> {
         let pieces = pieces(&text)?;
-        if pieces.contains(&Piece::Field(Field::Data)) {
+        if pieces.iter().any(|piece| matches!(piece, Piece::Field(field) if field.is_payload())) {
             return Err("{data} can only stand in an envelope.".into());
         }
         Ok(Template { text, pieces })

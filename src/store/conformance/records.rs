@@ -30,6 +30,7 @@ fn event_type(name: &str) -> Record {
         description: String::new(),
         archived: false,
         deprecated: false,
+        reserved: false,
         schemas: Some(serde_json::Map::from_iter([("1".into(), serde_json::json!({"type": "object"}))])),
         group_name: None,
         feature_flags: None,

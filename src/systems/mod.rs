@@ -1,0 +1,116 @@
+//! The documented systems: each is a surface on the one engine (routes, JSON, a profile, the form of its refusals) and
+//! nothing else. What two of them need is an engine feature, or stands here.
+
+mod alakazam;
+mod alumia;
+mod callers;
+mod catalogue;
+mod connect;
+mod docs;
+mod form;
+mod home;
+mod ilara;
+mod nudj;
+mod options;
+mod refusal;
+mod rules;
+mod tries;
+mod uuid;
+
+pub use catalogue::Seed;
+pub use options::Options;
+
+pub(crate) use callers::{KeyCaller, SessionCaller};
+pub(crate) use home::home;
+
+use crate::{
+    api::{Problem, Shared},
+    model::System,
+};
+use axum::{
+    Extension, Router,
+    extract::DefaultBodyLimit,
+    middleware::map_response,
+    response::{IntoResponse, Response},
+};
+use std::{fmt, sync::Arc};
+use utoipa_axum::router::OpenApiRouter;
+
+/// The longest body of a management request, in bytes. Routes that receive events have their own limits.
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// The surface of a documented system.
+pub struct Surface {
+    /// Which one. Its name is also that in the configuration, in paths, and of its profile.
+    pub system: System,
+    /// Its name for people.
+    pub title: &'static str,
+    /// What it is, in a sentence.
+    pub about: &'static str,
+    /// Its operations.
+    pub routes: fn(&Options) -> OpenApiRouter<Shared>,
+    /// A refusal in its form.
+    pub refused: fn(&Problem) -> Response,
+    /// The event types of its document.
+    pub catalogue: &'static [Seed],
+}
+
+/// The surface of every system, in the order in which they are listed.
+pub const SURFACES: &[&Surface] = &[&alakazam::SURFACE, &alumia::SURFACE, &nudj::SURFACE, &ilara::SURFACE, &connect::SURFACE];
+
+impl fmt::Debug for Surface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surface").field("system", &self.system).finish_non_exhaustive()
+    }
+}
+
+impl Surface {
+    /// The surface of the system of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Surface> {
+        SURFACES.iter().find(|surface| surface.name() == name).copied()
+    }
+
+    /// The system's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.system.name()
+    }
+
+    /// Its operations as `METHOD /path`, in the order of paths.
+    #[must_use]
+    pub fn operations(&self, options: &Options) -> Vec<String> {
+        docs::operations(&docs::document(self, (self.routes)(options)))
+    }
+}
+
+/// The routes of the systems that are switched on, and the documents that describe them.
+pub fn router(api: Shared, options: Options) -> Router {
+    let options = Arc::new(options);
+    let on = SURFACES.iter().filter(|surface| options.is_on(surface.system));
+    on.fold(Router::new(), |all, surface| all.merge(mounted(surface, api.clone(), &options)))
+}
+
+fn mounted(surface: &'static Surface, api: Shared, options: &Arc<Options>) -> Router {
+    let (routes, described) = docs::split(surface, (surface.routes)(options));
+    let routes = routes
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(map_response(move |response| async move { in_form(response, surface.refused) }))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(Extension(options.clone()))
+        .with_state(api);
+    routes.merge(docs::routes(surface, described))
+}
+
+/// Every refusal, whether a handler's or of what is read before it, in the system's form. What tells clients how to go on
+/// (`Retry-After`, `WWW-Authenticate`) stays.
+fn in_form(response: Response, refused: fn(&Problem) -> Response) -> Response {
+    let Some(problem) = response.extensions().get::<Problem>() else { return response };
+    let mut told = refused(problem).into_response();
+    for (name, value) in response.headers() {
+        if !told.headers().contains_key(name) && name != axum::http::header::CONTENT_LENGTH {
+            told.headers_mut().append(name, value.clone());
+        }
+    }
+    told
+}
