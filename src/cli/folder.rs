@@ -1,7 +1,7 @@
 //! The data folder: the master key, the admin key, the store, and the running server's address.
 
 use crate::{
-    config::Config,
+    config::{Config, StorePlace},
     crypto::{Vault, hex},
     model::Sealed,
     random::Random,
@@ -47,7 +47,10 @@ pub(super) struct Unlocked {
 impl Folder {
     /// The folder that is configured, whether it is there or not.
     pub(super) fn of(config: &Config) -> Self {
-        let store = config.store.clone().unwrap_or_else(|| config.data.join("store"));
+        let store = match &config.store {
+            StorePlace::Folder(folder) => folder.clone(),
+            StorePlace::Data | StorePlace::Postgres(_) => config.data.join("store"),
+        };
         Folder { root: config.data.clone(), store }
     }
 
@@ -114,11 +117,43 @@ impl Folder {
         Ok(Unlocked { vault, new, proven: proven || !self.has_store() })
     }
 
+    /// Reads the master key of a store that several nodes share; makes it when that has no check of one yet.
+    ///
+    /// # Errors
+    /// The store has a key, and the folder has none, or another one.
+    pub(super) fn unlock_shared(&self, random: &Random, check: Option<&str>, store: &str) -> anyhow::Result<Unlocked> {
+        let path = self.master_key();
+        let text = read_key(&path)?;
+        let new = text.is_none();
+        let text = match text {
+            Some(text) => text,
+            None if check.is_some() => {
+                bail!("the store at {store} has a master key: copy the file of another node to {}", path.display())
+            }
+            None => make_key(&path, &Vault::new_key(random))?,
+        };
+        let vault = Vault::from_text(&text).with_context(|| format!("{} is not a master key", path.display()))?;
+        if check.is_some_and(|check| !Self::opens(&vault, check)) {
+            bail!("{} is not the master key of the store at {store}: copy the file of another node", path.display());
+        }
+        Ok(Unlocked { vault, new, proven: true })
+    }
+
+    /// The text that shows whether a key is the right one, sealed.
+    pub(super) fn check_of(&self, vault: &Vault, random: &Random) -> anyhow::Result<String> {
+        Ok(vault.seal(random, CHECK_PURPOSE, CHECK_TEXT.as_bytes())?.0)
+    }
+
+    /// Whether a key opens that text.
+    pub(super) fn opens(vault: &Vault, check: &str) -> bool {
+        vault.open_text(CHECK_PURPOSE, &Sealed(check.trim().to_owned())).is_ok()
+    }
+
     /// Compares the key with the check that was sealed under the store's; `false` when there is no check.
     fn verify(&self, vault: &Vault) -> anyhow::Result<bool> {
         let path = self.check();
         match fs::read_to_string(&path) {
-            Ok(sealed) if vault.open_text(CHECK_PURPOSE, &Sealed(sealed.trim().to_owned())).is_ok() => Ok(true),
+            Ok(sealed) if Self::opens(vault, &sealed) => Ok(true),
             Ok(_) if self.has_store() => bail!(self.wrong_key()),
             Ok(_) => Ok(false),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
@@ -128,7 +163,7 @@ impl Folder {
 
     /// Seals the check under a key that is known to be the store's.
     pub(super) fn prove(&self, vault: &Vault, random: &Random) -> anyhow::Result<()> {
-        replace(&self.check(), &vault.seal(random, CHECK_PURPOSE, CHECK_TEXT.as_bytes())?.0)
+        replace(&self.check(), &self.check_of(vault, random)?)
     }
 
     /// What to say when the key is not the store's.

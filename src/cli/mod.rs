@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod folder;
 mod keys;
+mod migrate;
 mod profiles;
 mod send;
 mod serve;
@@ -40,6 +41,8 @@ enum Command {
     Sign(signature::SignArgs),
     /// List the documented systems, and write their event types into the catalogue
     Systems(systems::SystemsArgs),
+    /// Bring a database's tables to this version
+    Migrate(migrate::MigrateArgs),
     /// Print what is configured, and where each value came from
     Config(config::ConfigArgs),
     /// Measure this machine: throughput as shares of what the network path alone allows, latency, memory and start
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => signature::verify(&args),
         Command::Sign(args) => signature::sign(&args),
         Command::Systems(args) => systems::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Bench(args) => block_on(bench::run(args)),
     };

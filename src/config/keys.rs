@@ -29,7 +29,7 @@ pub const KEYS: [Key; 24] = [
     key("public_url", "", "an http or https URL without a query"),
     key("trusted_proxies", "none", "a list of networks, as 10.0.0.0/8"),
     key("allow_cidr", "none", "a list of networks, as 10.0.0.0/8"),
-    key("store", "embedded", "embedded, or a folder's path (postgres:// is not available in this version)"),
+    key("store", "embedded", "embedded, a folder's path, or postgres://user@host/database"),
     key("ca_file", "", "the path of a file with PEM certificates"),
     secret("admin_key", "16 to 256 visible ASCII characters"),
     secret("jwt_secret", "16 to 1024 characters"),

@@ -13,6 +13,7 @@ pub use value::duration;
 use crate::{
     model::{RetryPolicy, System},
     outbound::Cidr,
+    store::postgres::PostgresOptions,
 };
 use layers::Layers;
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
@@ -34,6 +35,17 @@ const MASK: &str = "(set, not shown)";
 const MINUTE_S: u64 = 60;
 /// A day, in seconds.
 const DAY_S: u64 = 86_400;
+
+/// Where everything is kept.
+#[derive(Clone, Debug)]
+pub enum StorePlace {
+    /// In the data folder.
+    Data,
+    /// In a folder of its own.
+    Folder(PathBuf),
+    /// In a database.
+    Postgres(Box<PostgresOptions>),
+}
 
 /// Why a configuration was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,7 +98,9 @@ fn shown(value: &str) -> String {
 
 impl ConfigError {
     fn bad(key: &Key, value: &str, source: &Source) -> Self {
-        let value = if key.secret { String::new() } else { value.to_owned() };
+        // A URL may hold a password.
+        let hidden = key.secret || PostgresOptions::is_url(value);
+        let value = if hidden { String::new() } else { value.to_owned() };
         ConfigError::BadValue { key: key.name, value, rule: key.rule, from: source.to_string() }
     }
 }
@@ -124,8 +138,8 @@ pub struct Config {
     pub trusted_proxies: Vec<Cidr>,
     /// Networks that are not public, to which deliveries may go all the same.
     pub allow_cidr: Vec<Cidr>,
-    /// The embedded store's folder, if it is not in the data folder.
-    pub store: Option<PathBuf>,
+    /// Where everything is kept.
+    pub store: StorePlace,
     /// More trusted roots towards receivers.
     pub ca_file: Option<PathBuf>,
     /// An admin key that its owner chose.
@@ -237,7 +251,11 @@ impl Reader<'_> {
 
     fn in_force(&self, key: &Key) -> InForce {
         let (text, source) = self.text(key);
-        let value = if key.secret && !text.is_empty() { MASK.to_owned() } else { text.to_owned() };
+        let value = match text {
+            text if key.secret && !text.is_empty() => MASK.to_owned(),
+            text if PostgresOptions::is_url(text) => PostgresOptions::parse(text).map_or(MASK.to_owned(), |url| url.shown()),
+            text => text.to_owned(),
+        };
         InForce { name: key.name, value, source: source.clone() }
     }
 }
@@ -258,12 +276,15 @@ fn url(text: &str) -> Option<String> {
     usable.then(|| text.trim_end_matches('/').to_owned())
 }
 
-fn store(text: &str) -> Option<Option<PathBuf>> {
+fn store(text: &str) -> Option<StorePlace> {
     match text {
-        "embedded" => Some(None),
+        "embedded" => Some(StorePlace::Data),
         "" => None,
+        text if PostgresOptions::is_url(text) => {
+            PostgresOptions::parse(text).ok().map(|options| StorePlace::Postgres(Box::new(options)))
+        }
         text if text.contains("://") => None,
-        text => Some(Some(PathBuf::from(text))),
+        text => Some(StorePlace::Folder(PathBuf::from(text))),
     }
 }
 

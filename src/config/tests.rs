@@ -85,7 +85,7 @@ fn bad_values_name_setting_rule_and_place() {
         ("listen", "::1:80"),
         ("listen", "localhost:70000"),
         ("allow_cidr", "10.0.0.0/40"),
-        ("store", "postgres://localhost/x"),
+        ("store", "mysql://localhost/x"),
         ("max_payload", "65MiB"),
         ("attempt_timeout", "0s"),
         ("attempt_timeout", "1h"),

@@ -3,7 +3,7 @@
 use super::{Engine, matching};
 use crate::{
     lanes::{Lane, Work, share},
-    model::{EndpointId, LATEST, Message, MsgId, Origin, Record, Time, Trigger},
+    model::{EndpointId, Message, MsgId, Origin, Record, Time, Trigger},
     routing::{AppRoutes, Route},
     store::{Lease, NewMessage, StoreError},
 };
@@ -49,8 +49,8 @@ impl Engine {
         let routes = recipients(app, &draft);
         let message = Arc::new(message(app, draft, &routes, MsgId(self.random.id(now))));
         let mark = mark.map(|mark| mark(&message));
-        let mut taken =
-            Taken { engine: self, message: message.clone(), lanes: self.take_lanes(&routes, message.first_due() <= now) };
+        let lanes = self.take_lanes(app, &routes, message.first_due() <= now);
+        let mut taken = Taken { engine: self, message: message.clone(), lanes };
         let leases = taken.lanes.iter().map(|lane| lane.as_ref().map(|(_, lease)| *lease)).collect();
         self.store.accept(NewMessage { message: message.clone(), leases, mark }).await?;
         taken.start(&routes);
@@ -58,19 +58,25 @@ impl Engine {
     }
 
     /// For each endpoint: its lane with room reserved and a lease, or `None` when the delivery is to stay in the store (the
-    /// endpoint is disabled, the message is for later, the lane is full).
-    fn take_lanes(&self, routes: &[&Arc<Route>], now: bool) -> Vec<Option<(Arc<Lane>, Lease)>> {
+    /// endpoint is disabled, the message is for later, the lane is full, its limits are another process's to keep).
+    fn take_lanes(&self, app: &AppRoutes, routes: &[&Arc<Route>], now: bool) -> Vec<Option<(Arc<Lane>, Lease)>> {
         let take = |route: &&Arc<Route>| {
-            let lane = (now && route.disabled.is_none()).then(|| self.lanes.open(route.id))?;
+            let ours = !is_limited(app, route) || self.store.owns(route.id);
+            let lane = (now && ours && route.disabled.is_none()).then(|| self.lanes.open(route.id))?;
             lane.reserve(&self.lanes.budget).then(|| (lane, self.lease()))
         };
         routes.iter().map(take).collect()
     }
 
-    /// A lease that no other claim has. The embedded store frees leases when the process ends, so they never run out.
+    /// A lease that no other claim has.
     pub(super) fn lease(&self) -> Lease {
-        Lease { token: self.leases.fetch_add(1, std::sync::atomic::Ordering::Relaxed), until: LATEST }
+        self.store.lease(self.leases.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
     }
+}
+
+/// Whether an endpoint has a limit that holds for all processes together: one of them keeps it.
+pub(super) fn is_limited(app: &AppRoutes, route: &Route) -> bool {
+    route.throttle_rate.or(app.application.throttle_rate).is_some()
 }
 
 fn recipients<'a>(app: &'a AppRoutes, draft: &Draft) -> Vec<&'a Arc<Route>> {
@@ -133,7 +139,12 @@ impl Taken<'_> {
                 }
                 // Also for a disabled endpoint: it may have been enabled while the message became durable, and a lane whose
                 // endpoint is disabled claims nothing.
-                None => self.engine.note_due(route.id, self.message.first_due()),
+                None => {
+                    self.engine.note_due(route.id, self.message.first_due());
+                    if !self.engine.store.owns(route.id) {
+                        self.engine.store.call(route.id);
+                    }
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ use tokio::sync::MutexGuard;
 const ENDPOINTS_AT_ONCE: usize = 500;
 
 /// What a change leaves in the routing table that was compiled with something else.
-enum Stale {
+pub(super) enum Stale {
     Nothing,
     App(AppId),
     Org(OrgId),
@@ -47,23 +47,31 @@ impl Engine {
         let in_order = self.lock(&changes).await;
         let told = self.expand(&mut changes).await?;
         self.store.change(changes.clone(), self.clock.now()).await?;
-        let (mut stale_apps, mut stale_orgs) = (Vec::new(), Vec::new());
-        for change in changes {
-            match self.take_over(change) {
+        let stale = changes.into_iter().map(|change| self.take_over(change)).collect();
+        self.freshen(stale, in_order).await?;
+        Ok(told)
+    }
+
+    /// Compiles again what a change made stale, an organization's applications one after the other and each in its order.
+    pub(super) async fn freshen(
+        self: &Arc<Self>,
+        stale: Vec<Stale>,
+        in_order: Option<MutexGuard<'_, ()>>,
+    ) -> Result<(), StoreError> {
+        let mut orgs = Vec::new();
+        for stale in stale {
+            match stale {
                 Stale::Nothing => {}
-                Stale::App(app) => stale_apps.push(app),
-                Stale::Org(org) => stale_orgs.push(org),
+                Stale::App(app) => self.compile_again(app).await?,
+                Stale::Org(org) => orgs.push(org),
             }
         }
-        for app in stale_apps {
-            self.compile_again(app).await?;
-        }
         drop(in_order);
-        for app in stale_orgs.into_iter().flat_map(|org| self.routing.apps_of(org)) {
+        for app in orgs.into_iter().flat_map(|org| self.routing.apps_of(org)) {
             let _in_order = self.lock_app(app).await;
             self.compile_again(app).await?;
         }
-        Ok(told)
+        Ok(())
     }
 
     /// Takes over an application's endpoints once more: what they were compiled with has changed.
@@ -102,7 +110,7 @@ impl Engine {
     }
 
     /// Changes of one application reach the routing table in the order in which they became durable.
-    async fn lock(&self, changes: &[Change]) -> Option<MutexGuard<'_, ()>> {
+    pub(super) async fn lock(&self, changes: &[Change]) -> Option<MutexGuard<'_, ()>> {
         let app = changes.iter().find_map(|change| self.app_of(change))?;
         self.lock_app(app).await
     }
@@ -173,7 +181,7 @@ impl Engine {
         Ok(told)
     }
 
-    fn take_over(self: &Arc<Self>, change: Change) -> Stale {
+    pub(super) fn take_over(self: &Arc<Self>, change: Change) -> Stale {
         match change {
             Change::Insert(record) | Change::Replace(record, _) | Change::Write(record) => match record {
                 Record::Application(application) => return self.take_over_application(application),
@@ -185,6 +193,7 @@ impl Engine {
                     self.routing.put_profile(&own);
                     return Stale::Org(own.org);
                 }
+                Record::Failing(failing) => self.health.put(failing),
                 _ => {}
             },
             Change::Delete(address) => match address.kind {

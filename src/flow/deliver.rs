@@ -19,6 +19,11 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
         return Report::None;
     }
     let begun = engine.clock.now();
+    if !engine.store.stands(work.lease) {
+        // Others may be at it: what is sent now would be sent twice.
+        engine.hold(vec![work]).await;
+        return Report::None;
+    }
     if work.message.expunged {
         return Box::pin(undeliverable(engine, work, Outcome::failed(Cause::Expunged, ""))).await;
     }

@@ -2,6 +2,7 @@
 
 use super::{
     Engine,
+    accept::is_limited,
     deliver::{broke, deliver},
 };
 use crate::{
@@ -70,7 +71,10 @@ impl Engine {
         let Some(due) = lane.stored_due() else { return };
         let now = self.clock.now();
         // Without a route it is deleted, and purged, or cannot be compiled, and waits.
-        let held = self.routing.endpoint(lane.endpoint()).is_none_or(|(_, route)| route.disabled.is_some());
+        let held = self
+            .routing
+            .endpoint(lane.endpoint())
+            .is_none_or(|(app, route)| route.disabled.is_some() || (is_limited(&app, &route) && !self.store.owns(route.id)));
         if held || self.stopping() {
             return;
         }
@@ -107,6 +111,14 @@ impl Engine {
 
     /// The endpoint was enabled, or has something new in the store: look at once.
     pub(super) fn look(self: &Arc<Self>, endpoint: EndpointId) {
+        if !self.store.owns(endpoint) {
+            self.store.call(endpoint);
+        }
+        self.look_here(endpoint);
+    }
+
+    /// Looks at once, in this process.
+    pub(super) fn look_here(self: &Arc<Self>, endpoint: EndpointId) {
         let lane = self.lanes.open(endpoint);
         let _looked_at_now = lane.note_due(self.clock.now());
         lane.rang();

@@ -3,7 +3,7 @@
 use super::{
     SourceTable,
     agreement::Agreements,
-    dispatch,
+    dispatch, follow,
     health::Health,
     record::{self, Results},
 };
@@ -148,6 +148,7 @@ impl Engine {
         }
         tokio::spawn(record::keep(engine.clone(), to_keep));
         tokio::spawn(dispatch::watch(engine.clone()));
+        tokio::spawn(follow::follow(engine.clone()));
         Ok(engine)
     }
 

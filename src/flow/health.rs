@@ -33,6 +33,15 @@ impl Health {
     }
 }
 
+impl Engine {
+    /// Another process has seen an endpoint succeed.
+    pub(super) fn recovered(&self, address: &Address) {
+        if let Ok(endpoint) = address.key.parse() {
+            self.health.forget(endpoint);
+        }
+    }
+}
+
 /// Learns from an attempt; what the store is to remember with it. Manual attempts prove health, but their failures do not
 /// count: somebody is trying something out.
 pub(super) fn learn(engine: &Engine, work: &Work, succeeded: bool, now: Time) -> Vec<Change> {

@@ -20,6 +20,7 @@ mod configure;
 mod deliver;
 mod dispatch;
 mod engine;
+mod follow;
 mod health;
 mod history;
 pub mod matching;

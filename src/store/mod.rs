@@ -7,9 +7,10 @@
 #[cfg(test)]
 pub mod conformance;
 pub mod embedded;
+pub mod postgres;
 
 use crate::model::{
-    Address, AppId, Attempt, AttemptId, Delivery, EndpointId, Kind, Message, MsgId, OrgId, Record, Time, Trigger, Verdict,
+    Address, AppId, Attempt, AttemptId, Delivery, EndpointId, Kind, LATEST, Message, MsgId, OrgId, Record, Time, Trigger, Verdict,
 };
 use std::sync::Arc;
 
@@ -189,6 +190,17 @@ pub enum Expunge {
     AnswerBody(EndpointId, AttemptId),
 }
 
+/// What a store has to tell of others that share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A record was changed, or deleted; also those that this process changed itself.
+    Record(Address),
+    /// Deliveries may be free that somebody else held.
+    Queue,
+    /// Somebody left something due of an endpoint whose attempts are this process's to make.
+    Due(EndpointId),
+}
+
 /// The verbs. Methods that change something return once the change is durable, unless they say otherwise.
 #[async_trait::async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -206,6 +218,37 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every live record of a kind, for the tables in memory: `visit` is called with each, in no particular order.
     async fn each(&self, kind: Kind, now: Time, visit: &mut (dyn for<'r> FnMut(Stored) + Send)) -> Result<(), StoreError>;
+
+    // Others
+
+    /// A lease that no other claim has, also not in another process, when `number` is used once.
+    fn lease(&self, number: u64) -> Lease {
+        // A store of one process frees leases when the process ends, so they never run out.
+        Lease { token: number, until: LATEST }
+    }
+
+    /// Whether a lease of this process is known to hold still: an attempt under one that does not is not begun.
+    fn stands(&self, lease: Lease) -> bool {
+        let _never_runs_out = lease;
+        true
+    }
+
+    /// Whether attempts to an endpoint whose limits hold for all processes together are this one's to make. One process
+    /// at a time is told so, but for moments in which processes come and go.
+    fn owns(&self, endpoint: EndpointId) -> bool {
+        let _all = endpoint;
+        true
+    }
+
+    /// Tells the process whose endpoint it is, soon, that something is due.
+    fn call(&self, endpoint: EndpointId) {
+        let _nobody_else = endpoint;
+    }
+
+    /// Waits for news of other processes. A store of one process has none.
+    async fn news(&self) -> News {
+        std::future::pending().await
+    }
 
     // Flow
 
@@ -267,6 +310,13 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes an application's messages made before `cutoff`, with their settled deliveries and attempts; the number
     /// of messages deleted, at most `limit`. A message with a delivery still pending stays.
     async fn prune(&self, app: AppId, cutoff: Time, limit: usize) -> Result<usize, StoreError>;
+
+    /// Deletes at once a whole range of time in which everything was made before `cutoff` and no attempt is owed; `false` when
+    /// there is none, or the engine has no such ranges.
+    async fn retire(&self, cutoff: Time) -> Result<bool, StoreError> {
+        let _no_ranges = cutoff;
+        Ok(false)
+    }
 
     /// Deletes all flowing data of an endpoint, or of an application with its messages; the number of rows deleted, at
     /// most `limit`. Zero: nothing is left.

@@ -79,6 +79,9 @@ async fn purge(engine: &Engine, now: Time) -> Result<(), StoreError> {
 /// Messages older than the retention.
 async fn prune(engine: &Engine, now: Time) -> Result<(), StoreError> {
     let cutoff = now.minus(engine.settings.retention);
+    while engine.store.retire(cutoff).await? {
+        breathe(engine).await?;
+    }
     for app in engine.routing.app_ids() {
         while engine.store.prune(app, cutoff, CHUNK).await? == CHUNK {
             breathe(engine).await?;

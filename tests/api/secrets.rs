@@ -1,7 +1,7 @@
 //! Signatures, checked with the textbook and not with our own library; rotation.
 
 use crate::fixture::Tenant;
-use crate::support::Arrival;
+use crate::support::{Arrival, Server, database};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ed25519_dalek::{Signature, VerifyingKey};
 use hmac::{Hmac, KeyInit, Mac};
@@ -102,15 +102,24 @@ async fn secrets_are_not_in_the_files() {
     t.send("a.b", &json!({"find": "this-plain-payload"})).await;
     t.receiver.wait("/a", 1).await;
     assert_eq!(t.server.stop().await, 0);
-    let mut files = Vec::new();
-    collect(t.server.data(), &mut files);
+    let files = stored(&t.server).await;
     let holds = |text: &[u8]| files.iter().any(|file| file.windows(text.len()).any(|window| window == text));
     assert!(holds(b"this-plain-payload"), "the search finds what is plain");
     assert!(!holds(key.as_bytes()) && !holds(raw) && !holds(b"recognisable-credential"));
 }
 
+/// Everything that a server keeps, in its files and in its database.
+pub(crate) async fn stored(server: &Server) -> Vec<Vec<u8>> {
+    let mut files = Vec::new();
+    collect(server.data(), &mut files);
+    if let Some(url) = server.database() {
+        files.extend(database::contents(url).await);
+    }
+    files
+}
+
 /// The contents of all files below a folder.
-pub(crate) fn collect(folder: &std::path::Path, files: &mut Vec<Vec<u8>>) {
+fn collect(folder: &std::path::Path, files: &mut Vec<Vec<u8>>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -1,7 +1,7 @@
 //! Sources: their life, their secrets and URLs, who may see them, and what they have received.
 
 use crate::fixture::{Tenant, id_of, texts};
-use crate::secrets::collect;
+use crate::secrets::stored;
 use crate::support::{Answer, Api};
 use serde_json::{Value, json};
 
@@ -335,8 +335,7 @@ async fn what_a_source_keeps_secret_is_not_in_the_files() {
     post(&t, &made["url"], ("push", "2", "a-recognisable-guess")).await.expect(401);
     let url = receive_path(&made["url"]);
     assert_eq!(t.server.stop().await, 0);
-    let mut files = Vec::new();
-    collect(t.server.data(), &mut files);
+    let files = stored(&t.server).await;
     let holds = |text: &str| files.iter().any(|file| file.windows(text.len()).any(|window| window == text.as_bytes()));
     assert!(holds("a-plain-name"), "the search finds what is plain");
     for secret in ["a-recognisable-token", "a-recognisable-setting", "a-recognisable-guess", url.trim_start_matches("/in/")] {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that meets the unexpected ends there")]
 
 mod client;
+pub mod database;
 mod receiver;
 mod server;
 

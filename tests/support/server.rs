@@ -1,6 +1,6 @@
 //! The real binary on a folder of its own.
 
-use super::{Api, PATIENCE, eventually};
+use super::{Api, PATIENCE, database, eventually};
 use std::{
     io::{BufRead, BufReader},
     path::Path,
@@ -41,10 +41,37 @@ impl Server {
     }
 
     /// Starts on a fresh folder, with options.
-    pub async fn start_with(options: Options) -> Self {
+    pub async fn start_with(mut options: Options) -> Self {
+        if database::wanted() {
+            options.env.push(("POSTRIDER_STORE".into(), database::fresh().await));
+        }
+        Self::start_as(options).await
+    }
+
+    /// Starts on a fresh database, whatever store the tests are run on. `lease_ms`: how long its leases outlive it.
+    pub async fn start_on_postgres(args: &[&str], lease_ms: u32) -> Self {
+        let store = database::fresh().await.replace(&format!("={}", database::LEASE_MS), &format!("={lease_ms}"));
+        let args = args.iter().map(ToString::to_string).collect();
+        Self::start_as(Options { args, env: vec![("POSTRIDER_STORE".into(), store)] }).await
+    }
+
+    /// Starts exactly as the options say.
+    pub async fn start_as(options: Options) -> Self {
         let data = tempfile::tempdir().unwrap();
         let (child, address) = spawn(data.path(), &options);
         let server = Server { data, options, child, address };
+        server.healthy().await;
+        server
+    }
+
+    /// Another server on the same database, with the same master key.
+    pub async fn beside(&self) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join("data");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::copy(self.data().join("data/master.key"), folder.join("master.key")).unwrap();
+        let (child, address) = spawn(data.path(), &self.options);
+        let server = Server { data, options: self.options.clone(), child, address };
         server.healthy().await;
         server
     }
@@ -62,6 +89,11 @@ impl Server {
     /// Where it keeps everything.
     pub fn data(&self) -> &Path {
         self.data.path()
+    }
+
+    /// The database on which it runs, if it does.
+    pub fn database(&self) -> Option<&str> {
+        self.options.env.iter().find(|(name, _)| name == "POSTRIDER_STORE").map(|(_, url)| url.as_str())
     }
 
     /// The API with the admin key.
@@ -94,7 +126,12 @@ impl Server {
 
     /// Sends SIGTERM and does not wait.
     pub fn terminate(&self) {
-        let sent = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status().unwrap();
+        self.signal("TERM");
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status().unwrap();
         assert!(sent.success());
     }
 

@@ -1,4 +1,4 @@
-//! Keys in a data folder that no server has open.
+//! Keys in a data folder that no server has open, or in a database.
 
 use super::Wanted;
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     store::{
         Change, FIRST_ORG, ListPage, Store, StoreError, Stored,
         embedded::{EmbeddedOptions, EmbeddedStore},
+        postgres::{PostgresOptions, PostgresStore},
     },
 };
 use anyhow::{Context, bail, ensure};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 /// An open store.
 pub(super) struct Local {
-    store: Arc<EmbeddedStore>,
+    store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 }
 
@@ -26,6 +27,12 @@ impl Local {
     pub(super) fn open(folder: &Folder) -> Result<Self, StoreError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         Ok(Local { store: EmbeddedStore::open(&EmbeddedOptions::at(folder.store()), clock.clone())?, clock })
+    }
+
+    /// Opens a database, beside the servers on it.
+    pub(super) async fn open_database(options: &PostgresOptions) -> Result<Self, StoreError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Ok(Local { store: PostgresStore::open_beside(options, clock.clone()).await?, clock })
     }
 
     /// Makes a key.

@@ -14,11 +14,11 @@ use super::{
 };
 use crate::{
     api::key::{KeyKind, KeyMadeOut, KeyOut},
-    config::{Config, duration},
+    config::{Config, StorePlace, duration},
     model::OrgId,
     store::StoreError,
 };
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
 use std::time::Duration;
 
@@ -84,6 +84,10 @@ pub(super) fn run(args: KeysArgs) -> anyhow::Result<()> {
     block_on(async {
         if args.server.url.is_some() {
             return remote(&args, &config, &folder).await;
+        }
+        if let StorePlace::Postgres(options) = &config.store {
+            let local = local::Local::open_database(options).await;
+            return here(args.action, local.with_context(|| format!("{} cannot be opened", options.shown()))?).await;
         }
         ensure!(folder.has_store(), "there is no store in {}: `postrider serve` makes it", folder.store().display());
         match local::Local::open(&folder) {

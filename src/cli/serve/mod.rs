@@ -2,6 +2,7 @@
 
 mod first;
 mod patience;
+mod place;
 mod server;
 
 use super::{
@@ -13,14 +14,14 @@ use super::{
 use crate::{
     api::{self, Api, ApiOptions, Front, TokenCache, TrustedProxies},
     clock::{Clock, SystemClock},
-    config::{Config, LogFormat, Source},
+    config::{Config, LogFormat, Source, StorePlace},
     flow::{Engine, Parts, Settings},
     inbound::Inbound,
     outbound::{Outbound, OutboundConfig, read_roots},
     random::Random,
     shutdown::Shutdown,
     store::{
-        FIRST_ORG, Store,
+        FIRST_ORG,
         embedded::{EmbeddedOptions, EmbeddedStore},
     },
     systems::{self, Options},
@@ -76,11 +77,7 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
     let address = listener.local_addr()?;
     let folder = Folder::of(&config);
     folder.make()?;
-    let unlocked = folder.unlock(&random)?;
-    let store: Arc<dyn Store> = open(&folder, clock.clone())?;
-    if !unlocked.proven {
-        first::prove(&folder, &*store, &unlocked.vault, (&*clock, &random)).await?;
-    }
+    let (store, unlocked) = place::store(&folder, &config, &clock, &random).await?;
     let admin = first::records(&folder, &*store, &config, (&*clock, &random)).await?;
     let outbound = outbound(&config, clock.clone())?;
     let parts = Parts { store, outbound, clock, random, vault: Arc::new(unlocked.vault), settings: settings(&config) };
@@ -186,6 +183,9 @@ fn announce(config: &Config, folder: &Folder, address: SocketAddr, (new, admin):
     say(&format!("listening on   http://{address}"));
     say(&format!("API reference  {url}/docs"));
     say(&format!("data folder    {}", config.data.display()));
+    if let StorePlace::Postgres(options) = &config.store {
+        say(&format!("store          {}", options.shown()));
+    }
     let note = if new { "  (made now; keep a copy: without it the stored secrets cannot be read)" } else { "" };
     say(&format!("master key     {}{note}", folder.master_key().display()));
     match admin {

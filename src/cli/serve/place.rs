@@ -1,0 +1,56 @@
+//! Opening the store where it is configured, with the master key that belongs to it.
+
+use super::{first, open};
+use crate::{
+    cli::folder::{Folder, Unlocked},
+    clock::Clock,
+    config::{Config, StorePlace},
+    random::Random,
+    store::{
+        Store,
+        postgres::{PostgresOptions, PostgresStore},
+    },
+};
+use anyhow::{Context, ensure};
+use std::sync::Arc;
+
+/// Under which name a database keeps the text that shows whether a key is the right one.
+const CHECK: &str = "master key check";
+
+/// Opens the store and proves that the folder's master key is the store's.
+pub(super) async fn store(
+    folder: &Folder,
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    random: &Random,
+) -> anyhow::Result<(Arc<dyn Store>, Unlocked)> {
+    if let StorePlace::Postgres(options) = &config.store {
+        return database(folder, options, clock, random).await;
+    }
+    let unlocked = folder.unlock(random)?;
+    let store: Arc<dyn Store> = open(folder, clock.clone())?;
+    if !unlocked.proven {
+        first::prove(folder, &*store, &unlocked.vault, (&**clock, random)).await?;
+    }
+    Ok((store, unlocked))
+}
+
+/// All nodes of a database have one master key: the first one's, which the others are given as a copy of its file.
+async fn database(
+    folder: &Folder,
+    options: &PostgresOptions,
+    clock: &Arc<dyn Clock>,
+    random: &Random,
+) -> anyhow::Result<(Arc<dyn Store>, Unlocked)> {
+    let store = PostgresStore::open(options, clock.clone()).await;
+    let store = store.with_context(|| format!("the store at {} cannot be opened", options.shown()))?;
+    let check = store.setting(CHECK).await?;
+    let unlocked = folder.unlock_shared(random, check.as_deref(), &options.shown())?;
+    let kept = store.keep_setting(CHECK, &folder.check_of(&unlocked.vault, random)?).await?;
+    ensure!(
+        Folder::opens(&unlocked.vault, &kept),
+        "{} is not the key that another node has just made",
+        folder.master_key().display()
+    );
+    Ok((store, unlocked))
+}
