@@ -8,7 +8,13 @@ use crate::{
     store::{Lease, NewMessage, StoreError},
 };
 use bytes::Bytes;
-use std::sync::Arc;
+use futures_util::future::BoxFuture;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 /// A message before it is accepted. The caller has checked its limits.
 #[derive(Clone, Debug, Default)]
@@ -50,10 +56,11 @@ impl Engine {
         let message = Arc::new(message(app, draft, &routes, MsgId(self.random.id(now))));
         let mark = mark.map(|mark| mark(&message));
         let lanes = self.take_lanes(app, &routes, message.first_due() <= now);
-        let mut taken = Taken { engine: self, message: message.clone(), lanes };
-        let leases = taken.lanes.iter().map(|lane| lane.as_ref().map(|(_, lease)| *lease)).collect();
-        self.store.accept(NewMessage { message: message.clone(), leases, mark }).await?;
-        taken.start(&routes);
+        let leases = lanes.iter().map(|lane| lane.as_ref().map(|(_, lease)| *lease)).collect();
+        let (store, new) = (self.store.clone(), NewMessage { message: message.clone(), leases, mark });
+        let commit = Box::pin(async move { store.accept(new).await });
+        let taken = Taken { engine: self.clone(), message: message.clone(), lanes };
+        Accepting(Some((commit, taken))).await?;
         Ok(message)
     }
 
@@ -108,25 +115,51 @@ fn message(app: &AppRoutes, draft: Draft, routes: &[&Arc<Route>], id: MsgId) -> 
     }
 }
 
-/// Lanes in which room was taken for a message. Dropped before it was started — the commit failed, or the caller went away
-/// while it ran — it gives the room and the leases back, so that a message which became durable all the same goes out
-/// from the store.
-struct Taken<'a> {
-    engine: &'a Arc<Engine>,
+/// A commit under way, which goes on in a task of its own when the caller goes away (a client that closes its connection):
+/// what becomes durable is delivered, whether or not anybody waits for the answer.
+struct Accepting(Option<(BoxFuture<'static, Result<(), StoreError>>, Taken)>);
+
+impl Future for Accepting {
+    type Output = Result<(), StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some((commit, _)) = &mut self.0 else { return Poll::Pending };
+        let committed = ready!(commit.as_mut().poll(cx));
+        if let Some((_, taken)) = self.0.take() {
+            taken.end(committed.is_ok());
+        }
+        Poll::Ready(committed)
+    }
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        if let Some((commit, taken)) = self.0.take() {
+            tokio::spawn(async move { taken.end(commit.await.is_ok()) });
+        }
+    }
+}
+
+/// Lanes in which room was taken for a message: for each of its endpoints, in their order.
+struct Taken {
+    engine: Arc<Engine>,
     message: Arc<Message>,
     lanes: Vec<Option<(Arc<Lane>, Lease)>>,
 }
 
-impl Taken<'_> {
-    /// The message is durable: its deliveries start, or wait in the store.
-    fn start(&mut self, routes: &[&Arc<Route>]) {
-        let bytes = share(&self.message, routes.len());
-        for (route, lane) in routes.iter().zip(std::mem::take(&mut self.lanes)) {
+impl Taken {
+    /// The message is durable: its deliveries start, or wait in the store. Or it is not, and gives the room back.
+    fn end(self, durable: bool) {
+        if !durable {
+            return self.lanes.iter().flatten().for_each(|(lane, _)| lane.unreserve());
+        }
+        let bytes = share(&self.message, self.lanes.len());
+        for (endpoint, lane) in self.message.endpoints.iter().copied().zip(self.lanes) {
             match lane {
                 Some((lane, lease)) => {
                     let work = Work {
-                        endpoint: route.id,
-                        app: route.app,
+                        endpoint,
+                        app: self.message.app,
                         message: self.message.clone(),
                         trigger: Trigger::Scheduled,
                         lease,
@@ -140,29 +173,12 @@ impl Taken<'_> {
                 // Also for a disabled endpoint: it may have been enabled while the message became durable, and a lane whose
                 // endpoint is disabled claims nothing.
                 None => {
-                    self.engine.note_due(route.id, self.message.first_due());
-                    if !self.engine.store.owns(route.id) {
-                        self.engine.store.call(route.id);
+                    self.engine.note_due(endpoint, self.message.first_due());
+                    if !self.engine.store.owns(endpoint) {
+                        self.engine.store.call(endpoint);
                     }
                 }
             }
         }
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        let lanes: Vec<_> = std::mem::take(&mut self.lanes).into_iter().flatten().collect();
-        if lanes.is_empty() {
-            return;
-        }
-        lanes.iter().for_each(|(lane, _)| lane.unreserve());
-        let (engine, message) = (self.engine.clone(), self.message.clone());
-        tokio::spawn(async move {
-            for (lane, lease) in lanes {
-                engine.give_back((lane.endpoint(), message.id, Trigger::Scheduled), lease).await;
-                engine.note_due(lane.endpoint(), message.first_due());
-            }
-        });
     }
 }

@@ -39,12 +39,13 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
             return Box::pin(undeliverable(engine, work, outcome)).await;
         }
     };
+    // Drawn before the request is sent: ids only go up, and this one carries the time of the start.
+    let attempt = AttemptId(engine.random.id(begun));
     let sent = record::sent_headers(&request, &route);
     let timeout = route.profile.timeout.unwrap_or(engine.settings.attempt_timeout);
     let outcome = engine.outbound.send(&route.target, request, timeout).await;
     let verdict = judge(engine, &route, &work, &outcome);
     let report = if outcome.succeeded() { Report::Good(outcome.phases.total_us) } else { Report::Bad };
-    let attempt = AttemptId(engine.random.id(begun));
     record::room(engine).await.record(record::Made { work, route, attempt, sent, outcome, verdict });
     report
 }

@@ -12,12 +12,16 @@ use tokio::time::timeout;
 /// How long a body may take. Senders that wait for an answer give up earlier.
 const BODY_WITHIN: Duration = Duration::from_secs(20);
 
+/// What an announced body takes before any of it has come, at most, in bytes.
+const ANNOUNCED_BYTES: usize = 16 * 1024;
+/// What is set aside at once for a body that comes in pieces, at most, in bytes.
+const RESERVED_BYTES: usize = 256 * 1024;
+
 /// A request that is refused before it is whole: its head, its body as far as it was read, and why.
 type Turned = (Head, Bytes, Reason);
 
 impl Compiled {
-    /// The whole request. Memory for its body is taken before the body is read: as much as is announced, otherwise as it
-    /// comes.
+    /// The whole request. Memory for its body is taken as the body comes.
     ///
     /// # Errors
     /// It may not come by this method or from its address; there is no room for its body, or it is too long, too slow or
@@ -66,13 +70,14 @@ impl Compiled {
         if self.allows(head.remote) { Ok(()) } else { Err(Reason::Address) }
     }
 
-    /// Whether the length that is announced, if any, is within bounds, and free.
+    /// Whether the length that is announced, if any, is within bounds, and its beginning free: announcing costs nothing, so
+    /// it takes no more from others than what may come at once.
     fn fits(&self, announced: Option<u64>, room: &mut Room<'_>) -> Result<(), Reason> {
         let Some(length) = announced else { return Ok(()) };
         if length > u64::from(self.source.max_body) {
             return Err(Reason::TooLarge(self.source.max_body));
         }
-        if room.hold(usize::try_from(length).unwrap_or(usize::MAX)) { Ok(()) } else { Err(Reason::Busy) }
+        if room.hold(usize::try_from(length).unwrap_or(usize::MAX).min(ANNOUNCED_BYTES)) { Ok(()) } else { Err(Reason::Busy) }
     }
 }
 
@@ -113,7 +118,7 @@ impl Read {
             return;
         }
         if self.rest.is_empty() {
-            self.rest.reserve(self.announced.unwrap_or_default());
+            self.rest.reserve(self.announced.unwrap_or_default().min(RESERVED_BYTES));
             self.rest.extend_from_slice(&self.first);
         }
         self.rest.extend_from_slice(&data);

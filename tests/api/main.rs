@@ -9,6 +9,7 @@ mod bytes;
 mod deliveries;
 mod disabled;
 mod fixture;
+mod hangup;
 mod idempotency;
 mod lifetime;
 mod objects;

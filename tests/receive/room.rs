@@ -16,23 +16,39 @@ use tokio::{
 const LONGEST: usize = 5 * 1024 * 1024;
 const AT_ONCE: usize = 6;
 
-/// A connection that announces a body, and sends only a part of it.
-async fn announce(hub: &Hub, source: &Source) -> TcpStream {
+/// Connections that only announce such bodies: with all of them the memory of all sources would be gone.
+const ANNOUNCED: usize = 40;
+
+/// A connection that announces a body, and sends only so much of it.
+async fn announce(hub: &Hub, source: &Source, sent: usize) -> TcpStream {
     let mut stream = TcpStream::connect(hub.server.address()).await.unwrap();
     let (path, host) = (&source.path, hub.server.address());
-    let head = format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {LONGEST}\r\n\r\nx");
+    let head = format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {LONGEST}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![b'x'; sent]).await.unwrap();
     stream
 }
 
 #[tokio::test]
-async fn bodies_that_are_announced_and_do_not_come_leave_room_for_other_sources() {
+async fn who_only_announces_a_body_takes_no_room() {
+    let hub = Hub::start().await;
+    let source = hub.source(json!({"provider": "github", "secret": SECRET, "maxBody": LONGEST})).await;
+    let mut held = Vec::new();
+    for _ in 0..ANNOUNCED {
+        held.push(announce(&hub, &source, 1).await);
+    }
+    let long = github("push", "1", Signed::new("POST", vec![b'x'; LONGEST]));
+    assert_eq!(hub.deliver(&source.path, &long).await.status, 200);
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_end_leave_room_for_other_sources() {
     let hub = Hub::start().await;
     let source = hub.source(json!({"provider": "github", "secret": SECRET, "maxBody": LONGEST})).await;
     let other = hub.source(json!({"provider": "github", "secret": SECRET, "maxBody": LONGEST})).await;
     let mut held = Vec::new();
     for _ in 0..AT_ONCE {
-        held.push(announce(&hub, &source).await);
+        held.push(announce(&hub, &source, LONGEST - 1).await);
     }
     let long = github("push", "1", Signed::new("POST", vec![b'x'; LONGEST]));
     let turned = eventually("a refusal for want of room", || async {

@@ -68,6 +68,11 @@ impl Api {
         Api { address: address.into(), token: token.map(Into::into), idle: Arc::default() }
     }
 
+    /// Its token, for requests that are written by hand.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
     /// The same API with another token.
     pub fn with_token(&self, token: &str) -> Self {
         Api { token: Some(token.into()), ..self.clone() }
