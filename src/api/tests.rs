@@ -23,6 +23,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, header},
 };
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tower::ServiceExt;
@@ -159,4 +160,30 @@ async fn a_client_that_goes_away_leaves_nothing_half_done() {
         };
         tokio::time::timeout(KNOWN_WITHIN, known).await.expect("stored, but not known");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_sender_is_gone_is_attempted_all_the_same() {
+    const GONE: usize = 50;
+    let server = Server::start().await;
+    server.ask("POST /app", Some(json!({"name": "A", "uid": "a"}))).await;
+    // Not a public address: an attempt ends at once, and says so.
+    let endpoint = server.ask("POST /app/a/endpoint", Some(json!({"url": "http://127.0.0.1:9/", "uid": "e"}))).await;
+    assert_eq!(endpoint.0, 201, "{}", endpoint.1);
+    for n in 0..GONE {
+        let mut post = Box::pin(server.ask("POST /app/a/msg", Some(json!({"eventType": "a.b", "payload": n}))));
+        assert!((&mut post).now_or_never().is_none(), "it waits for the disk");
+    }
+    let attempted = async {
+        loop {
+            let (_, attempts) = server.ask("GET /app/a/attempt/endpoint/e?limit=250", None).await;
+            let of: std::collections::HashSet<&str> =
+                attempts["data"].as_array().unwrap().iter().filter_map(|attempt| attempt["msgId"].as_str()).collect();
+            if of.len() == GONE {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(KNOWN_WITHIN, attempted).await.expect("stored, but not attempted");
 }

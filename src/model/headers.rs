@@ -45,7 +45,11 @@ impl Headers {
 
     /// Adds a header.
     pub fn push(&mut self, name: &str, value: &[u8]) {
+        let begin = self.0.len();
         self.0.push_str(name);
+        if let Some(name) = self.0.get_mut(begin..) {
+            name.make_ascii_lowercase();
+        }
         self.0.push(BETWEEN);
         match std::str::from_utf8(value) {
             Ok(text) => self.0.push_str(text),
@@ -84,7 +88,7 @@ mod tests {
         let headers: Headers = pairs.into_iter().collect();
         assert!(headers.iter().eq(pairs));
         let mut odd = Headers::default();
-        odd.push("x", b"\xff");
+        odd.push("X", b"\xff");
         assert_eq!(odd.to_pairs(), [("x".to_owned(), "\u{fffd}".to_owned())]);
         assert_eq!(Headers::default().iter().count(), 0);
     }

@@ -4,8 +4,8 @@ use crate::{
     clock::Clock,
     model::{Headers, Time},
 };
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response, StatusCode, header};
+use bytes::Bytes;
+use http::StatusCode;
 use std::time::Duration;
 
 /// Bytes of an answer's body that are read before the connection is cut.
@@ -18,8 +18,6 @@ pub const HEADERS_KEPT: usize = 64;
 pub const HEADER_BYTES_KEPT: usize = 8 * 1024;
 /// Bytes of names and values that most answers have.
 const HEADER_BYTES_USUAL: usize = 128;
-/// A body up to this many bytes is copied out of the connection's read buffer, which can then be used again.
-const COPIED: usize = 4096;
 
 /// An answer as far as it has come.
 #[derive(Debug)]
@@ -34,27 +32,29 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Takes what is kept of the answer's head.
-    pub(super) fn from_head<B>(answer: &Response<B>, clock: &dyn Clock) -> Self {
-        let headers = answer.headers();
+    pub(super) fn new<'h>(status: StatusCode, headers: impl Iterator<Item = (&'h str, &'h [u8])>, clock: &dyn Clock) -> Self {
+        let mut kept = Headers::with_capacity(HEADER_BYTES_USUAL);
+        let (mut room, mut comes_back, mut keeps) = (HEADER_BYTES_KEPT, None, None);
+        for (number, (name, value)) in headers.enumerate() {
+            if comes_back.is_none() && name.eq_ignore_ascii_case("retry-after") {
+                comes_back = Some(value);
+            } else if keeps.is_none() && name.eq_ignore_ascii_case("keep-alive") {
+                keeps = Some(value);
+            }
+            if let Some(left) = room.checked_sub(name.len() + value.len()).filter(|_| number < HEADERS_KEPT) {
+                room = left;
+                kept.push(name, value);
+            }
+        }
+        let text = |value: Option<&'h [u8]>| value.and_then(|value| str::from_utf8(value).ok());
         Answer {
-            status: answer.status(),
-            headers: kept(headers),
-            retry_after: headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, clock)),
-            keep_alive: headers.get("keep-alive").and_then(|value| keep_alive(value.to_str().ok()?)),
+            status,
+            headers: kept,
+            retry_after: text(comes_back).and_then(|text| retry_after(text, clock)),
+            keep_alive: text(keeps).and_then(keep_alive),
             body: Body::default(),
         }
     }
-}
-
-fn kept(headers: &HeaderMap) -> Headers {
-    let mut room = HEADER_BYTES_KEPT;
-    let mut kept = Headers::with_capacity(HEADER_BYTES_USUAL);
-    for (name, value) in headers.iter().take(HEADERS_KEPT) {
-        let Some(left) = room.checked_sub(name.as_str().len() + value.len()) else { continue };
-        room = left;
-        kept.push(name.as_str(), value.as_bytes());
-    }
-    kept
 }
 
 /// Seconds or a date (RFC 9110, section 10.2.3). A date that has passed means now.
@@ -77,35 +77,22 @@ fn keep_alive(text: &str) -> Option<Duration> {
 /// The part of a body that is kept, and how much was read.
 #[derive(Debug, Default)]
 pub(super) struct Body {
-    first: Bytes,
-    joined: BytesMut,
+    kept: Vec<u8>,
     read: usize,
 }
 
 impl Body {
     /// Takes the next part. Whether more may be read.
-    pub(super) fn push(&mut self, data: Bytes) -> bool {
+    pub(super) fn push(&mut self, data: &[u8]) -> bool {
         let room = KEEP_LIMIT.saturating_sub(self.read);
-        if self.read == 0 {
-            self.first = data.slice(..data.len().min(KEEP_LIMIT));
-        } else if room > 0 {
-            if self.joined.is_empty() {
-                self.joined.extend_from_slice(&self.first);
-            }
-            self.joined.extend(data.iter().take(room));
-        }
+        self.kept.extend_from_slice(data.get(..room).unwrap_or(data));
         self.read = self.read.saturating_add(data.len());
         self.read <= READ_LIMIT
     }
 
     /// What is kept, and whether there was more.
     pub(super) fn finish(self) -> (Bytes, bool) {
-        let kept = match (self.joined.is_empty(), self.first.len()) {
-            (false, _) => self.joined.freeze(),
-            (true, ..=COPIED) => Bytes::copy_from_slice(&self.first),
-            (true, _) => self.first,
-        };
-        (kept, self.read > KEEP_LIMIT)
+        (self.kept.into_boxed_slice().into(), self.read > KEEP_LIMIT)
     }
 }
 
@@ -147,33 +134,36 @@ mod tests {
         assert_eq!(keep_alive("max=100"), None);
     }
 
+    fn answer(headers: &[(&'static str, &str)]) -> Answer {
+        let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+        Answer::new(StatusCode::OK, headers, &Stopped(Time(0)))
+    }
+
     #[test]
     fn headers_are_bounded() {
-        let mut headers = HeaderMap::new();
-        for number in 0..100 {
-            headers.append("X-Many", number.into());
-        }
-        assert_eq!(kept(&headers).iter().count(), HEADERS_KEPT);
-        assert_eq!(kept(&headers).iter().next(), Some(("x-many", "0")));
-        let mut headers = HeaderMap::new();
-        headers.insert("x-large", "a".repeat(HEADER_BYTES_KEPT).parse().unwrap());
-        headers.insert("x-small", "b".parse().unwrap());
-        assert!(kept(&headers).iter().eq([("x-small", "b")]));
+        let mut many = vec![("X-Many", "0"); 100];
+        many.push(("Retry-After", "1"));
+        let many = answer(&many);
+        assert_eq!(many.headers.iter().count(), HEADERS_KEPT);
+        assert_eq!(many.headers.iter().next(), Some(("x-many", "0")));
+        assert_eq!(many.retry_after, Some(Duration::from_secs(1)));
+        let large = "a".repeat(HEADER_BYTES_KEPT);
+        assert!(answer(&[("x-large", &large), ("x-small", "b")]).headers.iter().eq([("x-small", "b")]));
     }
 
     #[test]
     fn a_body_is_bounded() {
         let mut body = Body::default();
-        assert!(body.push(Bytes::from_static(b"ab")) && body.push(Bytes::from_static(b"cd")));
+        assert!(body.push(b"ab") && body.push(b"cd"));
         assert_eq!(body.finish(), (Bytes::from_static(b"abcd"), false));
 
         let mut exact = Body::default();
-        assert!(exact.push(vec![b'x'; KEEP_LIMIT].into()));
+        assert!(exact.push(&[b'x'; KEEP_LIMIT]));
         assert_eq!(exact.finish(), (vec![b'x'; KEEP_LIMIT].into(), false));
 
         let mut over = Body::default();
-        assert!(over.push(vec![b'x'; READ_LIMIT - 1].into()) && over.push(Bytes::from_static(b"y")));
-        assert!(!over.push(Bytes::from_static(b"z")));
+        assert!(over.push(&[b'x'; READ_LIMIT - 1]) && over.push(b"y"));
+        assert!(!over.push(b"z"));
         assert_eq!(over.finish(), (vec![b'x'; KEEP_LIMIT].into(), true));
     }
 }

@@ -59,7 +59,9 @@ impl Dialer {
         let stream = connect(&addresses, end).await?;
         progress.phases.connect_us = micros(begun);
 
-        let Some(name) = &origin.tls else { return open_http1(Stream::Plain(stream)).await };
+        let Some(name) = &origin.tls else {
+            return Ok(Connection::Http1(Http1::open(Stream::Plain(stream))));
+        };
         progress.phase = Phase::Tls;
         let begun = Instant::now();
         let connection = self.secure(stream, name, end).await;
@@ -102,13 +104,9 @@ impl Dialer {
             let http2 = Http2::open(stream).await.map_err(|error| Failure::from_hyper(&error))?;
             Ok(Connection::Http2(http2))
         } else {
-            open_http1(stream).await
+            Ok(Connection::Http1(Http1::open(stream)))
         }
     }
-}
-
-async fn open_http1(stream: Stream) -> Result<Connection, Failure> {
-    Http1::open(stream).await.map(Connection::Http1).map_err(|error| Failure::from_hyper(&error))
 }
 
 /// Tries the addresses one after another, each with an equal share of the time left.

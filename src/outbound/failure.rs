@@ -55,23 +55,18 @@ impl Failure {
         }
     }
 
-    /// An exchange that broke off.
+    /// A connection that broke.
+    pub(super) fn from_io(error: &io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
+            Some(tls) => Failure::from_rustls(tls),
+            None => Failure::new(Cause::Disconnected, error.to_string()),
+        }
+    }
+
+    /// An exchange over HTTP/2 that broke off.
     pub(super) fn from_hyper(error: &hyper::Error) -> Self {
-        let io = sources(error).find_map(|source| source.downcast_ref::<io::Error>());
-        if let Some(io) = io {
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
-                return Failure::from_rustls(tls);
-            }
-            if matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) {
-                return Failure::new(Cause::BadAnswer, io.to_string());
-            }
-            return Failure::new(Cause::Disconnected, io.to_string());
-        }
-        if error.is_parse_too_large() {
-            return Failure::new(Cause::BadAnswer, "the answer's headers are larger than allowed");
-        }
-        if error.is_parse() {
-            return Failure::new(Cause::BadAnswer, error.to_string());
+        if let Some(io) = sources(error).find_map(|source| source.downcast_ref::<io::Error>()) {
+            return Failure::from_io(io);
         }
         if error.is_user() {
             tracing::error!(%error, "the HTTP client refused a request");

@@ -66,7 +66,7 @@ impl Http2 {
         match self.sender.try_send_request(request).await {
             Ok(answer) => Ok((answer, permit)),
             Err(mut unanswered) => Err(match unanswered.take_message() {
-                Some(request) => Unanswered::Unsent(Box::new(request)),
+                Some(_) => Unanswered::Unsent,
                 None => Unanswered::Failed(Failure::from_hyper(&unanswered.into_error())),
             }),
         }

@@ -26,6 +26,7 @@ mod tls;
 pub use answer::{HEADER_BYTES_KEPT, HEADERS_KEPT, KEEP_LIMIT, READ_LIMIT};
 pub use cidr::{Cidr, CidrError};
 pub use guard::classify;
+pub use http1::decode_answer;
 pub use resolve::{Resolve, ResolveError, SystemResolver};
 pub use send::OutboundRequest;
 pub use target::{Target, TargetError, URL_LIMIT};

@@ -17,9 +17,21 @@ use http_body_util::{BodyExt, Full};
 use std::{panic::AssertUnwindSafe, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
-/// Headers that belong to the connection and to the body's framing: they are ours to set.
-const OUR_HEADERS: [HeaderName; 6] =
-    [header::CONNECTION, header::CONTENT_LENGTH, header::EXPECT, header::TE, header::TRANSFER_ENCODING, header::UPGRADE];
+/// Headers that name the receiver or belong to the connection and to the body's framing: they are ours to set.
+const OUR_HEADERS: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::HOST,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Whether a header is ours to set.
+pub(super) fn is_ours(name: &HeaderName) -> bool {
+    OUR_HEADERS.contains(name)
+}
 
 /// A request to be sent.
 #[derive(Clone, Debug)]
@@ -74,7 +86,7 @@ impl Outbound {
         let begun = Instant::now();
         let mut progress = Progress { phase: Phase::Connect, phases: Phases::default(), answer: None };
         // A panic fails this try alone.
-        let contained = AssertUnwindSafe(self.attempt(target, request, &mut progress)).catch_unwind();
+        let contained = AssertUnwindSafe(self.attempt(target, &request, &mut progress)).catch_unwind();
         let result = match timeout_at(begun + deadline, contained).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => {
@@ -87,8 +99,7 @@ impl Outbound {
         progress.outcome(result.err())
     }
 
-    async fn attempt(&self, target: &Target, request: OutboundRequest, progress: &mut Progress) -> Result<(), Failure> {
-        let mut request = prepared(request);
+    async fn attempt(&self, target: &Target, request: &OutboundRequest, progress: &mut Progress) -> Result<(), Failure> {
         loop {
             let pooled = self.pool.take(&target.origin, Instant::now());
             let reused = pooled.is_some();
@@ -103,8 +114,8 @@ impl Outbound {
             match unanswered {
                 Ok(()) => return Ok(()),
                 Err(Unanswered::Failed(failure)) => return Err(failure),
-                Err(Unanswered::Unsent(unsent)) if reused => request = *unsent,
-                Err(Unanswered::Unsent(_)) => return Err(Failure::new(Cause::Disconnected, "")),
+                Err(Unanswered::Unsent) if reused => {}
+                Err(Unanswered::Unsent) => return Err(Failure::new(Cause::Disconnected, "")),
             }
         }
     }
@@ -141,27 +152,17 @@ impl Outbound {
         &self,
         target: &Target,
         mut connection: Box<Http1>,
-        mut request: Request<Full<Bytes>>,
+        request: &OutboundRequest,
         progress: &mut Progress,
     ) -> Result<(), Unanswered> {
         progress.phase = Phase::Headers;
-        *request.uri_mut() = target.path.clone();
-        request.headers_mut().insert(header::HOST, target.host_header.clone());
         let begun = Instant::now();
-        let answer = connection.send(request).await?;
+        let answer = connection.send(target, request, &*self.clock).await?;
         progress.phases.first_byte_us = micros(begun);
         progress.phase = Phase::Body;
-        let kept = progress.answer.insert(Answer::from_head(&answer, &*self.clock));
-        let mut body = answer.into_body();
-        while let Some(frame) = connection.next(&mut body).await? {
-            if let Ok(data) = frame.into_data()
-                && !kept.body.push(data)
-            {
-                return Ok(());
-            }
-        }
-        drop(body);
-        if connection.rest() {
+        let kept = progress.answer.insert(answer);
+        let whole = connection.receive(request, &mut kept.body).await.map_err(Unanswered::Failed)?;
+        if whole && connection.rest() {
             self.pool.put(&target.origin, connection, kept.keep_alive);
         }
         Ok(())
@@ -171,17 +172,15 @@ impl Outbound {
         &self,
         target: &Target,
         mut connection: Http2,
-        mut request: Request<Full<Bytes>>,
+        request: &OutboundRequest,
         progress: &mut Progress,
     ) -> Result<(), Unanswered> {
         progress.phase = Phase::Headers;
-        *request.uri_mut() = target.whole.clone();
-        request.headers_mut().remove(header::HOST);
         let begun = Instant::now();
-        let (answer, _permit) = match connection.send(request).await {
+        let (answer, _permit) = match connection.send(prepared(target, request)).await {
             Ok(answered) => answered,
             Err(unanswered) => {
-                if matches!(unanswered, Unanswered::Unsent(_)) {
+                if matches!(unanswered, Unanswered::Unsent) {
                     self.pool.forget(&target.origin, &connection);
                 }
                 return Err(unanswered);
@@ -189,12 +188,13 @@ impl Outbound {
         };
         progress.phases.first_byte_us = micros(begun);
         progress.phase = Phase::Body;
-        let kept = progress.answer.insert(Answer::from_head(&answer, &*self.clock));
+        let headers = answer.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let kept = progress.answer.insert(Answer::new(answer.status(), headers, &*self.clock));
         let mut body = answer.into_body();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| Unanswered::Failed(Failure::from_hyper(&error)))?;
             if let Ok(data) = frame.into_data()
-                && !kept.body.push(data)
+                && !kept.body.push(&data)
             {
                 return Ok(());
             }
@@ -203,10 +203,12 @@ impl Outbound {
     }
 }
 
-fn prepared(request: OutboundRequest) -> Request<Full<Bytes>> {
-    let mut prepared = Request::new(Full::new(request.body));
-    *prepared.method_mut() = request.method;
-    *prepared.headers_mut() = request.headers;
+/// The request as HTTP/2 sends it.
+fn prepared(target: &Target, request: &OutboundRequest) -> Request<Full<Bytes>> {
+    let mut prepared = Request::new(Full::new(request.body.clone()));
+    *prepared.method_mut() = request.method.clone();
+    *prepared.uri_mut() = target.whole.clone();
+    *prepared.headers_mut() = request.headers.clone();
     for name in &OUR_HEADERS {
         prepared.headers_mut().remove(name);
     }

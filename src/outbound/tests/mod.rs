@@ -1,5 +1,6 @@
 //! The client against receivers that misbehave, over real sockets.
 
+mod early;
 mod names;
 mod plain;
 mod receiver;
