@@ -53,7 +53,7 @@ def receiver(secret_file, answers):
             return self.answer(status, headers, body, {"verdict": verdict, **said})
 
         def answer(self, status, headers, body, said):
-            print(json.dumps({"status": status, **said, "path": self.path, "headers": headers, "body": body.decode()}), flush=True)
+            print(json.dumps({"status": status, **said, "path": self.path, "headers": headers, "body": body.decode()}) + "\n", end="", flush=True)
             self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -29,6 +29,18 @@ pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<
 }
 
 impl<T> Patch<T> {
+    /// The value, if there is one; a field that is never taken away.
+    #[must_use]
+    pub fn given(value: Option<T>) -> Self {
+        value.map_or(Patch::Absent, Patch::Value)
+    }
+
+    /// What is said, if anything; `Some(None)` takes the field away.
+    #[must_use]
+    pub fn nullable(value: Option<Option<T>>) -> Self {
+        value.map_or(Patch::Absent, |value| value.map_or(Patch::Null, Patch::Value))
+    }
+
     /// Applies it to a field that may be missing.
     pub fn apply(self, field: &mut Option<T>) {
         match self {

@@ -21,7 +21,7 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
     let begun = engine.clock.now();
     if !engine.store.stands(work.lease) {
         // Others may be at it: what is sent now would be sent twice.
-        engine.hold(vec![work]).await;
+        Box::pin(engine.hold(vec![work])).await;
         return Report::None;
     }
     if work.message.expunged {

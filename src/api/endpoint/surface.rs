@@ -71,11 +71,11 @@ pub(crate) async fn change(
     let app_id = app.application.id;
     let known = one(api, app_id, (system, id)).await?;
     let edit = Edit::patch(EndpointPatch {
-        url: given(wanted.url),
-        description: given(wanted.description),
-        event_types: nullable(wanted.event_types),
-        channels: nullable(wanted.channels),
-        disabled: given(wanted.enabled.map(|enabled| !enabled)),
+        url: Patch::given(wanted.url),
+        description: Patch::given(wanted.description),
+        event_types: Patch::nullable(wanted.event_types),
+        channels: Patch::nullable(wanted.channels),
+        disabled: Patch::given(wanted.enabled.map(|enabled| !enabled)),
         ..EndpointPatch::default()
     })?;
     store::check_event_types(api, app, &edit, known.event_types.as_deref()).await?;
@@ -168,16 +168,4 @@ pub(crate) fn secret(api: &Api, endpoint: &Endpoint) -> Result<String, Problem> 
 pub(crate) fn headers_of(api: &Api, endpoint: &Endpoint) -> Result<(BTreeMap<String, String>, Vec<String>), Problem> {
     let shown = headers::shown(endpoint, &api.engine.vault)?;
     Ok((shown.headers, shown.sensitive))
-}
-
-fn given<T>(value: Option<T>) -> Patch<T> {
-    value.map_or(Patch::Absent, Patch::Value)
-}
-
-fn nullable<T>(value: Option<Option<T>>) -> Patch<T> {
-    match value {
-        None => Patch::Absent,
-        Some(None) => Patch::Null,
-        Some(Some(value)) => Patch::Value(value),
-    }
 }

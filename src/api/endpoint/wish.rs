@@ -99,11 +99,11 @@ impl Wish {
             return Err(Problem::field(&["body", "eventTypes"], "length", "At least one."));
         }
         let edit = Edit::patch(EndpointPatch {
-            url: patch(take(&mut self.url)),
-            uid: patch(take(&mut self.uid)),
-            description: patch(take(&mut self.description)),
-            event_types: patch(self.events.clone()),
-            disabled: patch(self.enabled.map(|enabled| !enabled)),
+            url: Patch::given(take(&mut self.url)),
+            uid: Patch::given(take(&mut self.uid)),
+            description: Patch::given(take(&mut self.description)),
+            event_types: Patch::given(self.events.clone()),
+            disabled: Patch::given(self.enabled.map(|enabled| !enabled)),
             ..EndpointPatch::default()
         })?;
         let free = self.events.into_iter().flatten().filter(|name| (brand.uncatalogued)(name));
@@ -153,10 +153,6 @@ fn unsigned(headers: &BTreeMap<String, String>, profile: &CompiledProfile) -> Re
     let written = headers.keys().find(|name| HeaderName::try_from(name.as_str()).is_ok_and(|name| profile.writes(&name)));
     let rule = "This header is set for every delivery, and cannot be custom.";
     written.map_or(Ok(()), |name| Err(Problem::field(&["body", "headers", name], "pattern", rule)))
-}
-
-fn patch<T>(value: Option<T>) -> Patch<T> {
-    value.map_or(Patch::Absent, Patch::Value)
 }
 
 fn set<T>(slot: &mut T, value: Option<T>) {

@@ -67,9 +67,14 @@ impl Lanes {
         self.lanes.entry(endpoint).or_default()
     }
 
-    /// Forgets the endpoint, its leases included.
+    /// Forgets the endpoint with its leases, but for what open messages owe it: a purge has closed what was there when it
+    /// came, so those were accepted after it, in the same batch.
     pub(super) fn forget(&mut self, endpoint: EndpointId) {
-        self.lanes.remove(&endpoint);
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+        lane.held.retain(|_, held| held.unqueued);
+        if lane.held.is_empty() {
+            self.lanes.remove(&endpoint);
+        }
     }
 
     /// The entry, when it is held under that lease and its result is not in yet.
@@ -180,5 +185,27 @@ impl Lane {
     pub(super) fn queued(&mut self, trigger: Trigger, place: Place) {
         let cursor = self.cursor(trigger);
         *cursor = Some(cursor.map_or(place, |at| at.min(place)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purge_forgets_what_it_closed_and_nothing_that_was_accepted_behind_it() {
+        let (endpoint, old, new) = (EndpointId(1), MsgId(1), MsgId(2));
+        let lease = Lease { token: 1, until: Time(9) };
+        let held = Held { lease, due: Time(0), fresh: true, unqueued: true, settling: false };
+        let mut lanes = Lanes::default();
+        for msg in [old, new] {
+            lanes.open(msg, AppId(1), 1);
+            lanes.lane(endpoint).hold(msg, Trigger::Scheduled, held);
+        }
+        assert!(lanes.close(endpoint, old));
+        lanes.forget(endpoint);
+        assert!(lanes.held(endpoint, old, Trigger::Scheduled, lease).is_none());
+        assert!(lanes.held(endpoint, new, Trigger::Scheduled, lease).is_some());
+        assert!(lanes.close(endpoint, new), "nothing stays open");
     }
 }
