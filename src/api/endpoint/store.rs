@@ -95,10 +95,10 @@ pub(super) async fn fresh(api: &Api, app: &AppRoutes, body: EndpointIn) -> Resul
         event_types,
         channels: body.channels,
         metadata: body.metadata,
-        retry_policy: body.retry_policy.map_or(Patch::Absent, Patch::Value),
-        filter: body.filter.map_or(Patch::Absent, Patch::Value),
-        profile: body.profile.map_or(Patch::Absent, Patch::Value),
-        method: body.method.map_or(Patch::Absent, Patch::Value),
+        retry_policy: Patch::given(body.retry_policy),
+        filter: Patch::given(body.filter),
+        profile: Patch::given(body.profile),
+        method: Patch::given(body.method),
     })?;
     check_event_types(api, app, &edit, None).await?;
     let mut endpoint = Endpoint {

@@ -161,20 +161,16 @@ fn or_default<T>(value: Option<T>) -> Patch<T> {
     value.map_or(Patch::Null, Patch::Value)
 }
 
-fn or_absent<T>(value: Option<T>) -> Patch<T> {
-    value.map_or(Patch::Absent, Patch::Value)
-}
-
 impl From<SourceIn> for SourcePatch {
     fn from(body: SourceIn) -> Self {
         SourcePatch {
             name: or_default(body.name),
             uid: or_default(body.uid),
-            provider: or_absent(body.provider),
-            scheme: or_absent(body.scheme),
-            secret: or_absent(body.secret),
-            secrets: or_absent(body.secrets),
-            settings: or_absent(body.settings),
+            provider: Patch::given(body.provider),
+            scheme: Patch::given(body.scheme),
+            secret: Patch::given(body.secret),
+            secrets: Patch::given(body.secrets),
+            settings: Patch::given(body.settings),
             methods: or_default(body.methods),
             max_body: or_default(body.max_body),
             allow_cidrs: or_default(body.allow_cidrs),

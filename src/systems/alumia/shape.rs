@@ -143,9 +143,9 @@ impl WebhookIn {
         WebhookPatch {
             name: Some(self.name),
             url: self.url,
-            events: self.events.map_or(Patch::Absent, Patch::Value),
-            source: self.source.map_or(Patch::Absent, Patch::Value),
-            description: self.description.map_or(Patch::Absent, Patch::Value),
+            events: Patch::given(self.events),
+            source: Patch::given(self.source),
+            description: Patch::given(self.description),
             enabled: None,
             status: None,
         }

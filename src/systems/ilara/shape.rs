@@ -136,8 +136,8 @@ impl WebhookIn {
             secret: self.secret,
             enabled: self.enabled,
             headers: self.headers,
-            retry_policy: self.retry_policy.map_or(Patch::Absent, Patch::Value),
-            filters: self.filters.map_or(Patch::Absent, Patch::Value),
+            retry_policy: Patch::given(self.retry_policy),
+            filters: Patch::given(self.filters),
         };
         patch.wish()
     }
