@@ -2,8 +2,9 @@
 //! they are written in JSON.
 
 use super::problem::{Problem, ValidationErrorItem};
-use crate::model::Time;
+use crate::{inbound::linger, model::Time};
 use axum::{
+    BoxError,
     body::{Bytes, HttpBody},
     extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
@@ -48,9 +49,9 @@ pub struct MaybeJson<T> {
 impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let json = says_json(request.headers());
-        let bytes = whole(request, state).await?;
+        let bytes = whole(request).await?;
         match (bytes.is_empty(), json) {
             (true, _) => Ok(MaybeJson { value: T::default(), bytes }),
             (false, true) => parse_json(&bytes).map(|value| MaybeJson { value, bytes }),
@@ -66,11 +67,11 @@ pub struct RawJson(pub Bytes);
 impl<S: Send + Sync> FromRequest<S> for RawJson {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         if !says_json(request.headers()) {
             return Err(Problem::NotJson);
         }
-        whole(request, state).await.map(RawJson)
+        whole(request).await.map(RawJson)
     }
 }
 
@@ -79,31 +80,44 @@ impl RawJson {
     ///
     /// # Errors
     /// 415 when it is said to be something else, 413 when it is longer, 400 when it does not come whole.
-    pub async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Self, Problem>
-    where
-        B: HttpBody<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-    {
+    pub async fn read<B: Incoming>(headers: &HeaderMap, body: &mut B, limit: usize) -> Result<Self, Problem> {
         if !says_json(headers) {
             return Err(Problem::NotJson);
         }
-        match Limited::new(body, limit).collect().await {
-            Ok(body) => Ok(RawJson(owned(body.to_bytes()))),
-            Err(error) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
-            Err(_) => Err(unreadable()),
-        }
+        bounded(body, limit).await.map(RawJson)
     }
 }
 
-fn unreadable() -> Problem {
-    Problem::bad_request("unreadable_body", "The body ended early or could not be read.")
+/// A body as it comes in.
+pub trait Incoming: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
+
+impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static> Incoming for B {}
+
+/// Layered on routes: the longest body that they take, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimit(pub usize);
+
+async fn whole(request: Request) -> Result<Bytes, Problem> {
+    let (parts, mut body) = request.into_parts();
+    let limit = parts.extensions.get::<BodyLimit>().map_or(COPIED, |limit| limit.0);
+    let read = bounded(&mut body, limit).await;
+    if read.is_err() {
+        linger(&parts.headers, body);
+    }
+    read
 }
 
-async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    let read = Bytes::from_request(request, state).await.map_err(|refused| match refused.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
-        _ => unreadable(),
-    });
-    read.map(owned)
+/// Whoever announces too much is refused before anything is read.
+async fn bounded<B: Incoming>(body: &mut B, limit: usize) -> Result<Bytes, Problem> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(Problem::TooLarge);
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(body) => Ok(owned(body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
+        Err(_) => Err(Problem::bad_request("unreadable_body", "The body ended early or could not be read.")),
+    }
 }
 
 /// The body in memory of its own: a slice of a connection's read buffer keeps all of that buffer alive for as long as the

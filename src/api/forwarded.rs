@@ -3,7 +3,7 @@
 //! counts: without any they are not read. Pure.
 
 use crate::outbound::Cidr;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED, uri::Authority};
+use axum::http::{HeaderMap, HeaderName, header::FORWARDED, uri::Authority};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -52,9 +52,8 @@ impl TrustedProxies {
             self.last_stranger(hops.iter().rev().map(|hop| hop.client.as_deref().unwrap_or_default()))
         });
         let common = headers.contains_key(FORWARDED_FOR).then(|| {
-            let lines = headers.get_all(FORWARDED_FOR).iter().map(|value| value.to_str().ok());
-            let lines: Vec<&str> = lines.collect::<Option<_>>()?;
-            self.last_stranger(lines.iter().rev().flat_map(|line| line.rsplit(',')))
+            let nodes = items(headers, FORWARDED_FOR)?;
+            self.last_stranger(nodes.into_iter().rev())
         });
         match (standard, common) {
             (None, None) => Some(peer),
@@ -68,7 +67,7 @@ impl TrustedProxies {
     fn last_stranger<'a>(&self, nodes: impl Iterator<Item = &'a str>) -> Option<IpAddr> {
         let mut last = None;
         for node in nodes {
-            let address = address(node.trim())?;
+            let address = address(node)?;
             last = Some(address);
             if !self.trusts(address) {
                 break;
@@ -86,11 +85,24 @@ impl TrustedProxies {
         }
         let standard = self.outermost(headers);
         let host = |text: &str| text.parse::<Authority>().ok().filter(|host| !host.as_str().contains('@'));
-        let common = |name| headers.get_all(name).iter().next_back().and_then(last_item);
+        let (nodes, outermost) = self.outermost_node(headers);
+        let common = |name| {
+            let items: Vec<&str> = items(headers, name)?;
+            // Proxies that append to the one header as to the other leave an item for each node; others leave the last one.
+            let from_end = if items.len() == nodes { outermost } else { 0 };
+            items.into_iter().rev().nth(from_end)
+        };
         Origin {
             scheme: agreed(standard.scheme.as_deref().and_then(scheme), common(FORWARDED_PROTO).and_then(scheme)),
             host: agreed(standard.host.as_deref().and_then(host), common(FORWARDED_HOST).and_then(host)),
         }
+    }
+
+    /// How many nodes `X-Forwarded-For` names, and which of them, counted from the end, the outermost trusted proxy wrote.
+    fn outermost_node(&self, headers: &HeaderMap) -> (usize, usize) {
+        let nodes = items(headers, FORWARDED_FOR).unwrap_or_default();
+        let trusted = nodes.iter().rev().take_while(|node| address(node).is_some_and(|address| self.trusts(address))).count();
+        (nodes.len(), trusted.min(nodes.len().saturating_sub(1)))
     }
 
     /// What the outermost trusted proxy wrote into `Forwarded`.
@@ -114,8 +126,10 @@ fn agreed<T: PartialEq>(one: Option<T>, other: Option<T>) -> Option<T> {
     }
 }
 
-fn last_item(value: &HeaderValue) -> Option<&str> {
-    value.to_str().ok()?.rsplit(',').next().map(str::trim)
+/// The items of a list that may go over several lines. `None`: there are none, or some are not text.
+fn items(headers: &HeaderMap, name: HeaderName) -> Option<Vec<&str>> {
+    let lines: Vec<&str> = headers.get_all(name).iter().map(|value| value.to_str().ok()).collect::<Option<_>>()?;
+    (!lines.is_empty()).then(|| lines.iter().flat_map(|line| line.split(',')).map(str::trim).collect())
 }
 
 fn scheme(text: &str) -> Option<&'static str> {
@@ -279,10 +293,16 @@ mod tests {
         const F: &str = "forwarded";
         const P: &str = "x-forwarded-proto";
         const H: &str = "x-forwarded-host";
+        const X: &str = "x-forwarded-for";
         let cases: &[(Lines, Option<&str>, Option<&str>)] = &[
             (&[], None, None),
             (&[(P, "https"), (H, "hooks.example:8443")], Some("https"), Some("hooks.example:8443")),
             (&[(P, "http, HTTPS"), (H, "a.example, b.example")], Some("https"), Some("b.example")),
+            (&[(X, "192.0.2.1, 10.1.1.1"), (P, "https, http"), (H, "a.example, b")], Some("https"), Some("a.example")),
+            (&[(X, "203.0.113.9, 192.0.2.1, 10.1.1.1"), (P, "http,https"), (P, "http")], Some("https"), None),
+            (&[(X, "192.0.2.1, 10.1.1.1"), (P, "https")], Some("https"), None),
+            (&[(X, "192.0.2.1"), (P, "http, https")], Some("https"), None),
+            (&[(X, "10.2.2.2, 10.1.1.1"), (P, "https, http")], Some("https"), None),
             (&[(P, "gopher"), (H, "a b")], None, None),
             (&[(H, "user@a.example")], None, None),
             (&[(F, r#"for=192.0.2.1;proto=https;host="a.example:8443""#)], Some("https"), Some("a.example:8443")),

@@ -4,18 +4,19 @@
 
 use super::{
     Base, Idempotent, Path, Problem, Query, Shared,
-    body::{RawJson, parse_query},
+    auth::Caller,
+    body::{Incoming, RawJson, parse_query},
     message, receive,
     router::body_limit,
 };
+use crate::inbound::linger;
 use axum::{
     Router,
-    body::{Body, HttpBody},
+    body::Body,
     extract::{ConnectInfo, FromRequestParts, Request, State},
     http::{Method, request::Parts},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -27,8 +28,6 @@ const APPLICATION: &str = "/api/v1/app/";
 const MESSAGES: &str = "/msg";
 /// What stands before a source's token where third parties post.
 const SOURCE: &str = "/in/";
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Answers the requests of one connection, or of many.
 #[derive(Clone)]
@@ -73,10 +72,7 @@ fn door(method: &Method, path: &str) -> Door {
     }
 }
 
-impl<B> Service<Request<B>> for Front
-where
-    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
-{
+impl<B: Incoming> Service<Request<B>> for Front {
     type Response = Response;
     type Error = Infallible;
     type Future =
@@ -99,17 +95,31 @@ where
     }
 }
 
-/// A new message. What the handler needs is taken in its own order, so that the same fault is found first.
-async fn message<B>(api: Shared, app: String, mut parts: Parts, body: B) -> Result<Response, Problem>
-where
-    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
-{
-    let caller = api.bearer(&parts).await?;
-    let idempotent = Idempotent::from_request_parts(&mut parts, &api).await?;
+/// A new message. What is left of a refused one's body is read in the background.
+async fn message<B: Incoming>(api: Shared, app: String, mut parts: Parts, mut body: B) -> Result<Response, Problem> {
+    match taken(&api, &mut parts, &mut body).await {
+        Ok((caller, idempotent, asked, body)) => {
+            drop(parts);
+            message::create(State(api), caller, idempotent, (Path(app), Query(asked)), body).await
+        }
+        Err(problem) => {
+            linger(&parts.headers, body);
+            Err(problem)
+        }
+    }
+}
+
+/// What the handler needs, taken in its own order, so that the same fault is found first.
+async fn taken<B: Incoming>(
+    api: &Shared,
+    parts: &mut Parts,
+    body: &mut B,
+) -> Result<(Caller, Idempotent, message::Asked, RawJson), Problem> {
+    let caller = api.bearer(parts).await?;
+    let idempotent = Idempotent::from_request_parts(parts, api).await?;
     let asked = parts.uri.query().map(parse_query).transpose()?.unwrap_or_default();
-    let body = RawJson::read(&parts.headers, body, body_limit(&api)).await?;
-    drop(parts);
-    message::create(State(api), caller, idempotent, (Path(app), Query(asked)), body).await
+    let body = RawJson::read(&parts.headers, body, body_limit(api)).await?;
+    Ok((caller, idempotent, asked, body))
 }
 
 async fn source(api: Shared, token: String, request: Request) -> Response {

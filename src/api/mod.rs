@@ -33,7 +33,7 @@ mod tests;
 
 pub use auth::{Caller, TokenCache};
 pub use base::Base;
-pub use body::{Json, Path, Query, Stamp};
+pub use body::{BodyLimit, Json, Path, Query, Stamp};
 pub use forwarded::TrustedProxies;
 pub use front::Front;
 pub use idempotency::Idempotent;

@@ -1,10 +1,10 @@
 //! Every route of the API, the limit on bodies, and what is answered where there is no route.
 
 use super::{
-    Api, Problem, Shared, application, attempt, authentication, endpoint, event_type, filter, health, key, message, openapi,
-    operational, profile, receive, source,
+    Api, Problem, Shared, application, attempt, authentication, body::BodyLimit, endpoint, event_type, filter, health, key,
+    message, openapi, operational, profile, receive, source,
 };
-use axum::{Router, extract::DefaultBodyLimit};
+use axum::{Extension, Router, extract::DefaultBodyLimit};
 use utoipa_axum::router::OpenApiRouter;
 
 /// What a body may hold beside the payload it carries, in bytes.
@@ -19,7 +19,7 @@ pub fn router(api: Shared) -> Router {
         .merge(receive::routes())
         .fallback(async || Problem::not_found("path"))
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer(DefaultBodyLimit::max(limit))
+        .layer((DefaultBodyLimit::max(limit), Extension(BodyLimit(limit))))
         .with_state(api)
 }
 

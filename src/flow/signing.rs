@@ -17,8 +17,8 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("Postrider/", env!("
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Names of our signature begin so: a sender's own headers of such names would pass for it.
 const SIGNED_PREFIX: &str = "webhook-";
-/// Headers that we, or the client, add to an endpoint's own.
-const OWN_HEADERS: usize = 8;
+/// Headers that most requests have beside the endpoint's own and the profile's: signature, type, agent.
+const OWN_HEADERS: usize = 6;
 /// By which a receiver is asked whether it agrees to deliveries, and by which it says so (CloudEvents, HTTP 1.1 Web Hooks).
 const REQUEST_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
 /// The header of the answer, in lower case as answers are kept.

@@ -15,7 +15,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 
 /// Reads on in the background, while the answer goes out. Who asked whether to send a body at all (`Expect`) gets the
 /// answer without one.
-pub(super) fn linger<B: Body<Data = Bytes> + Send + Unpin + 'static>(headers: &HeaderMap, body: B) {
+pub fn linger<B: Body<Data = Bytes> + Send + Unpin + 'static>(headers: &HeaderMap, body: B) {
     if !body.is_end_stream() && !headers.contains_key(EXPECT) {
         tokio::spawn(timeout(WITHIN, drop_all(body)));
     }

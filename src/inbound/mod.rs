@@ -20,6 +20,7 @@ mod throttle;
 
 pub use arrival::{Arrival, Head};
 pub use compiled::{Compiled, NotCompiled, Rules, SECRET_PURPOSE, SETTING_PURPOSE, TOKEN_PURPOSE};
+pub use linger::linger;
 pub use reason::Reason;
 pub use receive::{Received, Recorded};
 pub use state::State;

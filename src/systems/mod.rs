@@ -24,7 +24,7 @@ pub(crate) use callers::{KeyCaller, SessionCaller};
 pub(crate) use home::home;
 
 use crate::{
-    api::{Problem, Shared},
+    api::{BodyLimit, Problem, Shared},
     model::System,
 };
 use axum::{
@@ -96,7 +96,7 @@ fn mounted(surface: &'static Surface, api: Shared, options: &Arc<Options>) -> Ro
     let routes = routes
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(map_response(move |response| async move { in_form(response, surface.refused) }))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer((DefaultBodyLimit::max(MAX_BODY_BYTES), Extension(BodyLimit(MAX_BODY_BYTES))))
         .layer(Extension(options.clone()))
         .with_state(api);
     routes.merge(docs::routes(surface, described))

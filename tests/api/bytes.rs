@@ -45,8 +45,10 @@ async fn a_payload_of_a_mebibyte_goes_through_and_one_more_byte_does_not() {
     assert_eq!(t.receiver.wait("/a", 1).await[0].body.len(), 1 << 20);
     let refused = t.api.post(&t.path("/msg"), &body((1 << 20) - 1)).await;
     assert_eq!(refused.expect(413)["code"], "payload_too_large");
-    let huge = t.api.try_post(&t.path("/msg"), &body(20 << 20)).await;
-    assert!(huge.map_or(true, |answer| answer.status == 413), "a huge body is refused or cut off");
+    for _ in 0..5 {
+        let huge = t.api.post(&t.path("/msg"), &body(10 << 20)).await;
+        assert_eq!(huge.expect(413)["code"], "payload_too_large", "who sends it to its end sees why");
+    }
     t.api.post(&t.path("/msg"), &body(1)).await.expect(202);
     t.receiver.wait("/a", 2).await;
     let listed = t.api.get(&t.path("/msg?with_content=false")).await.expect(200);

@@ -153,8 +153,7 @@ async fn a_million_event_types_in_a_filter() {
     let t = Tenant::start().await;
     let names: Vec<String> = (0..1_000_000).map(|n| format!("t{n}")).collect();
     let body = json!({"url": t.receiver.url("/a"), "eventTypes": names}).to_string();
-    let answer = t.api.try_post(&t.path("/endpoint"), &body).await;
-    assert!(answer.map_or(true, |a| matches!(a.status, 413 | 422)), "refused, or cut off while it was being sent");
+    assert_eq!(t.api.post(&t.path("/endpoint"), &body).await.status, 413);
     let query = format!("/msg?event_types={}", names[..20_000].join(","));
     let answer = t.api.try_send("GET", &t.path(&query), &[], bytes::Bytes::new()).await;
     assert!(answer.map_or(true, |a| matches!(a.status, 414 | 422 | 431)));

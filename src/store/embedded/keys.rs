@@ -9,6 +9,8 @@ pub(super) const MINUTE_MS: u64 = 60_000;
 pub(super) const EXPIRING_RECORD: u8 = 0;
 /// A message's payload.
 pub(super) const EXPIRING_PAYLOAD: u8 = 1;
+/// The mark of an event that a source has had.
+pub(super) const EXPIRING_MARK: u8 = 2;
 
 /// Two identifiers in a row.
 pub(super) type Pair = [u8; 32];
@@ -46,7 +48,8 @@ fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     key
 }
 
-fn pair(first: u128, second: u128) -> Pair {
+/// Two numbers in a row.
+pub(super) fn pair(first: u128, second: u128) -> Pair {
     concat(&[&first.to_be_bytes(), &second.to_be_bytes()])
 }
 

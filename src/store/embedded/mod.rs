@@ -49,6 +49,7 @@ mod open;
 mod queue_tests;
 mod read;
 mod records;
+mod seen;
 mod settle;
 mod spaces;
 #[cfg(test)]

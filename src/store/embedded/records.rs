@@ -2,7 +2,7 @@
 
 use super::spaces::{Space, Spaces, failure};
 use super::writes::Writes;
-use super::{codec, keys};
+use super::{codec, keys, seen};
 use crate::model::{Address, Kind, Record, Time};
 use crate::store::{Change, Conflict, ListPage, StoreError, Stored};
 use std::ops::Bound;
@@ -10,15 +10,13 @@ use std::ops::Bound;
 /// Applies one change.
 pub(super) fn apply(writes: &mut Writes<'_>, change: Change, now: Time) -> Result<(), StoreError> {
     match change {
+        change if seen::is_about(&change) => seen::apply(writes, &change, now),
         Change::Insert(record) => {
             let key = keys::record(&record.address());
-            let known = current(writes, &key)?;
-            let free = known.is_none();
-            if live(known, now).is_some() {
+            if live(current(writes, &key)?, now).is_some() {
                 return Err(StoreError::Conflict(Conflict::Record(record.address().kind)));
             }
-            // What was never there, as every mark of an event, is not looked for once more.
-            if free { write(writes, &key, record, now) } else { put(writes, &key, record, now) }
+            put(writes, &key, record, now)
         }
         Change::Replace(record, revision) => {
             let key = keys::record(&record.address());
@@ -47,11 +45,6 @@ fn alias_key(record: &Record) -> Option<Vec<u8>> {
 /// Writes a record in place of whatever is at its key.
 fn put(writes: &mut Writes<'_>, key: &[u8], record: Record, now: Time) -> Result<(), StoreError> {
     erase(writes, key)?;
-    write(writes, key, record, now)
-}
-
-/// Writes a record where there is none.
-fn write(writes: &mut Writes<'_>, key: &[u8], record: Record, now: Time) -> Result<(), StoreError> {
     let alias = alias_key(&record);
     if let Some(alias) = &alias
         && let Some(owner) = writes.get(Space::Aliases, alias)?
@@ -96,6 +89,9 @@ pub(super) fn expire(writes: &mut Writes<'_>, key: &[u8], now: Time) -> Result<b
 
 /// The live record of that address or alias.
 pub(super) fn find(spaces: &Spaces, address: &Address, now: Time) -> Result<Option<Stored>, StoreError> {
+    if address.kind == Kind::Seen {
+        return seen::find(spaces, address, now);
+    }
     let key = keys::record(address);
     let at = |key: &[u8]| -> Result<Option<Stored>, StoreError> {
         Ok(live(spaces.get(Space::Records, key)?.map(|value| codec::read_record(&value)).transpose()?, now))
@@ -111,6 +107,9 @@ pub(super) fn find(spaces: &Spaces, address: &Address, now: Time) -> Result<Opti
 
 /// A page of a kind and scope.
 pub(super) fn list(spaces: &Spaces, kind: Kind, scope: &str, page: ListPage<'_>, now: Time) -> Result<Vec<Stored>, StoreError> {
+    if kind == Kind::Seen {
+        return seen::list(spaces, scope, page, now);
+    }
     let (start, end) = keys::scope(kind, scope);
     let after = page.after.map(|after| keys::named(kind, scope, after));
     let (low, high) = match (after, page.backwards) {
@@ -130,6 +129,9 @@ pub(super) fn list(spaces: &Spaces, kind: Kind, scope: &str, page: ListPage<'_>,
 
 /// Live records of a kind whose keys lie behind `after`, reading at most `limit`; and where to go on, if anywhere.
 pub(super) fn each(spaces: &Spaces, kind: Kind, after: Option<Vec<u8>>, limit: usize, now: Time) -> Result<Chunk, StoreError> {
+    if kind == Kind::Seen {
+        return seen::each(spaces, after, limit, now);
+    }
     let (start, end) = keys::kind(kind);
     let low = after.map_or(Bound::Included(start), Bound::Excluded);
     let mut found = Vec::new();

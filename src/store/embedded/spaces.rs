@@ -12,6 +12,8 @@ const JOURNAL_BYTES: u64 = 192 << 20;
 const LARGE_MEMTABLE: u64 = 16 << 20;
 /// The same for the others.
 const SMALL_MEMTABLE: u64 = 8 << 20;
+/// The same for keys in random order.
+const CACHED_MEMTABLE: u64 = 2 << 20;
 /// Values from this size on live outside of the tree, so that merging tables does not copy them.
 const SEPARATE_FROM: u32 = 4096;
 /// Files that the engine keeps open.
@@ -19,7 +21,7 @@ const OPEN_FILES: usize = 256;
 /// Bits of Bloom filter a key: about one false hit in a hundred.
 const BLOOM_BITS: f32 = 10.0;
 /// The layout that this code reads and writes.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 /// Under which key `meta` keeps [`FORMAT`].
 const FORMAT_KEY: &[u8] = b"format";
 
@@ -37,11 +39,12 @@ pub(super) enum Space {
     Attempts,
     Stats,
     Expiry,
+    Seen,
 }
 
 impl Space {
     /// Every keyspace, in no particular order.
-    pub(super) const ALL: [Space; 11] = [
+    pub(super) const ALL: [Space; 12] = [
         Space::Meta,
         Space::Records,
         Space::Aliases,
@@ -53,6 +56,7 @@ impl Space {
         Space::Attempts,
         Space::Stats,
         Space::Expiry,
+        Space::Seen,
     ];
 
     fn name(self) -> &'static str {
@@ -68,6 +72,7 @@ impl Space {
             Space::Attempts => "attempts",
             Space::Stats => "stats",
             Space::Expiry => "expiry",
+            Space::Seen => "seen",
         }
     }
 
@@ -85,6 +90,8 @@ impl Space {
             Space::Open | Space::Queue | Space::Stats | Space::Expiry => {
                 plain.max_memtable_size(SMALL_MEMTABLE).filter_policy(FilterPolicy::disabled())
             }
+            // Random keys: what gathers is small enough to stay in the processor's cache.
+            Space::Seen => plain.max_memtable_size(CACHED_MEMTABLE),
             _ => plain.max_memtable_size(SMALL_MEMTABLE),
         }
     }
@@ -104,6 +111,7 @@ pub(super) struct PerSpace<T> {
     attempts: T,
     stats: T,
     expiry: T,
+    seen: T,
 }
 
 impl<T> PerSpace<T> {
@@ -120,6 +128,7 @@ impl<T> PerSpace<T> {
             attempts: each(Space::Attempts)?,
             stats: each(Space::Stats)?,
             expiry: each(Space::Expiry)?,
+            seen: each(Space::Seen)?,
         })
     }
 
@@ -137,6 +146,7 @@ impl<T> PerSpace<T> {
             Space::Attempts => &self.attempts,
             Space::Stats => &self.stats,
             Space::Expiry => &self.expiry,
+            Space::Seen => &self.seen,
         }
     }
 
@@ -154,6 +164,7 @@ impl<T> PerSpace<T> {
             Space::Attempts => &mut self.attempts,
             Space::Stats => &mut self.stats,
             Space::Expiry => &mut self.expiry,
+            Space::Seen => &mut self.seen,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::keys;
 use super::spaces::{Space, Spaces, failure};
 use super::writes::{Effect, Writes};
-use super::{codec, records};
+use super::{codec, records, seen};
 use crate::model::{AppId, Delivery, DeliveryState, EndpointId, Message, MsgId, Time, Trigger};
 use crate::store::{Expunge, StoreError};
 use bytes::Bytes;
@@ -61,6 +61,7 @@ pub(super) fn expire(writes: &mut Writes<'_>, expired: Vec<Slice>, now: Time) ->
         let gone = match keys::read_expiry(&key) {
             Some((keys::EXPIRING_RECORD, record)) => records::expire(writes, record, now)?,
             Some((keys::EXPIRING_PAYLOAD, message)) => expunge_payload(writes, message)?,
+            Some((keys::EXPIRING_MARK, mark)) => seen::expire(writes, mark, now)?,
             _ => false,
         };
         deleted += usize::from(gone);
