@@ -9,6 +9,7 @@ pub mod inbound;
 pub mod lanes;
 pub mod model;
 pub mod outbound;
+pub mod outbox;
 pub mod random;
 pub mod routing;
 pub mod shutdown;

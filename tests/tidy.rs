@@ -27,11 +27,12 @@ const LAYERS: [&[&str]; 10] = [
     &["routing"],
     &["lanes"],
     &["flow", "inbound", "upkeep"],
-    &["api", "systems", "dashboard", "config", "telemetry", "shutdown"],
+    &["api", "outbox", "systems", "dashboard", "config", "telemetry", "shutdown"],
     &["cli"],
 ];
-/// Of one layer, and yet: receiving and upkeep work through the engine, the systems are surfaces on what the API does.
-const NEIGHBOURS: [(&str, &str); 3] = [("inbound", "flow"), ("upkeep", "flow"), ("systems", "api")];
+/// Of one layer, and yet: receiving and upkeep work through the engine, the systems are surfaces on what the API does, and
+/// what comes by the outbox keeps the API's rules.
+const NEIGHBOURS: [(&str, &str); 4] = [("inbound", "flow"), ("upkeep", "flow"), ("systems", "api"), ("outbox", "api")];
 /// Modules that only `cli` may import.
 const CLI_ONLY: [&str; 3] = ["config", "telemetry", "shutdown"];
 /// Files and folders that decide and do nothing else.

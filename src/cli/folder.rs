@@ -54,10 +54,20 @@ impl Folder {
         Folder { root: config.data.clone(), store }
     }
 
+    /// A folder with its store inside.
+    pub(super) fn at(root: &Path) -> Self {
+        Folder { root: root.to_owned(), store: root.join("store") }
+    }
+
     /// Makes the folder unless it is there.
     pub(super) fn make(&self) -> anyhow::Result<()> {
         let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&self.root);
         made.with_context(|| format!("cannot make the data folder {}", self.root.display()))
+    }
+
+    /// The data folder itself.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The store's folder.
@@ -139,8 +149,18 @@ impl Folder {
         Ok(Unlocked { vault, new, proven: true })
     }
 
+    /// The text of the master key, if there is one.
+    pub(super) fn read_master_key(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
+        read_key(&self.master_key())
+    }
+
+    /// Keeps the master key of a store that comes from elsewhere; the one that is there then.
+    pub(super) fn keep_master_key(&self, text: &str) -> anyhow::Result<Zeroizing<String>> {
+        make_key(&self.master_key(), text.trim())
+    }
+
     /// The text that shows whether a key is the right one, sealed.
-    pub(super) fn check_of(&self, vault: &Vault, random: &Random) -> anyhow::Result<String> {
+    pub(super) fn check_of(vault: &Vault, random: &Random) -> anyhow::Result<String> {
         Ok(vault.seal(random, CHECK_PURPOSE, CHECK_TEXT.as_bytes())?.0)
     }
 
@@ -163,7 +183,7 @@ impl Folder {
 
     /// Seals the check under a key that is known to be the store's.
     pub(super) fn prove(&self, vault: &Vault, random: &Random) -> anyhow::Result<()> {
-        replace(&self.check(), &self.check_of(vault, random)?)
+        replace(&self.check(), &Self::check_of(vault, random)?)
     }
 
     /// What to say when the key is not the store's.

@@ -3,10 +3,12 @@
 pub mod bench;
 mod client;
 mod config;
+mod copy;
 mod demo;
 mod folder;
 mod keys;
 mod migrate;
+mod outbox;
 mod profiles;
 mod send;
 mod serve;
@@ -43,6 +45,10 @@ enum Command {
     Systems(systems::SystemsArgs),
     /// Bring a database's tables to this version
     Migrate(migrate::MigrateArgs),
+    /// Carry everything from one store into another: from a folder into a database, or back
+    Copy(copy::CopyArgs),
+    /// Publish by INSERT: make the table in an application's database, see how it does, put refused rows back
+    Outbox(outbox::OutboxArgs),
     /// Print what is configured, and where each value came from
     Config(config::ConfigArgs),
     /// Measure this machine: throughput as shares of what the network path alone allows, latency, memory and start
@@ -61,6 +67,8 @@ pub fn main() -> ExitCode {
         Command::Sign(args) => signature::sign(&args),
         Command::Systems(args) => systems::run(&args),
         Command::Migrate(args) => migrate::run(&args),
+        Command::Copy(args) => copy::run(&args),
+        Command::Outbox(args) => outbox::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Bench(args) => block_on(bench::run(args)),
     };

@@ -35,6 +35,9 @@ pub(super) struct SettingArgs {
     /// Store: embedded, or the folder of one [default: embedded]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// Database of an application whose outbox is read (see `postrider outbox`); may be repeated
+    #[arg(long, value_name = "URL")]
+    outbox: Vec<String>,
     /// File of more trusted root certificates towards receivers
     #[arg(long, value_name = "PEM")]
     ca_file: Option<String>,
@@ -109,6 +112,7 @@ impl SettingArgs {
     fn flags(&self) -> HashMap<&'static str, String> {
         let joined = |list: &[String]| (!list.is_empty()).then(|| list.join(","));
         let (cidrs, proxies) = (joined(&self.allow_cidr), joined(&self.trusted_proxy));
+        let outboxes = (!self.outbox.is_empty()).then(|| self.outbox.join(" "));
         let flags = [
             ("data", &self.place.data),
             ("listen", &self.listen),
@@ -116,6 +120,7 @@ impl SettingArgs {
             ("trusted_proxies", &proxies),
             ("allow_cidr", &cidrs),
             ("store", &self.store),
+            ("outbox", &outboxes),
             ("ca_file", &self.ca_file),
             ("max_payload", &self.max_payload),
             ("attempt_timeout", &self.attempt_timeout),

@@ -23,13 +23,14 @@ const fn secret(name: &'static str, rule: &'static str) -> Key {
 }
 
 /// Every setting, in the order in which they are printed.
-pub const KEYS: [Key; 24] = [
+pub const KEYS: [Key; 25] = [
     key("data", "data", "a folder's path"),
     key("listen", "127.0.0.1:8071", "an address and a port, as 127.0.0.1:8071"),
     key("public_url", "", "an http or https URL without a query"),
     key("trusted_proxies", "none", "a list of networks, as 10.0.0.0/8"),
     key("allow_cidr", "none", "a list of networks, as 10.0.0.0/8"),
     key("store", "embedded", "embedded, a folder's path, or postgres://user@host/database"),
+    key("outbox", "", "URLs as postgres://user@host/database, with spaces between them"),
     key("ca_file", "", "the path of a file with PEM certificates"),
     secret("admin_key", "16 to 256 visible ASCII characters"),
     secret("jwt_secret", "16 to 1024 characters"),

@@ -140,6 +140,8 @@ pub struct Config {
     pub allow_cidr: Vec<Cidr>,
     /// Where everything is kept.
     pub store: StorePlace,
+    /// Databases of applications whose outboxes are read.
+    pub outboxes: Vec<PostgresOptions>,
     /// More trusted roots towards receivers.
     pub ca_file: Option<PathBuf>,
     /// An admin key that its owner chose.
@@ -207,6 +209,7 @@ impl Config {
             trusted_proxies: get.value("trusted_proxies", |text| value::list(text, |item| item.parse().ok()))?,
             allow_cidr: get.value("allow_cidr", |text| value::list(text, |item| item.parse().ok()))?,
             store: get.value("store", store)?,
+            outboxes: get.value("outbox", outboxes)?,
             ca_file: get.optional("ca_file", path)?,
             admin_key: get.optional("admin_key", admin_key)?,
             jwt_secret: get.optional("jwt_secret", shared_secret)?,
@@ -253,7 +256,9 @@ impl Reader<'_> {
         let (text, source) = self.text(key);
         let value = match text {
             text if key.secret && !text.is_empty() => MASK.to_owned(),
-            text if PostgresOptions::is_url(text) => PostgresOptions::parse(text).map_or(MASK.to_owned(), |url| url.shown()),
+            text if PostgresOptions::is_url(text) => {
+                outboxes(text).map_or(MASK.to_owned(), |urls| urls.iter().map(PostgresOptions::shown).collect::<Vec<_>>().join(" "))
+            }
             text => text.to_owned(),
         };
         InForce { name: key.name, value, source: source.clone() }
@@ -286,6 +291,11 @@ fn store(text: &str) -> Option<StorePlace> {
         text if text.contains("://") => None,
         text => Some(StorePlace::Folder(PathBuf::from(text))),
     }
+}
+
+fn outboxes(text: &str) -> Option<Vec<PostgresOptions>> {
+    let one = |url: &str| PostgresOptions::parse(url).ok().filter(|_| PostgresOptions::is_url(url));
+    text.split_whitespace().map(one).collect()
 }
 
 fn admin_key(text: &str) -> Option<Zeroizing<String>> {

@@ -5,11 +5,13 @@
 mod flow;
 mod queue;
 mod records;
+mod transfer;
 mod upkeep;
 
 pub(crate) use flow::*;
 pub(crate) use queue::*;
 pub(crate) use records::*;
+pub(crate) use transfer::*;
 pub(crate) use upkeep::*;
 
 use super::{Change, Lease, NewMessage, Settled, Settlement, Store, StoreError, Window};

@@ -8,6 +8,7 @@
 pub mod conformance;
 pub mod embedded;
 pub mod postgres;
+pub mod transfer;
 
 use crate::model::{
     Address, AppId, Attempt, AttemptId, Delivery, EndpointId, Kind, LATEST, Message, MsgId, OrgId, Record, Time, Trigger, Verdict,

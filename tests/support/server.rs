@@ -64,6 +64,19 @@ impl Server {
         server
     }
 
+    /// Starts on a folder that is there, its data in `data` within it.
+    pub async fn start_in(data: TempDir, options: Options) -> Self {
+        let (child, address) = spawn(data.path(), &options);
+        let server = Server { data, options, child, address };
+        server.healthy().await;
+        server
+    }
+
+    /// With what its next start finds in the environment.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.options.env.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Another server on the same database, with the same master key.
     pub async fn beside(&self) -> Self {
         let data = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! From the bytes of a request to a draft: parsed once, the payload neither changed nor copied.
 
-use super::labels;
+use super::Given;
 use crate::{
     api::{
         body::{Stamp, parse_json},
@@ -12,20 +12,6 @@ use crate::{
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::time::Duration;
-
-/// Channels that a message carries at most: the current clients' limit (the contract says 5).
-pub(in crate::api) const MAX_CHANNELS: usize = 10;
-/// Tags that a message carries at most.
-const MAX_TAGS: usize = 5;
-/// How far ahead a delivery may be scheduled.
-const MAX_AHEAD: Duration = Duration::from_secs(90 * 86_400);
-/// Days for which a payload may be kept. The contract begins at 5, the current clients at 1.
-const RETENTION_DAYS: std::ops::RangeInclusive<u64> = 1..=90;
-/// Hours for which a payload may be kept.
-const RETENTION_HOURS: std::ops::RangeInclusive<u64> = 1..=90 * 24;
-/// How deep a payload's arrays and objects may nest: receivers' parsers commonly stop there.
-const MAX_DEPTH: usize = 128;
 
 /// The body of `POST …/msg`, its parts of any shape as `R`: text borrowed from the request, so that nothing is copied.
 /// What it does not name is ignored, as the contract's schema allows.
@@ -80,35 +66,21 @@ impl<'a> Body<&'a RawValue> {
     /// # Errors
     /// Something is over a limit or breaks a rule; the problem names the field.
     pub(super) fn into_draft(self, bytes: &Bytes, now: Time, max_payload: usize) -> Result<Draft, Problem> {
-        labels::name(&["body", "eventType"], &self.event_type)?;
-        if let Some(event_id) = &self.event_id {
-            labels::name(&["body", "eventId"], event_id)?;
-        }
         let payload = match self.transformations_params {
             None => bytes.slice_ref(self.payload.get().as_bytes()),
             Some(params) => raw_payload(params)?,
         };
-        if payload.len() > max_payload {
-            return Err(Problem::TooLarge);
-        }
-        check_depth(&payload)?;
-        let payload_expires_at = expiry(self.payload_retention_period, self.payload_retention_hours, now)?;
-        let deliver_at = schedule(self.deliver_at, now)?;
-        if deliver_at.zip(payload_expires_at).is_some_and(|(due, end)| due >= end) {
-            return Err(Problem::field(&["body", "deliverAt"], "range", "The payload would be deleted before it is delivered."));
-        }
-        Ok(Draft {
+        let given = Given {
             event_type: self.event_type,
             event_id: self.event_id,
-            channels: labels::names("channels", self.channels, MAX_CHANNELS, labels::channel)?,
-            tags: labels::names("tags", self.tags, MAX_TAGS, labels::tag)?,
-            deliver_at,
-            payload_expires_at,
             payload,
-            origin: None,
-            only: None,
-            unrouted: false,
-        })
+            channels: self.channels,
+            tags: self.tags,
+            deliver_at: self.deliver_at.map(|Stamp(at)| at),
+            retention_days: self.payload_retention_period,
+            retention_hours: self.payload_retention_hours,
+        };
+        given.into_draft(now, max_payload)
     }
 }
 
@@ -123,64 +95,10 @@ fn raw_payload(params: &RawValue) -> Result<Bytes, Problem> {
     Ok(params.raw_payload.into())
 }
 
-fn range(field: &str, rule: &'static str) -> Problem {
-    Problem::field(&["body", field], "range", rule)
-}
-
-fn expiry(days: Option<u64>, hours: Option<u64>, now: Time) -> Result<Option<Time>, Problem> {
-    let hours = match (days, hours) {
-        (None, None) => return Ok(None),
-        (Some(_), Some(_)) => {
-            let rule = "Give `payloadRetentionPeriod` or `payloadRetentionHours`, not both.";
-            return Err(Problem::field(&["body", "payloadRetentionHours"], "exclusive", rule));
-        }
-        (Some(days), None) if RETENTION_DAYS.contains(&days) => days * 24,
-        (Some(_), None) => return Err(range("payloadRetentionPeriod", "A number of days from 1 to 90.")),
-        (None, Some(hours)) if RETENTION_HOURS.contains(&hours) => hours,
-        (None, Some(_)) => return Err(range("payloadRetentionHours", "A number of hours from 1 to 2160.")),
-    };
-    Ok(Some(now.plus(Duration::from_secs(hours * 3600))))
-}
-
-/// An instant that has passed means at once.
-fn schedule(due: Option<Stamp>, now: Time) -> Result<Option<Time>, Problem> {
-    let Some(Stamp(due)) = due else { return Ok(None) };
-    if due > now.plus(MAX_AHEAD) {
-        return Err(range("deliverAt", "At most 90 days ahead."));
-    }
-    Ok(Some(due).filter(|due| *due > now))
-}
-
-/// Opening brackets bound the depth from above; only where there are many of them is it worth following them.
-fn check_depth(json: &[u8]) -> Result<(), Problem> {
-    if json.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() <= MAX_DEPTH || depth(json) <= MAX_DEPTH {
-        return Ok(());
-    }
-    Err(Problem::field(&["body", "payload"], "depth", format!("Nested at most {MAX_DEPTH} deep.")))
-}
-
-/// How deep valid JSON nests.
-fn depth(json: &[u8]) -> usize {
-    let (mut now, mut most, mut in_text, mut escaped) = (0usize, 0, false, false);
-    for byte in json {
-        match (in_text, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => in_text = !in_text,
-            (false, b'[' | b'{') => {
-                now += 1;
-                most = most.max(now);
-            }
-            (false, b']' | b'}') => now = now.saturating_sub(1),
-            _ => {}
-        }
-    }
-    most
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::given::MAX_DEPTH, *};
+    use std::time::Duration;
 
     const NOW: Time = Time(1_000_000_000_000);
 

@@ -2,7 +2,7 @@
 
 mod first;
 mod patience;
-mod place;
+pub(super) mod place;
 mod server;
 
 use super::{
@@ -18,11 +18,13 @@ use crate::{
     flow::{Engine, Parts, Settings},
     inbound::Inbound,
     outbound::{Outbound, OutboundConfig, read_roots},
+    outbox,
     random::Random,
     shutdown::Shutdown,
     store::{
         FIRST_ORG,
         embedded::{EmbeddedOptions, EmbeddedStore},
+        postgres::Outbox,
     },
     systems::{self, Options},
     telemetry, upkeep,
@@ -84,6 +86,7 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
     let engine = Engine::start(parts).await.context("the engine cannot start")?;
     let inbound = Inbound::start(engine.clone()).await.context("the sources cannot be loaded")?;
     tokio::spawn(upkeep::run(engine.clone()));
+    read_outboxes(&engine, &config)?;
     folder.note_url(&format!("http://{}", reachable(address)))?;
     announce(&config, &folder, address, (unlocked.new, &admin));
 
@@ -134,6 +137,20 @@ fn outbound(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Outbound> 
     };
     let outbound = OutboundConfig { allow: config.allow_cidr.clone(), extra_roots, ..OutboundConfig::default() };
     Outbound::new(outbound, clock).context("outgoing HTTP cannot be set up")
+}
+
+/// Begins to pick up what applications publish by INSERT: in the store's own database, and where it is configured.
+fn read_outboxes(engine: &Arc<Engine>, config: &Config) -> anyhow::Result<()> {
+    let own = match &config.store {
+        StorePlace::Postgres(options) => Some(&**options),
+        StorePlace::Data | StorePlace::Folder(_) => None,
+    };
+    let rules = outbox::Rules { max_payload: config.max_payload, first_org: FIRST_ORG };
+    for options in own.into_iter().chain(&config.outboxes) {
+        let outbox = Outbox::new(options).with_context(|| format!("the outbox at {} cannot be read", options.shown()))?;
+        tokio::spawn(outbox::run(engine.clone(), outbox, rules));
+    }
+    Ok(())
 }
 
 fn settings(config: &Config) -> Settings {

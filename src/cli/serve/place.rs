@@ -2,20 +2,24 @@
 
 use super::{first, open};
 use crate::{
-    cli::folder::{Folder, Unlocked},
+    cli::{
+        copy,
+        folder::{Folder, Unlocked},
+    },
     clock::Clock,
     config::{Config, StorePlace},
     random::Random,
     store::{
         Store,
         postgres::{PostgresOptions, PostgresStore},
+        transfer::Transfer,
     },
 };
 use anyhow::{Context, ensure};
 use std::sync::Arc;
 
 /// Under which name a database keeps the text that shows whether a key is the right one.
-const CHECK: &str = "master key check";
+pub(in crate::cli) const CHECK: &str = "master key check";
 
 /// Opens the store and proves that the folder's master key is the store's.
 pub(super) async fn store(
@@ -28,7 +32,9 @@ pub(super) async fn store(
         return database(folder, options, clock, random).await;
     }
     let unlocked = folder.unlock(random)?;
-    let store: Arc<dyn Store> = open(folder, clock.clone())?;
+    let store = open(folder, clock.clone())?;
+    copy::refuse(store.note().await?.as_deref())?;
+    let store: Arc<dyn Store> = store;
     if !unlocked.proven {
         first::prove(folder, &*store, &unlocked.vault, (&**clock, random)).await?;
     }
@@ -44,9 +50,13 @@ async fn database(
 ) -> anyhow::Result<(Arc<dyn Store>, Unlocked)> {
     let store = PostgresStore::open(options, clock.clone()).await;
     let store = store.with_context(|| format!("the store at {} cannot be opened", options.shown()))?;
+    if let Err(refused) = copy::refuse(store.note().await?.as_deref()) {
+        store.close().await?;
+        return Err(refused);
+    }
     let check = store.setting(CHECK).await?;
     let unlocked = folder.unlock_shared(random, check.as_deref(), &options.shown())?;
-    let kept = store.keep_setting(CHECK, &folder.check_of(&unlocked.vault, random)?).await?;
+    let kept = store.keep_setting(CHECK, &Folder::check_of(&unlocked.vault, random)?).await?;
     ensure!(
         Folder::opens(&unlocked.vault, &kept),
         "{} is not the key that another node has just made",

@@ -5,7 +5,7 @@
 //!
 //! | keyspace | key | value |
 //! |---|---|---|
-//! | `meta` | name | the format's version; the first revision not reserved |
+//! | `meta` | name | the format's version; the first revision not reserved; the note of a transfer |
 //! | `records` | kind, scope, 0, key | revision, JSON |
 //! | `aliases` | kind, scope, 0, alias | key in `records` |
 //! | `messages` | application, message | version, header (postcard), payload as it came |
@@ -54,6 +54,7 @@ mod settle;
 mod spaces;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod upkeep;
 mod writes;
 

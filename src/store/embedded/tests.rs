@@ -32,6 +32,12 @@ impl Harness for Folder {
 
 conformance!(Folder::new());
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_taken_in_is_given_back() {
+    let folder = Folder::new();
+    crate::store::conformance::what_is_taken_in_is_given_back(folder.open().unwrap()).await;
+}
+
 #[test]
 fn a_folder_has_one_owner() {
     let folder = Folder::new();

@@ -158,7 +158,7 @@ impl Columns {
         let (app, id) = (Id(message.app.0), Id(message.id.0));
         self.m_app.push(app);
         self.m_id.push(id);
-        self.m_endpoints.push(array_text(&message.endpoints));
+        self.m_endpoints.push(array_text(message.endpoints.iter().map(|endpoint| endpoint.0)));
         self.m_expires.push(message.payload_expires_at.map(|at| int(at.0)));
         self.m_head.push(wire::head(message)?);
         self.m_payload.push(message.payload.clone());
@@ -202,12 +202,12 @@ impl Columns {
 }
 
 /// An array of identifiers as text: arrays of arrays would have to be of one length.
-fn array_text(ids: &[EndpointId]) -> String {
+pub(super) fn array_text(ids: impl ExactSizeIterator<Item = u128>) -> String {
     let mut text = String::with_capacity(2 + 33 * ids.len());
     text.push('{');
-    for (n, id) in ids.iter().enumerate() {
+    for (n, id) in ids.enumerate() {
         let separator = if n == 0 { "" } else { "," };
-        let _never_fails = write!(text, "{separator}{:032x}", id.0);
+        let _never_fails = write!(text, "{separator}{id:032x}");
     }
     text.push('}');
     text

@@ -26,6 +26,7 @@ mod link;
 mod migrate;
 mod node;
 mod options;
+mod outbox;
 mod owners;
 mod read;
 mod records;
@@ -35,10 +36,12 @@ mod settle;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod transfer;
 mod upkeep;
 mod wire;
 
 pub use options::PostgresOptions;
+pub use outbox::{OUTBOX_SQL, Outbox, OutboxBell, OutboxRefusal, OutboxRefused, OutboxRow, OutboxSession, OutboxState};
 
 use super::{
     Change, Claims, Expunge, Lease, ListPage, NewMessage, News, Requeue, Settled, Settlement, Stats, Store, StoreError, Stored,

@@ -16,7 +16,7 @@ use tokio_postgres::{
 };
 
 const MINUTE_MS: u64 = 60_000;
-const MESSAGE: &str = "endpoints, expunged, head, payload";
+pub(super) const MESSAGE: &str = "endpoints, expunged, head, payload";
 const QUEUED: &str = "\
     WITH RECURSIVE first AS ( \
         (SELECT endpoint, due FROM postrider.queue WHERE NOT moot ORDER BY endpoint, due LIMIT 1) \

@@ -70,6 +70,18 @@ impl Harness for Database {
 
 conformance!(Database::new());
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_taken_in_is_given_back() {
+    let database = Database::new();
+    database.create().await;
+    let store = database.open().await.unwrap();
+    crate::store::conformance::what_is_taken_in_is_given_back(store.clone()).await;
+    assert_eq!(crate::store::transfer::Transfer::servers(&*store).await.unwrap(), 1);
+    store.close().await.unwrap();
+    let beside = PostgresStore::open_beside(&database.options(), Arc::new(VirtualClock::starting_at(NOW))).await.unwrap();
+    assert_eq!(crate::store::transfer::Transfer::servers(&*beside).await.unwrap(), 0);
+}
+
 fn message(at: Time, number: u128) -> Message {
     Message {
         id: MsgId(MsgId::lowest_at(at).0 + number),
