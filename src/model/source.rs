@@ -139,7 +139,8 @@ pub struct Origin {
 pub struct Seen {
     /// The source.
     pub source: SourceId,
-    /// First half of the SHA-256 of the sender's event id (of the element's own within a batch), hex.
+    /// First half of the SHA-256 of the sender's event id (of the element's own within a batch), or of a repeated request's
+    /// part, hex.
     pub key: String,
     /// When the window ends.
     pub expires_at: Time,

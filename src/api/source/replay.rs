@@ -9,6 +9,7 @@ use crate::{
         message::{self, MessageOut},
         rules::Check,
     },
+    crypto::short_fingerprint,
     flow::{Draft, Mark},
     model::{Kind, Message, MsgId, Origin, Record, Seen, Source, Time},
     routing::AppRoutes,
@@ -159,7 +160,7 @@ async fn replay(api: &Api, (app, source): (&AppRoutes, &Source), id: MsgId, keye
     let Ok(draft) = draft(&message) else { return Ok(false) };
     let seen = keyed.map(|keyed| {
         let (key, expires_at) = keyed.part(&id.to_string());
-        Seen { source: source.id, key, expires_at }
+        Seen { source: source.id, key: short_fingerprint(key.as_bytes()), expires_at }
     });
     let mark = seen.map(|seen| -> Mark { Box::new(move |_| Record::Seen(seen)) });
     match api.engine.accept(app, draft, mark).await {
