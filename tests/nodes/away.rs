@@ -1,39 +1,19 @@
 //! A database that goes away: what cannot be accepted is refused at once, nothing is lost, and all goes on by itself.
 
 use crate::{
+    own::Own,
     send,
     support::{Options, Receiver, Reply, Server, eventually},
     tenant,
 };
 use serde_json::json;
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 use tokio::time::Instant;
-
-/// A PostgreSQL that a test takes away and brings back.
-struct Own(tempfile::TempDir);
-
-impl Own {
-    fn run(&self, what: &str) -> String {
-        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/postgres"));
-        let done = command.arg(what).env("POSTRIDER_TEST_POSTGRES_HOME", self.0.path().join("server")).output().unwrap();
-        assert!(done.status.success(), "{what}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap().trim().to_owned()
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        self.run("stop");
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_goes_away_is_survived() {
-    let folder = tempfile::tempdir().unwrap();
-    let opened = Command::new("chmod").arg("755").arg(folder.path()).status().unwrap();
-    assert!(opened.success());
-    let own = Own(folder);
-    let store = format!("{}/postgres?lease_ms=3000", own.run("start"));
+    let (own, url) = Own::start();
+    let store = format!("{url}/postgres?lease_ms=3000");
     let server = Server::start_as(Options { args: vec![], env: vec![("POSTRIDER_STORE".into(), store)] }).await;
     let (api, receiver) = (server.api(), Receiver::start().await);
     receiver.script("/x", [Reply::status(500), Reply::status(200)]);
@@ -41,7 +21,7 @@ async fn a_database_that_goes_away_is_survived() {
     send(&api, &app, 1).await;
     receiver.wait("/x", 1).await;
 
-    own.run("halt");
+    own.run(&["halt"]);
     let path = format!("/api/v1/app/{app}/msg");
     let body = r#"{"eventType": "a.b", "payload": {"number": 2}}"#;
     let key = [("idempotency-key", "two")];
@@ -52,7 +32,7 @@ async fn a_database_that_goes_away_is_survived() {
     println!("refused after {:?}", asked.elapsed());
     assert!(asked.elapsed() < Duration::from_secs(10));
 
-    own.run("resume");
+    own.run(&["resume"]);
     let accepted = eventually("it is accepted again", || async {
         Some(api.send("POST", &path, &key, body).await).filter(|answer| answer.status == 202)
     })

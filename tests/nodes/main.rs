@@ -1,12 +1,25 @@
 //! Several servers on one PostgreSQL: take-over, fencing, limits and configuration that hold for all of them, a database
-//! that goes away, and all of it at once.
+//! that goes away or fails over, poolers and TLS before it, and nodes that are hurt in every way at once.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that meets the unexpected ends there")]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected ends there"
+)]
 #![allow(clippy::disallowed_methods, reason = "the seed is chance; the run is not")]
 
 mod away;
 mod chaos;
+mod failover;
 mod leases;
+mod load;
+mod own;
+mod pooler;
+mod proxy;
+mod secure;
 mod shared;
 #[path = "../support/mod.rs"]
 mod support;

@@ -79,12 +79,24 @@ impl Server {
 
     /// Another server on the same database, with the same master key.
     pub async fn beside(&self) -> Self {
+        self.beside_as(self.options.clone()).await
+    }
+
+    /// Another server with the same master key, which reaches the same database by another URL.
+    pub async fn beside_at(&self, store: String) -> Self {
+        let mut options = self.options.clone();
+        options.env.retain(|(name, _)| name != "POSTRIDER_STORE");
+        options.env.push(("POSTRIDER_STORE".into(), store));
+        self.beside_as(options).await
+    }
+
+    async fn beside_as(&self, options: Options) -> Self {
         let data = tempfile::tempdir().unwrap();
         let folder = data.path().join("data");
         std::fs::create_dir(&folder).unwrap();
         std::fs::copy(self.data().join("data/master.key"), folder.join("master.key")).unwrap();
-        let (child, address) = spawn(data.path(), &self.options);
-        let server = Server { data, options: self.options.clone(), child, address };
+        let (child, address) = spawn(data.path(), &options);
+        let server = Server { data, options, child, address };
         server.healthy().await;
         server
     }

@@ -1,5 +1,7 @@
 //! The flags of `postrider bench`, with their bounds.
 
+use super::database::THROWAWAY;
+use crate::store::postgres::PostgresOptions;
 use anyhow::{Context, ensure};
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
@@ -27,6 +29,10 @@ pub enum Case {
     Neighbour,
     /// Idle memory with many endpoints.
     Memory,
+    /// PostgreSQL only: one endpoint with one, two and three nodes.
+    Nodes,
+    /// PostgreSQL only, when asked for: many messages with retention on, and how the tables are at each tenth of them.
+    Soak,
     /// Start after a kill with many pending deliveries.
     Start,
     /// Size of this binary.
@@ -34,8 +40,19 @@ pub enum Case {
 }
 
 /// All cases, in the order in which they run.
-pub(super) const ALL: [Case; 9] =
-    [Case::Raw, Case::One, Case::Ten, Case::Receive, Case::Latency, Case::Neighbour, Case::Memory, Case::Start, Case::Size];
+pub(super) const ALL: [Case; 11] = [
+    Case::Raw,
+    Case::One,
+    Case::Nodes,
+    Case::Ten,
+    Case::Receive,
+    Case::Latency,
+    Case::Neighbour,
+    Case::Memory,
+    Case::Start,
+    Case::Size,
+    Case::Soak,
+];
 
 /// Measure this machine: throughput as shares of what the network path alone allows, latency, memory and start.
 #[derive(Clone, Debug, clap::Args)]
@@ -43,6 +60,12 @@ pub struct BenchArgs {
     /// Server to measure, as http://127.0.0.1:PORT; without it, a fresh one is started for each case
     #[arg(long, value_name = "URL", requires = "token")]
     pub target: Option<String>,
+    /// PostgreSQL for the servers: a URL whose role may make databases, or `postgres` for a throw-away server
+    #[arg(long, value_name = "URL", conflicts_with = "target")]
+    pub store: Option<String>,
+    /// Only pass so many messages through, with retention on, and show how the tables are along the way
+    #[arg(long, value_name = "N", requires = "store", conflicts_with_all = ["cases", "receive"])]
+    pub soak_messages: Option<u32>,
     /// Token for the target
     #[arg(long, value_name = "TOKEN")]
     pub token: Option<String>,
@@ -89,6 +112,11 @@ impl Case {
     fn needs_own_server(self) -> bool {
         matches!(self, Case::Memory | Case::Start | Case::Size)
     }
+
+    /// Whether it is about PostgreSQL.
+    fn needs_database(self) -> bool {
+        matches!(self, Case::Nodes | Case::Soak)
+    }
 }
 
 impl BenchArgs {
@@ -100,6 +128,11 @@ impl BenchArgs {
         ensure!((2..=100_000).contains(&self.rate), "--rate must be from 2 to 100000 messages a second");
         ensure!(self.scale > 0.0 && self.scale <= 1.0, "--scale must be above 0 and at most 1");
         ensure!((1..=3600).contains(&self.fill_seconds), "--fill-seconds must be from 1 to 3600");
+        ensure!(self.soak_messages.is_none_or(|count| count >= 10), "--soak-messages must be at least 10");
+        if let Some(store) = self.store.as_deref().filter(|store| *store != THROWAWAY) {
+            ensure!(PostgresOptions::is_url(store), "--store must be postgres://… or `{THROWAWAY}`");
+        }
+        ensure!(self.store.is_some() || !self.cases.iter().any(|case| case.needs_database()), "that case needs --store");
         ensure!(self.receive_listen.is_loopback(), "--receive-listen must be a loopback address");
         Ok(())
     }
@@ -109,7 +142,13 @@ impl BenchArgs {
         if self.receive {
             return vec![Case::Receive];
         }
-        let by_default = |case: &Case| self.cases.is_empty() && (self.target.is_none() || !case.needs_own_server());
+        if self.soak_messages.is_some() {
+            return vec![Case::Soak];
+        }
+        let by_default = |case: &Case| {
+            let possible = (self.target.is_none() || !case.needs_own_server()) && (self.store.is_some() || !case.needs_database());
+            self.cases.is_empty() && possible && *case != Case::Soak
+        };
         ALL.into_iter().filter(|case| by_default(case) || self.cases.contains(case)).collect()
     }
 

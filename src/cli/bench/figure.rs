@@ -1,6 +1,6 @@
 //! A figure and its judgement against the design's floor and goal.
 
-use super::{outcome::Faults, sample::Summary};
+use super::{database::DatabaseCost, outcome::Faults, sample::Summary};
 use serde::Serialize;
 
 /// A figure, before it is known what the network path alone allows.
@@ -20,6 +20,8 @@ pub(super) struct Figure {
     pub(super) cpu_ns: Option<u64>,
     /// Resident memory of the server at its end, in bytes.
     pub(super) rss: Option<u64>,
+    /// What the database did for one message.
+    pub(super) database: Option<DatabaseCost>,
     /// What went wrong.
     pub(super) faults: Faults,
     /// What else is to be known.

@@ -20,6 +20,8 @@ pub(super) struct Load {
     pub(super) board: Arc<Board>,
     /// Where to.
     pub(super) route: Route,
+    /// Where else to: connections are dealt out among all.
+    pub(super) others: Vec<Route>,
     /// What.
     pub(super) letter: Letter,
     /// Number of the first message.
@@ -83,8 +85,8 @@ impl Load {
         let until = Instant::now() + window;
         let log = Arc::new(Mutex::new(Log::default()));
         let mut workers = JoinSet::new();
-        for _ in 0..self.connections {
-            let (load, log) = (self.clone(), Arc::clone(&log));
+        for number in 0..self.connections {
+            let (load, log) = (self.dealt(number), Arc::clone(&log));
             workers.spawn(async move {
                 let mut connection = Connection::default();
                 while Instant::now() < until {
@@ -109,8 +111,8 @@ impl Load {
         let released = Arc::new(tokio::sync::Mutex::new(released));
         let pacer = std::thread::Builder::new().name("bench-pacer".into()).spawn(move || pace(rate, window, &release))?;
         let mut workers = JoinSet::new();
-        for _ in 0..self.connections {
-            let (load, log, released) = (self.clone(), Arc::clone(&log), Arc::clone(&released));
+        for number in 0..self.connections {
+            let (load, log, released) = (self.dealt(number), Arc::clone(&log), Arc::clone(&released));
             workers.spawn(async move {
                 let mut connection = Connection::default();
                 loop {
@@ -124,6 +126,13 @@ impl Load {
         workers.join_all().await;
         let _ = pacer.join();
         Ok(finish(&log))
+    }
+
+    /// The load of one connection.
+    fn dealt(&self, number: usize) -> Self {
+        let turn = number % (self.others.len() + 1);
+        let route = turn.checked_sub(1).and_then(|at| self.others.get(at)).unwrap_or(&self.route).clone();
+        Load { route, ..self.clone() }
     }
 
     async fn exchange(&self, connection: &mut Connection, log: &Mutex<Log>, number: u32) {

@@ -8,6 +8,7 @@ mod args;
 mod board;
 mod cases;
 mod client;
+mod database;
 mod figure;
 mod folder;
 mod host;
@@ -23,6 +24,7 @@ mod seal;
 mod server;
 #[cfg(test)]
 mod tests;
+mod throwaway;
 
 pub use args::{BenchArgs, Case};
 
@@ -31,6 +33,7 @@ use anyhow::Context;
 use api::Target;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use board::Board;
+use database::Databases;
 use figure::Figure;
 use folder::Folder;
 use host::Host;
@@ -48,6 +51,8 @@ struct Bench {
     given: Option<Target>,
     board: Arc<Board>,
     receiver: Receiver,
+    /// Where servers keep their data if not in the folder. Ends before the folder goes.
+    databases: Option<Databases>,
     folder: Folder,
     program: PathBuf,
     random: Random,
@@ -68,6 +73,7 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
             tokio::select! {
                 report = bench.measure() => report,
                 _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+                () = terminated() => Err(anyhow::anyhow!("terminated")),
             }
         });
         // Before the answer, which may end the process: the folder is to be removed.
@@ -81,6 +87,14 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Waits for SIGTERM, so that what was started is ended also then.
+async fn terminated() {
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
+    }
+}
+
 impl Bench {
     fn new(args: BenchArgs) -> anyhow::Result<Self> {
         args.check()?;
@@ -88,10 +102,12 @@ impl Bench {
         let token = args.token.clone().unwrap_or_default();
         let random = Random::from_system()?;
         let board = Arc::new(Board::new());
+        let folder = Folder::new(&args.data.clone().unwrap_or_else(std::env::temp_dir), random.bytes())?;
         Ok(Bench {
             given: address.map(|address| Target { address, token }),
             receiver: Receiver::start(args.receive_listen, Arc::clone(&board))?,
-            folder: Folder::new(&args.data.clone().unwrap_or_else(std::env::temp_dir), random.bytes())?,
+            databases: args.store.as_ref().map(|store| Databases::at(store, folder.path())).transpose()?,
+            folder,
             program: std::env::current_exe().context("cannot find this binary")?,
             board,
             random,
@@ -118,17 +134,21 @@ impl Bench {
     async fn host(&self, name: &str) -> anyhow::Result<Host> {
         match &self.given {
             Some(target) => Ok(Host::Given(target.clone(), self.args.pid)),
-            None => Host::own(self.recipe(name)).await,
+            None => Host::own(self.recipe(name).await?).await,
         }
     }
 
-    fn recipe(&self, name: &str) -> Recipe {
+    async fn recipe(&self, name: &str) -> anyhow::Result<Recipe> {
         let key = format!("pr_{}", BASE64_URL_SAFE_NO_PAD.encode(self.random.bytes::<32>()));
-        Recipe { program: self.program.clone(), data: self.folder.path().join(name.replace(' ', "-")), key }
+        let database = match &self.databases {
+            Some(databases) => Some(databases.fresh(self.random.bytes()).await?),
+            None => None,
+        };
+        Ok(Recipe { program: self.program.clone(), data: self.folder.path().join(name.replace(' ', "-")), key, database })
     }
 }
 
-/// The command line without the token, which is nobody else's business.
+/// The command line without the token and passwords of URLs, which are nobody else's business.
 fn hide_token(mut words: Vec<String>) -> String {
     let mut secret = false;
     for word in &mut words {
@@ -136,6 +156,8 @@ fn hide_token(mut words: Vec<String>) -> String {
             "…".clone_into(word);
         } else if word.starts_with("--token=") {
             "--token=…".clone_into(word);
+        } else if let Some((before, _)) = word.split_once("://").filter(|_| word.contains('@')) {
+            *word = format!("{before}://…");
         }
         secret = word == "--token";
     }

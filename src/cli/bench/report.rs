@@ -1,6 +1,7 @@
 //! The report: the figures with their marks, as a table or as JSON.
 
 use super::{
+    database::DatabaseCost,
     figure::{Figure, Mark, Measure},
     machine::Machine,
     outcome::Faults,
@@ -44,6 +45,9 @@ struct Row {
     latency_ns: Option<Summary>,
     cpu_ns_per_delivery: Option<u64>,
     rss_bytes: Option<u64>,
+    /// What PostgreSQL did for one message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_per_message: Option<DatabaseCost>,
     #[serde(flatten)]
     faults: Faults,
     notes: Vec<String>,
@@ -105,6 +109,7 @@ impl Row {
             latency_ns: figure.latency,
             cpu_ns_per_delivery: figure.cpu_ns,
             rss_bytes: figure.rss,
+            database_per_message: figure.database,
             shown: [show(value), show(floor), show(goal)],
             faults: figure.faults,
             notes: figure.notes,
@@ -161,7 +166,8 @@ impl fmt::Display for Report {
         write_table(f, &self.figures)?;
         for row in &self.figures {
             let error = row.faults.first_error.iter().map(|error| format!("first error: {error}"));
-            for note in row.notes.iter().cloned().chain(error) {
+            let database = row.database_per_message.iter().map(ToString::to_string);
+            for note in row.notes.iter().cloned().chain(database).chain(error) {
                 writeln!(f, "{}: {note}", row.name)?;
             }
         }

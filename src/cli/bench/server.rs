@@ -1,6 +1,6 @@
 //! The server under test: this same binary as a child process.
 
-use super::{api::Target, process::Usage};
+use super::{api::Target, database::Database, process::Usage};
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
@@ -21,6 +21,8 @@ const START: Duration = Duration::from_secs(120);
 const END: Duration = Duration::from_secs(60);
 /// Pause between two questions whether it is healthy.
 const ASK: Duration = Duration::from_millis(5);
+/// The file of a data folder that all nodes of a database have in common.
+const MASTER_KEY: &str = "master.key";
 /// How much of its log is shown when it fails, in lines.
 const LOG_LINES: usize = 10;
 
@@ -33,6 +35,27 @@ pub(super) struct Recipe {
     pub(super) data: PathBuf,
     /// Its admin key.
     pub(super) key: String,
+    /// Its database, if it keeps its data in one.
+    pub(super) database: Option<Database>,
+}
+
+impl Recipe {
+    /// Of another node on the same database, with the same master key.
+    pub(super) fn beside(&self, name: &str) -> anyhow::Result<Self> {
+        let data = self.data.with_extension(name);
+        std::fs::create_dir(&data)?;
+        std::fs::copy(self.data.join(MASTER_KEY), data.join(MASTER_KEY))?;
+        Ok(Recipe { data, ..self.clone() })
+    }
+
+    /// Removes what the server kept.
+    pub(super) async fn remove(self) -> anyhow::Result<()> {
+        std::fs::remove_dir_all(self.data)?;
+        match self.database {
+            Some(database) => database.remove().await,
+            None => Ok(()),
+        }
+    }
 }
 
 /// A running server; killed when dropped.
@@ -65,6 +88,7 @@ impl Server {
             .args(["serve", "--allow-cidr", "127.0.0.0/8", "--listen", &address.to_string(), "--data"])
             .arg(&recipe.data)
             .env("POSTRIDER_ADMIN_KEY", &recipe.key)
+            .envs(recipe.database.iter().map(|database| ("POSTRIDER_STORE", &database.url)))
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)

@@ -194,7 +194,7 @@ async fn a_refused_token_is_an_unmeasured_figure() {
 #[tokio::test]
 async fn a_server_that_ends_at_once_is_an_error_with_its_status() {
     let folder = tempfile::tempdir().unwrap();
-    let recipe = Recipe { program: "false".into(), data: folder.path().join("data"), key: "pr_x".into() };
+    let recipe = Recipe { program: "false".into(), data: folder.path().join("data"), key: "pr_x".into(), database: None };
     let error = Server::start(&recipe).await.unwrap_err();
     assert!(error.to_string().contains("the server has ended, exit status: 1"), "{error}");
 }
@@ -213,7 +213,17 @@ fn only_loopback_is_driven() {
 
 #[test]
 fn flags_out_of_bounds_are_refused() {
-    for line in ["--seconds 0", "--seconds 121", "--connections 0", "--payload 63", "--rate 1", "--scale 0", "--scale 1.1"] {
+    for line in [
+        "--seconds 0",
+        "--seconds 121",
+        "--connections 0",
+        "--payload 63",
+        "--rate 1",
+        "--scale 0",
+        "--scale 1.1",
+        "--cases nodes",
+        "--store mysql://h",
+    ] {
         assert!(args(line).check().is_err(), "{line}");
     }
     assert!(args("").check().is_ok());
@@ -223,4 +233,6 @@ fn flags_out_of_bounds_are_refused() {
 fn the_token_is_not_shown() {
     let words = ["bench", "--token", "secret", "--json", "--token=secret"].map(str::to_owned).to_vec();
     assert_eq!(super::hide_token(words), "bench --token … --json --token=…");
+    let words = ["--store", "postgres://u:p@h/d", "--target=http://h:1"].map(str::to_owned).to_vec();
+    assert_eq!(super::hide_token(words), "--store postgres://… --target=http://h:1");
 }

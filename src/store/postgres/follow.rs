@@ -116,7 +116,7 @@ async fn listen(shared: &Shared, heard: mpsc::UnboundedSender<String>) -> Option
             let _nobody_listens = heard.send(notification.payload().to_owned());
         }
     };
-    let client = shared.place.connect(hear).await.ok()?;
+    let client = shared.place.listen(hear).await.ok()?;
     client.batch_execute("LISTEN postrider").await.ok()?;
     Some(client)
 }
@@ -157,8 +157,8 @@ pub(super) async fn heartbeats(shared: Arc<Shared>) {
         }
         beats = beats.wrapping_add(1);
         let beat = async {
-            let beat = shared.node.beat(&shared.links.upkeep).await?;
-            let freed = shared.owed.give_back(&shared.links.upkeep).await?;
+            let beat = shared.node.beat(&shared.links.beats).await?;
+            let freed = shared.owed.give_back(&shared.links.beats).await?;
             Ok::<_, StoreError>(beat != Beat::Quiet || freed || beats.is_multiple_of(LOOK_AT_QUEUE))
         };
         match beat.await {

@@ -2,7 +2,7 @@
 //! connection one after the other without waiting for each other's answers, and each is a transaction of its own, so
 //! that nothing is kept in a session and a pooler may stand between.
 
-use super::tls::Tls;
+use super::tls::{Secured, Tls};
 use crate::store::{Conflict, StoreError};
 use parking_lot::Mutex;
 use std::{
@@ -14,15 +14,13 @@ use std::{
 };
 use tokio::time::{Instant, timeout};
 use tokio_postgres::{
-    AsyncMessage, Client, Config, Row,
+    AsyncMessage, Client, Config, Connection, Row, Socket,
     error::SqlState,
     types::{ToSql, Type},
 };
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a statement may take: one that is lost on its way must not hold its callers for ever.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// After a connection could not be made, callers are refused for so long without another try.
 const REFUSE_FOR: Duration = Duration::from_millis(250);
 /// Tries of a transaction that others were in the way of.
@@ -33,28 +31,64 @@ pub(super) type Params<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
 /// Where the database is, and how to talk to it.
 pub(super) struct Place {
-    pub(super) config: Config,
+    /// For everything but notifications; a pooler may stand here.
+    pub(super) hosts: Hosts,
+    /// The servers themselves.
+    pub(super) direct: Hosts,
     pub(super) tls: Tls,
 }
 
-impl Place {
-    /// A new connection; what the server says unasked goes to `heard`.
-    pub(super) async fn connect(&self, heard: impl Fn(AsyncMessage) + Send + 'static) -> Result<Client, StoreError> {
-        let connected = timeout(CONNECT_TIMEOUT, self.config.connect(self.tls.clone())).await;
-        let (client, mut connection) = match connected {
-            Ok(Ok(connected)) => connected,
-            Ok(Err(error)) => return Err(failure(&error)),
-            Err(_) => return Err(StoreError::Unavailable("the database does not take connections".into())),
-        };
-        tokio::spawn(async move {
-            while let Some(message) = std::future::poll_fn(|context| connection.poll_message(context)).await {
-                match message {
-                    Ok(message) => heard(message),
-                    Err(error) => return tracing::debug!(%error, "a database connection has ended"),
+/// Hosts of which one takes writes.
+pub(super) struct Hosts {
+    configs: Vec<Config>,
+    /// The one that did last.
+    last: AtomicUsize,
+}
+
+impl Hosts {
+    pub(super) fn of(configs: &[Config]) -> Self {
+        Hosts { configs: configs.to_vec(), last: AtomicUsize::new(0) }
+    }
+
+    /// A new connection to the host that takes writes; what the server says unasked goes to `heard`. Each host gets its own
+    /// time to answer.
+    pub(super) async fn connect(&self, tls: &Tls, heard: impl Fn(AsyncMessage) + Send + 'static) -> Result<Client, StoreError> {
+        let first = self.last.load(Relaxed);
+        let mut failed = StoreError::Unavailable("the database has no host".into());
+        for (at, config) in self.configs.iter().enumerate().cycle().skip(first).take(self.configs.len()) {
+            match timeout(CONNECT_TIMEOUT, config.connect(tls.clone())).await {
+                Ok(Ok((client, connection))) => {
+                    self.last.store(at, Relaxed);
+                    tokio::spawn(drive(connection, heard));
+                    return Ok(client);
                 }
+                Ok(Err(error)) => failed = failure(&error),
+                Err(_) => failed = StoreError::Unavailable("the database does not take connections".into()),
             }
-        });
-        Ok(client)
+        }
+        Err(failed)
+    }
+}
+
+impl Place {
+    /// A new connection.
+    pub(super) async fn connect(&self) -> Result<Client, StoreError> {
+        self.hosts.connect(&self.tls, |_| {}).await
+    }
+
+    /// A new connection to the server itself, which passes on what it says unasked.
+    pub(super) async fn listen(&self, heard: impl Fn(AsyncMessage) + Send + 'static) -> Result<Client, StoreError> {
+        self.direct.connect(&self.tls, heard).await
+    }
+}
+
+/// Reads and writes until the connection ends.
+async fn drive(mut connection: Connection<Socket, Secured<Socket>>, heard: impl Fn(AsyncMessage)) {
+    while let Some(message) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+        match message {
+            Ok(message) => heard(message),
+            Err(error) => return tracing::debug!(%error, "a database connection has ended"),
+        }
     }
 }
 
@@ -71,12 +105,14 @@ pub(super) struct Links {
     closed: Arc<AtomicBool>,
     links: Vec<Link>,
     next: AtomicUsize,
+    patience: Duration,
 }
 
 impl Links {
-    pub(super) fn new(place: Arc<Place>, closed: Arc<AtomicBool>, count: usize) -> Self {
+    /// So many, made when needed; an answer may take as long as the patience.
+    pub(super) fn new(place: Arc<Place>, closed: Arc<AtomicBool>, (count, patience): (usize, Duration)) -> Self {
         let links = std::iter::repeat_with(Link::default).take(count).collect();
-        Links { place, closed, links, next: AtomicUsize::new(0) }
+        Links { place, closed, links, next: AtomicUsize::new(0), patience }
     }
 
     /// Runs a statement that may be run twice: once more when the connection is lost under it.
@@ -93,7 +129,7 @@ impl Links {
         let mut tries = TRIES;
         loop {
             let client = self.client().await?;
-            let answered = timeout(ANSWER_TIMEOUT, client.query_typed(statement, params)).await;
+            let answered = timeout(self.patience, client.query_typed(statement, params)).await;
             match answered {
                 Ok(Ok(rows)) => return Ok(rows),
                 Ok(Err(error)) if tries > 1 && was_in_the_way(&error) => tries -= 1,
@@ -128,7 +164,7 @@ impl Links {
             let _ = at;
             return Err(error.clone());
         }
-        match self.place.connect(|_| {}).await {
+        match self.place.connect().await {
             Ok(client) => {
                 let client = Arc::new(client);
                 *link.client.lock() = Some(client.clone());

@@ -28,7 +28,7 @@ END $$";
 
 /// Applies what is missing; the names of what was.
 pub(super) async fn migrate(place: &Place) -> Result<Vec<&'static str>, StoreError> {
-    let mut client = place.connect(|_| {}).await?;
+    let mut client = place.connect().await?;
     let transaction = client.transaction().await.map_err(|error| failure(&error))?;
     let run = async {
         transaction.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;

@@ -23,6 +23,7 @@ mod accept;
 mod follow;
 mod gather;
 mod link;
+mod meter;
 mod migrate;
 mod node;
 mod options;
@@ -40,6 +41,7 @@ mod transfer;
 mod upkeep;
 mod wire;
 
+pub use meter::{Meter, Reading, Tables};
 pub use options::PostgresOptions;
 pub use outbox::{OUTBOX_SQL, Outbox, OutboxBell, OutboxRefusal, OutboxRefused, OutboxRow, OutboxSession, OutboxState};
 
@@ -60,6 +62,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
+    time::Duration,
 };
 use tokio::sync::{Mutex, Notify, mpsc};
 
@@ -69,8 +72,12 @@ const ACCEPTS: Bounds = Bounds { groups: 3, weight: 4 << 20 };
 const SETTLES: Bounds = Bounds { groups: 2, weight: 1024 };
 /// Groups of released leases on their way at the same time, and leases in one.
 const RELEASES: Bounds = Bounds { groups: 1, weight: 1024 };
-/// Connections for claims, for reading, for records, for upkeep.
+/// Connections for claims, for reading, for records, for heartbeats.
 const OTHERS: [usize; 4] = [2, 2, 2, 1];
+/// How long an answer may take: a statement that is lost on its way must not hold its callers for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long upkeep may take, which nobody waits for.
+const UPKEEP_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Connections by the kind of work, so that long work is never in the way of short.
 struct AllLinks {
@@ -80,6 +87,7 @@ struct AllLinks {
     claims: Links,
     reads: Links,
     records: Links,
+    beats: Links,
     upkeep: Links,
 }
 
@@ -112,8 +120,8 @@ pub struct PostgresStore {
 
 impl AllLinks {
     fn new(place: &Arc<Place>, closed: &Arc<AtomicBool>) -> Self {
-        let links = |count| Links::new(place.clone(), closed.clone(), count);
-        let [claims, reads, records, upkeep] = OTHERS.map(links);
+        let links = |count| Links::new(place.clone(), closed.clone(), (count, PATIENCE));
+        let [claims, reads, records, beats] = OTHERS.map(links);
         AllLinks {
             accepts: Arc::new(links(ACCEPTS.groups)),
             settles: Arc::new(links(SETTLES.groups)),
@@ -121,13 +129,15 @@ impl AllLinks {
             claims,
             reads,
             records,
-            upkeep,
+            beats,
+            upkeep: Links::new(place.clone(), closed.clone(), (1, UPKEEP_PATIENCE)),
         }
     }
 
     fn forget(&self) {
         let shared = [&*self.accepts, &*self.settles, &*self.releases];
-        shared.into_iter().chain([&self.claims, &self.reads, &self.records, &self.upkeep]).for_each(Links::forget);
+        let others = [&self.claims, &self.reads, &self.records, &self.beats, &self.upkeep];
+        shared.into_iter().chain(others).for_each(Links::forget);
     }
 }
 
@@ -184,7 +194,7 @@ impl PostgresStore {
         migrate::migrate(&place).await?;
         let closed = Arc::<AtomicBool>::default();
         let links = AllLinks::new(&place, &closed);
-        let node = if node { Node::register(&links.upkeep, options.lease).await? } else { Node::none() };
+        let node = if node { Node::register(&links.beats, options.lease).await? } else { Node::none() };
         let (tell, news) = mpsc::unbounded_channel();
         let (owners, owed) = (Arc::<Owners>::default(), Arc::<Owed>::default());
         let shared = Arc::new(Shared {
@@ -398,8 +408,8 @@ impl Store for PostgresStore {
         if self.shared.closed() {
             return Ok(());
         }
-        let _owed_until_the_row_goes = self.shared.owed.give_back(&self.shared.links.upkeep).await;
-        let left = self.shared.node.leave(&self.shared.links.upkeep).await;
+        let _owed_until_the_row_goes = self.shared.owed.give_back(&self.shared.links.beats).await;
+        let left = self.shared.node.leave(&self.shared.links.beats).await;
         self.shared.closed.store(true, SeqCst);
         self.shared.end.notify_waiters();
         self.shared.links.forget();

@@ -160,7 +160,7 @@ impl Outbox {
     /// # Errors
     /// The database does not answer, or refuses.
     pub async fn install(&self) -> Result<(), StoreError> {
-        let mut client = self.place.connect(|_| {}).await?;
+        let mut client = self.place.connect().await?;
         let transaction = client.transaction().await.map_err(|error| failure(&error))?;
         transaction.batch_execute(OUTBOX_SQL).await.map_err(|error| failure(&error))?;
         transaction.commit().await.map_err(|error| failure(&error))
@@ -176,7 +176,7 @@ impl Outbox {
                 bell.notify_one();
             }
         };
-        let client = self.place.connect(hear).await?;
+        let client = self.place.listen(hear).await?;
         within(client.batch_execute("LISTEN postrider_outbox")).await?;
         Ok(OutboxBell(client))
     }
@@ -186,7 +186,7 @@ impl Outbox {
     /// # Errors
     /// The database does not answer.
     pub async fn session(&self) -> Result<OutboxSession, StoreError> {
-        Ok(OutboxSession(self.place.connect(|_| {}).await?))
+        Ok(OutboxSession(self.place.connect().await?))
     }
 
     /// How it does.
@@ -226,7 +226,7 @@ impl Outbox {
     }
 
     async fn ask(&self, statement: &str, params: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, StoreError> {
-        let client = self.place.connect(|_| {}).await?;
+        let client = self.place.connect().await?;
         within(client.query_typed(statement, params)).await
     }
 }

@@ -39,14 +39,14 @@ impl Database {
 
     /// A connection of the test's own.
     async fn client(&self) -> tokio_postgres::Client {
-        self.options().place().unwrap().connect(|_| {}).await.unwrap()
+        self.options().place().unwrap().connect().await.unwrap()
     }
 
     /// Makes it.
     async fn create(&self) {
         let (server, name) = self.url.rsplit_once('/').unwrap();
         let place = PostgresOptions::parse(&format!("{server}/postgres")).unwrap().place().unwrap();
-        let client = place.connect(|_| {}).await.unwrap();
+        let client = place.connect().await.unwrap();
         client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
     }
 

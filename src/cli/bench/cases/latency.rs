@@ -17,16 +17,17 @@ const RATE: u64 = 1000;
 /// From the start of sending to arrival.
 pub(super) async fn measure(bench: &Bench, name: &'static str) -> anyhow::Result<Vec<Figure>> {
     let host = bench.host(name).await?;
-    let mut site = Site::new(bench, host.target(), 1).await?;
+    let mut site = Site::new(bench, host.target()?, 1).await?;
     let (outcome, cost) = site.measure(bench, &host, Drive::Open(bench.args.rate)).await?;
     host.end(&[&site.app]).await?;
     let figure = |name, pick: fn(Summary) -> u64, bounds| Figure {
         name,
         measure: outcome.from_start.map(pick).map(Measure::Time),
         bounds: Some(bounds),
-        unjudged: bench.args.rate != RATE,
+        unjudged: bench.args.rate != RATE || bench.databases.is_some(),
         latency: outcome.from_start,
         cpu_ns: cost.cpu_ns,
+        database: cost.database,
         rss: cost.rss,
         faults: outcome.faults.clone(),
         ..Figure::default()

@@ -28,7 +28,7 @@ const IDLE: Duration = Duration::from_secs(3);
 /// Resident memory after a restart and a rest.
 pub(super) async fn measure(bench: &Bench, name: &'static str) -> anyhow::Result<Figure> {
     ensure!(bench.given.is_none(), "it needs a server of our own");
-    let recipe = bench.recipe(name);
+    let recipe = bench.recipe(name).await?;
     let server = Server::start(&recipe).await?;
     let wanted = bench.args.scaled(APPS);
     let begin = Instant::now();
@@ -42,13 +42,13 @@ pub(super) async fn measure(bench: &Bench, name: &'static str) -> anyhow::Result
     tokio::time::sleep(IDLE).await;
     let usage = server.usage()?;
     server.stop().await?;
-    std::fs::remove_dir_all(recipe.data)?;
+    recipe.remove().await?;
     let mb = filled.rss / 1_000_000;
     Ok(Figure {
         name,
         measure: Some(Measure::Bytes(usage.rss)),
         bounds: Some(BOUNDS),
-        unjudged: made < APPS,
+        unjudged: made < APPS || bench.databases.is_some(),
         rss: Some(usage.rss),
         notes: vec![
             format!("{} endpoints in {made} of {wanted} applications, made in {filling:.1} s ({mb} MB then)", made * ENDPOINTS),

@@ -3,9 +3,11 @@
 mod latency;
 mod memory;
 mod neighbour;
+mod nodes;
 mod raw;
 mod site;
 mod size;
+mod soak;
 mod start;
 mod throughput;
 
@@ -25,7 +27,7 @@ pub(super) struct Planned {
 
 /// The chosen cases in running order; with the raw figure before and after them when it or a share of it is asked for.
 pub(super) fn plan(chosen: &[Case]) -> Vec<Planned> {
-    let raw = chosen.iter().any(|case| matches!(case, Case::Raw | Case::One | Case::Ten | Case::Receive));
+    let raw = chosen.iter().any(|case| matches!(case, Case::Raw | Case::One | Case::Nodes | Case::Ten | Case::Receive));
     let raw = |name| raw.then_some(Planned { kind: Case::Raw, name });
     let others = chosen.iter().filter(|case| **case != Case::Raw);
     let others = others.map(|case| Planned { kind: *case, name: case.name() });
@@ -37,6 +39,8 @@ impl Case {
         match self {
             Case::Raw => "raw",
             Case::One => "one endpoint",
+            Case::Nodes => "nodes",
+            Case::Soak => "soak",
             Case::Ten => "ten endpoints",
             Case::Receive => "receive",
             Case::Latency => "latency",
@@ -56,6 +60,8 @@ impl Case {
             Case::Raw => Ok(vec![raw::measure(bench, name).await?]),
             Case::One => Ok(vec![throughput::one(bench, name).await?]),
             Case::Ten => Ok(vec![throughput::ten(bench, name).await?]),
+            Case::Nodes => nodes::measure(bench, name).await,
+            Case::Soak => Ok(vec![soak::measure(bench, name).await?]),
             Case::Receive => Ok(vec![throughput::receive(bench, name).await?]),
             Case::Latency => latency::measure(bench, name).await,
             Case::Neighbour => Ok(vec![neighbour::measure(bench, name).await?]),

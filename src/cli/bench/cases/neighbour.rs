@@ -16,15 +16,15 @@ const WAITING: u32 = 2000;
 /// The ratio of the two p99.
 pub(super) async fn measure(bench: &Bench, name: &'static str) -> anyhow::Result<Figure> {
     let host = bench.host(name).await?;
-    let mut site = Site::new(bench, host.target(), 1).await?;
+    let mut site = Site::new(bench, host.target()?, 1).await?;
     let drive = Drive::Open(bench.args.rate / 2);
     let (alone, _) = site.measure(bench, &host, drive).await?;
 
     let silence = hanging(bench)?;
-    let mut admin = Admin::new(host.target().clone());
+    let mut admin = Admin::new(host.target()?.clone());
     let app = admin.app("bench hanging").await?;
     let endpoint = admin.endpoint(&app, &format!("http://{}/", silence.local_addr()?)).await?;
-    let waiting = fill(bench, host.target(), &app, WAITING).await?;
+    let waiting = fill(bench, host.target()?, &app, WAITING).await?;
     let (beside, cost) = site.measure(bench, &host, drive).await?;
     let pending = admin.pending(&app, &endpoint).await;
     host.end(&[&site.app, &app]).await?;
@@ -38,6 +38,7 @@ pub(super) async fn measure(bench: &Bench, name: &'static str) -> anyhow::Result
         bounds: Some(BOUNDS),
         latency: Some(after),
         cpu_ns: cost.cpu_ns,
+        database: cost.database,
         rss: cost.rss,
         faults: beside.faults,
         notes: vec![

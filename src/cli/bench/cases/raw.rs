@@ -27,6 +27,7 @@ pub(super) async fn measure(bench: &Bench, name: &'static str) -> anyhow::Result
     let mut load = Load {
         board: Arc::clone(&bench.board),
         route: Route::new(bench.receiver.address(), Method::POST, &path, &HEADERS)?,
+        others: Vec::new(),
         letter: Letter::payload(bench.args.payload),
         from: 0,
         connections: bench.args.connections,

@@ -60,9 +60,9 @@ impl Site {
     /// Warms up, then measures for the bench's window.
     pub(super) async fn measure(&mut self, bench: &Bench, host: &Host, drive: Drive) -> anyhow::Result<(Outcome, Cost)> {
         self.run(bench, drive, WARM_UP).await?;
-        let before = host.usage()?;
+        let before = host.used().await?;
         let outcome = self.run(bench, drive, bench.args.window()).await?;
-        let cost = host.cost(before, &outcome)?;
+        let cost = host.cost(before, &outcome, self.endpoints).await?;
         Ok((outcome, cost))
     }
 
@@ -85,6 +85,20 @@ impl Site {
         Outcome::gather(&bench.board, log, self.endpoints).await
     }
 
+    /// Sends so many messages, however long it takes up to `longest`, and waits for them.
+    pub(super) async fn pass(&mut self, bench: &Bench, count: usize, longest: Duration) -> anyhow::Result<Outcome> {
+        bench.board.restart(self.load.from);
+        let log = self.load.closed(longest, count).await;
+        self.load.from += u32::try_from(log.sent.len())?;
+        Ok(Outcome::gather(&bench.board, log, self.endpoints).await)
+    }
+
+    /// Goes on against all nodes of a database.
+    pub(super) fn spread(&mut self, targets: &[&Target]) -> anyhow::Result<()> {
+        self.load.others = targets.iter().skip(1).map(|target| target.messages(&self.app)).collect::<anyhow::Result<_>>()?;
+        Ok(())
+    }
+
     /// Goes on against the same application elsewhere, after a restart.
     pub(super) fn move_to(&mut self, bench: &Bench, target: &Target) -> anyhow::Result<()> {
         self.load = Load { from: self.load.from, ..load(bench, target, &self.app)? };
@@ -97,6 +111,7 @@ fn load(bench: &Bench, target: &Target, app: &str) -> anyhow::Result<Load> {
     Ok(Load {
         board: Arc::clone(&bench.board),
         route: target.messages(app)?,
+        others: Vec::new(),
         letter: Letter::message(bench.args.payload),
         from: 0,
         connections: bench.args.connections,

@@ -23,7 +23,7 @@ const MESSAGES: u32 = 10_000;
 /// Time from the start of the process until a fresh message of another application is delivered.
 pub(super) async fn measure(bench: &Bench, name: &'static str) -> anyhow::Result<Figure> {
     ensure!(bench.given.is_none(), "it needs a server of our own");
-    let recipe = bench.recipe(name);
+    let recipe = bench.recipe(name).await?;
     let server = Server::start(&recipe).await?;
     let silence = hanging(bench)?;
     let mut site = Site::new(bench, server.target(), 1).await?;
@@ -41,12 +41,12 @@ pub(super) async fn measure(bench: &Bench, name: &'static str) -> anyhow::Result
     let pending = count(server.target(), &app, &endpoints).await;
     let usage = server.usage()?;
     server.kill().await?;
-    std::fs::remove_dir_all(recipe.data)?;
+    recipe.remove().await?;
     let mut figure = Figure {
         name,
         measure: (outcome.delivered == 1).then_some(Measure::Time(delivered)),
         bounds: Some(BOUNDS),
-        unjudged: log.accepted() < u64::from(MESSAGES),
+        unjudged: log.accepted() < u64::from(MESSAGES) || bench.databases.is_some(),
         rss: Some(usage.rss),
         faults: outcome.faults,
         notes: vec![
