@@ -4,6 +4,7 @@
 //! The checkers take text, and are themselves tested on small samples at the bottom.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that meets the unexpected ends there")]
 
+use postrider::model::System;
 use std::{
     collections::BTreeMap,
     fs,
@@ -16,6 +17,9 @@ const MAX_LINES: usize = 500;
 const MAX_MEDIAN_LINES: usize = 150;
 /// Lines of `src/lib.rs`, the map.
 const MAX_MAP_LINES: usize = 100;
+
+/// Lines of all files of a documented system's surface together, without their tests.
+const MAX_SURFACE_LINES: usize = 400;
 
 /// Modules of `src/`, low to high. A module imports from lower rows only.
 const LAYERS: [&[&str]; 10] = [
@@ -46,6 +50,14 @@ fn files_are_small_and_say_what_they_are_for() {
     let mut faults: Vec<String> = sources.iter().flat_map(|(path, text)| faults_of_file(path, text)).collect();
     faults.extend(fault_of_median(sources.iter().map(|(_, text)| lines(text)).collect()));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn surfaces_are_thin() {
+    let sources = sources();
+    let sizes: Vec<(System, usize)> = System::ALL.map(|system| (system, lines_of_surface(system.name(), &sources))).to_vec();
+    let fat: Vec<String> = sizes.iter().filter_map(|(system, lines)| fault_of_surface(system.name(), *lines)).collect();
+    assert!(fat.is_empty(), "{}", fat.join("\n"));
 }
 
 #[test]
@@ -80,6 +92,23 @@ fn faults_of_file(path: &str, text: &str) -> Vec<String> {
         faults.push(format!("{path}: {lines} lines without tests, over {most}"));
     }
     faults
+}
+
+/// Lines of the file or folder of a surface.
+fn lines_of_surface(name: &str, sources: &[(String, String)]) -> usize {
+    let (file, folder) = (format!("src/systems/{name}.rs"), format!("src/systems/{name}/"));
+    let own = sources.iter().filter(|(path, _)| *path == file || path.starts_with(&folder));
+    own.map(|(_, text)| lines(text)).sum()
+}
+
+fn fault_of_surface(name: &str, lines: usize) -> Option<String> {
+    match lines {
+        0 => Some(format!("the surface {name} is not where surfaces are")),
+        lines if lines > MAX_SURFACE_LINES => {
+            Some(format!("the surface {name} has {lines} lines, over {MAX_SURFACE_LINES}: what others need too moves down"))
+        }
+        _ => None,
+    }
 }
 
 fn fault_of_median(mut lines: Vec<usize>) -> Option<String> {
@@ -260,6 +289,15 @@ fn the_checker_sees_a_long_file() {
     assert_eq!(faults_of_file("src/a.rs", "fn main() {}").len(), 1);
     assert!(fault_of_median(vec![1, 151, 400]).is_some());
     assert!(fault_of_median(vec![1, 150, 400]).is_none());
+}
+
+#[test]
+fn the_checker_sees_a_fat_surface() {
+    let tested = |lines: usize| "//! x\n".repeat(lines) + "#[cfg(test)]\nmod tests {\n}\n";
+    let file = |path: &str, lines| (path.to_owned(), tested(lines));
+    let sources = [file("src/systems/a/mod.rs", 300), file("src/systems/a/b.rs", 101), file("src/systems/ab.rs", 400)];
+    assert_eq!((lines_of_surface("a", &sources), lines_of_surface("ab", &sources), lines_of_surface("b", &sources)), (401, 400, 0));
+    assert!(fault_of_surface("a", 401).is_some() && fault_of_surface("ab", 400).is_none() && fault_of_surface("b", 0).is_some());
 }
 
 #[test]

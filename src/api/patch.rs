@@ -71,6 +71,19 @@ impl<T> Patch<T> {
         }
     }
 
+    /// What a field that is never missing becomes, if anything: `null` asks for its default.
+    #[must_use]
+    pub fn or_default(self) -> Option<T>
+    where
+        T: Default,
+    {
+        match self {
+            Patch::Absent => None,
+            Patch::Null => Some(T::default()),
+            Patch::Value(value) => Some(value),
+        }
+    }
+
     /// The value changed, the two others as they are.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Patch<U> {
         match self {

@@ -50,6 +50,12 @@ impl Check {
         self.rule(!text.contains('\0'), loc, "pattern", "It has no NUL character.");
     }
 
+    /// Text of so many characters.
+    pub fn characters(&mut self, loc: &[&str], text: &str, count: std::ops::RangeInclusive<usize>) {
+        let rule = || format!("It has {} to {} characters.", count.start(), count.end());
+        self.rule(count.contains(&text.chars().count()), loc, "length", rule());
+    }
+
     /// A list of names without repetition, `least` to [`MAX_LIST`] of them.
     pub fn names(&mut self, loc: &[&str], list: &[String], least: usize) {
         let good = (least..=MAX_LIST).contains(&list.len());

@@ -66,8 +66,11 @@ pub fn matching<'a>(app: &'a AppRoutes, subject: &Subject<'_>) -> impl Iterator<
 mod tests {
     use super::*;
     use crate::{
-        model::{Endpoint, Filter},
-        routing::tests::{app, endpoint},
+        model::{AppId, Endpoint, EventType, Filter, OrgId},
+        routing::{
+            Routing,
+            tests::{app, endpoint, event_type, vault},
+        },
     };
     use serde_json::json;
 
@@ -103,6 +106,28 @@ mod tests {
         assert_eq!(to("user.gone"), [1]);
         assert_eq!(to("rewards"), [1, 3]);
         assert_eq!(to("reward"), [1, 3]);
+    }
+
+    #[test]
+    fn a_category_is_what_the_catalogue_says_at_that_moment() {
+        let (routing, vault) = (Routing::default(), vault());
+        routing.put_application(app(&[]).application.clone());
+        for (id, wanted) in [(1, &["category:money"][..]), (2, &["category:people", "invoice.*"][..])] {
+            routing.put_endpoint(&endpoint(id, Some(wanted), None), &vault).unwrap();
+        }
+        let app = routing.by_id(AppId(1)).unwrap();
+        let to = |name: &str| matching(&app, &Subject::new(name, &[], b"{}")).map(|route| route.id.0).collect::<Vec<_>>();
+        let say = |org, name: &str, category: Option<&str>| {
+            routing.put_event_type(&EventType { group_name: category.map(str::to_owned), ..event_type(org, name) });
+        };
+        assert_eq!((to("paid"), to("invoice.paid"), to("money")), (vec![], vec![2], vec![]));
+        say(OrgId(1), "paid", Some("money"));
+        say(OrgId(2), "invoice.paid", Some("money"));
+        assert_eq!((to("paid"), to("invoice.paid")), (vec![1], vec![2]), "another organization's catalogue says nothing here");
+        say(OrgId(1), "paid", Some("people"));
+        assert_eq!(to("paid"), [2]);
+        say(OrgId(1), "paid", None);
+        assert!(to("paid").is_empty() && !routing.has_category(OrgId(1), "people"));
     }
 
     #[test]

@@ -4,6 +4,10 @@ use super::{AppId, EndpointId, Filter, Metadata, OrgId, RetryPolicy, System, Tim
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Stands before a category among the event types that an endpoint wants: `category:billing`. No event type's name has a
+/// colon.
+pub const CATEGORY: &str = "category:";
+
 /// Bytes that the vault has encrypted; nothing else can read them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed(pub String);
@@ -60,8 +64,8 @@ pub struct Endpoint {
     pub name: Option<String>,
     /// For people.
     pub description: String,
-    /// Event types it wants: names, `*` for all, or a name with a star at its end (`reward.*`) for all that begin so.
-    /// `None`: all.
+    /// Event types it wants: names, `*` for all, a name with a star at its end (`reward.*`) for all that begin so, or a
+    /// category (`category:billing`) for all that the catalogue puts there. `None`: all.
     pub event_types: Option<Vec<String>>,
     /// Channels it wants; a message must carry at least one of them. `None`: messages of any channel or none.
     pub channels: Option<Vec<String>>,

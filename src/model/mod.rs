@@ -22,7 +22,7 @@ mod token;
 pub use application::{Application, Metadata, OPERATIONAL_UID};
 pub use attempt::Attempt;
 pub use delivery::{Delivery, DeliveryState, Trigger, Verdict};
-pub use endpoint::{DisabledBy, Endpoint, RequestMethod, Sealed, Secret};
+pub use endpoint::{CATEGORY, DisabledBy, Endpoint, RequestMethod, Sealed, Secret};
 pub use event_type::EventType;
 pub use filter::{Filter, FilterError, Finding, MAX_FILTER_BYTES, MAX_FILTER_CONDITIONS, MAX_FILTER_DEPTH};
 pub use headers::{Headers, is_of_the_connection};

@@ -9,6 +9,11 @@ const DEFAULT_DELAYS_S: [u32; 7] = [5, 300, 1800, 7200, 18_000, 36_000, 36_000];
 /// The longest delay a policy may ask for: 30 days, in seconds.
 const MAX_DELAY_S: u32 = 30 * 86_400;
 
+/// The first delay where a policy has none to go by, in seconds.
+const STEP_S: u32 = 60;
+/// The longest delay that a policy gets by itself when it is adapted, in seconds.
+const DAY_S: u32 = 86_400;
+
 /// How the delays of a computed policy grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -83,6 +88,49 @@ impl RetryPolicy {
         Some(Duration::from_secs_f64(seconds.min(cap).max(0.0)))
     }
 
+    /// Retries after the first attempt.
+    #[must_use]
+    pub fn retries(&self) -> u32 {
+        match self {
+            RetryPolicy::Delays(delays) => u32::try_from(delays.len()).unwrap_or(u32::MAX),
+            RetryPolicy::Computed { max_retries, .. } => *max_retries,
+        }
+    }
+
+    /// How delays grow; a list counts as exponential.
+    #[must_use]
+    pub fn backoff(&self) -> Backoff {
+        match self {
+            RetryPolicy::Delays(_) => Backoff::Exponential,
+            RetryPolicy::Computed { backoff, .. } => *backoff,
+        }
+    }
+
+    /// The policy with another number of retries, or another growth. A list ends sooner, or goes on with delays that are
+    /// twice as long each time, at most a day; a growth that is another one begins with this policy's first delay.
+    #[must_use]
+    pub fn adapted(&self, retries: Option<u32>, growth: Option<Backoff>) -> Self {
+        let max_retries = retries.unwrap_or_else(|| self.retries());
+        let growth = growth.unwrap_or_else(|| self.backoff());
+        match self {
+            RetryPolicy::Delays(delays) if growth == Backoff::Exponential => {
+                let last = delays.last().copied().unwrap_or(STEP_S);
+                let doubled = std::iter::successors(Some(last), |delay| Some(delay.saturating_mul(2).min(DAY_S))).skip(1);
+                // One more than allowed is enough to be refused.
+                let count = usize::try_from(max_retries).unwrap_or(usize::MAX).min(Self::MAX_RETRIES + 1);
+                RetryPolicy::Delays(delays.iter().copied().chain(doubled).take(count).collect())
+            }
+            RetryPolicy::Computed { backoff, initial, factor, max, .. } if *backoff == growth => {
+                RetryPolicy::Computed { max_retries, backoff: growth, initial: *initial, factor: *factor, max: *max }
+            }
+            _ => {
+                let first = self.delay_after(1).and_then(|delay| u32::try_from(delay.as_secs()).ok());
+                let initial = first.unwrap_or(STEP_S);
+                RetryPolicy::Computed { max_retries, backoff: growth, initial, factor: default_factor(), max: DAY_S }
+            }
+        }
+    }
+
     /// What is wrong with the policy, as a sentence that names the rule.
     ///
     /// # Errors
@@ -123,6 +171,24 @@ mod tests {
         assert_eq!(delays(Backoff::Exponential), [Some(10), Some(30), Some(60), Some(60), None]);
         assert_eq!(delays(Backoff::Linear), [Some(10), Some(20), Some(30), Some(40), None]);
         assert_eq!(delays(Backoff::Fixed), [Some(10), Some(10), Some(10), Some(10), None]);
+    }
+
+    #[test]
+    fn a_policy_is_adapted_and_says_what_it_is() {
+        let listed = RetryPolicy::Delays(vec![60, 300, 1800, 7200]);
+        let delays = |policy: &RetryPolicy| (1..5).map(|n| policy.delay_after(n).map(|d| d.as_secs())).collect::<Vec<_>>();
+        assert_eq!(listed.adapted(None, None), listed);
+        assert_eq!(listed.adapted(Some(2), None), RetryPolicy::Delays(vec![60, 300]));
+        assert_eq!(listed.adapted(Some(7), None), RetryPolicy::Delays(vec![60, 300, 1800, 7200, 14_400, 28_800, 57_600]));
+        assert!(listed.adapted(Some(u32::MAX), None).check().is_err());
+        assert_eq!(delays(&listed.adapted(Some(3), Some(Backoff::Linear))), [Some(60), Some(120), Some(180), None]);
+        assert_eq!(delays(&listed.adapted(Some(3), Some(Backoff::Fixed))), [Some(60), Some(60), Some(60), None]);
+        let computed = RetryPolicy::Computed { max_retries: 3, backoff: Backoff::Exponential, initial: 10, factor: 3.0, max: 60 };
+        assert_eq!(delays(&computed.adapted(Some(2), None)), [Some(10), Some(30), None, None]);
+        for (retries, growth) in [(0, Backoff::Exponential), (9, Backoff::Linear), (50, Backoff::Fixed)] {
+            let adapted = listed.adapted(Some(retries), Some(growth));
+            assert_eq!((adapted.retries(), adapted.backoff()), (retries, growth));
+        }
     }
 
     #[test]

@@ -27,6 +27,17 @@ pub enum Closed {
     Disabled,
 }
 
+impl Closed {
+    /// Its word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Closed::Paused => "paused",
+            Closed::Disabled => "disabled",
+        }
+    }
+}
+
 /// The tag of received messages whose type is not on the source's list: they go to nobody.
 pub const IGNORED_TAG: &str = "ignored";
 

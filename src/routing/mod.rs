@@ -3,9 +3,9 @@
 //! An application's entry is swapped whole when anything in it changes; readers keep the one they have. It is one entry an
 //! application, not one table for all, because a change would otherwise copy every application of the process.
 
+mod catalogue;
 mod profile;
 mod profiles;
-mod reserved;
 mod route;
 
 pub use profile::{CompiledProfile, Signer, compiled_built_in};
@@ -15,10 +15,10 @@ use crate::{
     crypto::Vault,
     model::{AppId, Application, Endpoint, EndpointId, EventType, OrgId, OwnProfile},
 };
+use catalogue::Catalogue;
 use foldhash::HashMap;
 use parking_lot::RwLock;
 use profiles::{Profiles, Resolved};
-use reserved::Reserved;
 use std::sync::Arc;
 
 /// An application with its endpoints, ready to be matched.
@@ -44,7 +44,7 @@ pub struct Routing {
     apps: RwLock<HashMap<AppId, Arc<AppRoutes>>>,
     uids: RwLock<HashMap<OrgId, HashMap<String, AppId>>>,
     owners: RwLock<HashMap<EndpointId, AppId>>,
-    reserved: Reserved,
+    catalogue: Arc<Catalogue>,
     profiles: Profiles,
 }
 
@@ -77,17 +77,23 @@ impl Routing {
     /// Whether an event type of the organization is reserved: nobody may send one yet.
     #[must_use]
     pub fn is_reserved(&self, org: OrgId, event_type: &str) -> bool {
-        self.reserved.holds(org, event_type)
+        self.catalogue.is_reserved(org, event_type)
+    }
+
+    /// Whether an event type of the organization is in this category.
+    #[must_use]
+    pub fn has_category(&self, org: OrgId, category: &str) -> bool {
+        self.catalogue.has_category(org, category)
     }
 
     /// Takes over what an event type says of itself.
     pub fn put_event_type(&self, event_type: &EventType) {
-        self.reserved.put(event_type);
+        self.catalogue.put(event_type);
     }
 
     /// Forgets an event type.
     pub fn remove_event_type(&self, org: OrgId, name: &str) {
-        self.reserved.remove(org, name);
+        self.catalogue.remove(org, name);
     }
 
     /// Every application's id.
@@ -133,7 +139,7 @@ impl Routing {
     /// # Errors
     /// As [`Routing::put_endpoint`]; a level names a profile that is not there, the profile wants `https://`.
     pub fn compile(&self, application: &Application, endpoint: &Endpoint, vault: &Vault) -> Result<Route, RouteError> {
-        Route::compile(endpoint, self.profiles.resolve(application, endpoint)?, vault)
+        Route::compile(endpoint, self.profiles.resolve(application, endpoint)?, vault, &self.catalogue)
     }
 
     /// Compiles an endpoint as if it had that profile.
@@ -141,7 +147,7 @@ impl Routing {
     /// # Errors
     /// As [`Routing::compile`].
     pub fn compile_as(&self, endpoint: &Endpoint, profile: Arc<CompiledProfile>, vault: &Vault) -> Result<Route, RouteError> {
-        Route::compile(endpoint, Resolved { profile, retry_policy: None }, vault)
+        Route::compile(endpoint, Resolved { profile, retry_policy: None }, vault, &self.catalogue)
     }
 
     /// The profile of an endpoint: its own, its application's, its organization's, or the default.

@@ -1,9 +1,9 @@
 //! One endpoint, compiled: its URL parsed, its subscriptions ready to match, its secrets and headers decrypted.
 
-use super::{CompiledProfile, Signer, profile, profiles::Resolved};
+use super::{CompiledProfile, Signer, catalogue::Catalogue, profile, profiles::Resolved};
 use crate::{
     crypto::{Vault, VaultError},
-    model::{AppId, DisabledBy, Endpoint, EndpointId, Filter, OrgId, RetryPolicy, System, Time},
+    model::{AppId, CATEGORY, DisabledBy, Endpoint, EndpointId, Filter, OrgId, RetryPolicy, System, Time},
     outbound::{Target, TargetError},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -32,7 +32,7 @@ pub enum RouteError {
     #[error("an endpoint's secret cannot sign as its profile says: {0}")]
     Secret(String),
     /// The profile wants `https://`.
-    #[error("the profile {0} wants a url that begins with https://")]
+    #[error("only https URLs are taken, as the profile {0} has it")]
     NotHttps(Arc<str>),
     /// The profile is not there.
     #[error("there is no profile {0}")]
@@ -70,21 +70,26 @@ enum Keys {
 }
 
 /// The event types that an endpoint wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Wanted {
     /// Names, sorted.
     names: Vec<String>,
     /// What names begin with (`reward.` of `reward.*`).
     beginnings: Vec<String>,
+    /// Categories: which types are in them, the organization's catalogue says at that moment.
+    categories: Vec<String>,
+    catalogue: (OrgId, Arc<Catalogue>),
 }
 
 impl Wanted {
-    /// Names and patterns as an endpoint has them. `None`: all are wanted.
-    fn of(list: &[String]) -> Option<Wanted> {
-        let (patterns, mut names): (Vec<String>, Vec<String>) = list.iter().cloned().partition(|name| name.ends_with('*'));
+    /// Names, patterns and categories as an endpoint has them. `None`: all are wanted.
+    fn of(list: &[String], catalogue: (OrgId, Arc<Catalogue>)) -> Option<Wanted> {
+        let categories = list.iter().filter_map(|name| name.strip_prefix(CATEGORY)).map(str::to_owned).collect();
+        let list = list.iter().filter(|name| !name.starts_with(CATEGORY)).cloned();
+        let (patterns, mut names): (Vec<String>, Vec<String>) = list.partition(|name| name.ends_with('*'));
         names.sort_unstable();
         let beginnings: Vec<String> = patterns.iter().filter_map(|pattern| pattern.strip_suffix('*')).map(str::to_owned).collect();
-        (!beginnings.iter().any(String::is_empty)).then_some(Wanted { names, beginnings })
+        (!beginnings.iter().any(String::is_empty)).then_some(Wanted { names, beginnings, categories, catalogue })
     }
 
     /// Whether an event type is wanted.
@@ -92,6 +97,7 @@ impl Wanted {
     pub fn contains(&self, event_type: &str) -> bool {
         self.names.binary_search_by(|name| name.as_str().cmp(event_type)).is_ok()
             || self.beginnings.iter().any(|beginning| event_type.starts_with(beginning.as_str()))
+            || (!self.categories.is_empty() && self.catalogue.1.is_in(self.catalogue.0, event_type, &self.categories))
     }
 }
 
@@ -136,7 +142,12 @@ impl Route {
     ///
     /// # Errors
     /// Something in it cannot be decrypted or read.
-    pub(super) fn compile(endpoint: &Endpoint, resolved: Resolved, vault: &Vault) -> Result<Self, RouteError> {
+    pub(super) fn compile(
+        endpoint: &Endpoint,
+        resolved: Resolved,
+        vault: &Vault,
+        catalogue: &Arc<Catalogue>,
+    ) -> Result<Self, RouteError> {
         let Resolved { profile, retry_policy } = resolved;
         let target = Target::parse(&endpoint.url)?;
         if profile.https_only && !target.is_https() {
@@ -149,13 +160,15 @@ impl Route {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
+        let list = endpoint.event_types.as_deref();
+        let wanted = list.and_then(|list| Wanted::of(list, (endpoint.org, catalogue.clone())));
         Ok(Route {
             id: endpoint.id,
             app: endpoint.app,
             org: endpoint.org,
             target: Arc::new(target),
             url: endpoint.url.as_str().into(),
-            event_types: endpoint.event_types.as_deref().and_then(Wanted::of).map(Arc::new),
+            event_types: wanted.map(Arc::new),
             channels: sorted(endpoint.channels.as_deref()),
             filter: endpoint.filter.clone().map(Arc::new),
             disabled: endpoint.disabled,

@@ -51,6 +51,22 @@ pub(crate) fn endpoint(id: u128, event_types: Option<&[&str]>, channels: Option<
     }
 }
 
+pub(crate) fn event_type(org: OrgId, name: &str) -> EventType {
+    EventType {
+        org,
+        name: name.into(),
+        description: String::new(),
+        archived: false,
+        deprecated: false,
+        reserved: false,
+        schemas: None,
+        group_name: None,
+        feature_flags: None,
+        created_at: Time(0),
+        updated_at: Time(0),
+    }
+}
+
 pub(crate) fn app(endpoints: &[Endpoint]) -> Arc<AppRoutes> {
     let (routing, vault) = (Routing::default(), vault());
     routing.put_application(application(1, None));

@@ -1,18 +1,18 @@
 //! Alakazam: an application's outbound webhooks, managed with user sessions. Endpoints of the engine, with ids as UUIDs.
 
 use super::{
-    Seed, SessionCaller, Surface, catalogue,
+    SessionCaller, Surface, catalogue,
+    data::Data,
     form::{self, Refusals},
-    options::Told,
-    refusal::renamed,
-    rules, uuid,
+    home::Branded,
+    uuid,
 };
 use crate::{
     api::{
-        Api, Idempotent, Json, Path, Problem, Shared, Stamp,
-        endpoint::surface::{self, Wanted},
+        Idempotent, Json, Path, Problem, Shared, Stamp,
+        endpoint::{BrandRules, Wish, surface},
     },
-    model::{Endpoint, EndpointId, OrgId, Record, System},
+    model::{Endpoint, EndpointId, Record, System},
     store::Change,
 };
 use axum::{extract::State, http::StatusCode, response::Response};
@@ -22,33 +22,6 @@ use utoipa_axum::routes;
 
 /// Subscribes to every event, of today and to come.
 const ALL: &str = "*";
-/// The heading of its event types in the catalogue.
-const GROUP: &str = "alakazam";
-
-/// The event types of its document.
-const CATALOGUE: &[Seed] = &[
-    Seed {
-        name: "world.generation.succeeded",
-        description: "An async world generation job finishes and a playable world is ready.",
-        group: GROUP,
-        reserved: false,
-        example: r#"{"worldId": "wld_9f2c", "jobId": "job_41d7"}"#,
-    },
-    Seed {
-        name: "world.generation.failed",
-        description: "An async generation job exhausts its retries.",
-        group: GROUP,
-        reserved: false,
-        example: r#"{"jobId": "job_41d7", "error": "The model ran out of time."}"#,
-    },
-    Seed {
-        name: "session.ended",
-        description: "A session has ended. Planned for a future release and not delivered yet.",
-        group: GROUP,
-        reserved: true,
-        example: "",
-    },
-];
 
 /// The surface.
 pub(super) const SURFACE: Surface = Surface {
@@ -56,8 +29,12 @@ pub(super) const SURFACE: Surface = Surface {
     title: "Alakazam",
     about: "Outbound webhooks of an application, managed with a user session.",
     routes: |_| form::router().routes(routes!(list, create)).routes(routes!(delete)).routes(routes!(delete_by_post)),
-    refused: form::refused,
-    catalogue: CATALOGUE,
+    refused: form::by_rule,
+    names: &[("eventTypes", "events")],
+    token_header: None,
+    noun: "webhook",
+    brand: BrandRules { by_url: false, names_events: true, uncatalogued: |_| false },
+    receivers: None,
 };
 
 /// An endpoint to be registered.
@@ -92,13 +69,6 @@ struct WebhookOut {
     secret: Option<String>,
 }
 
-/// The endpoints of an application.
-#[derive(Debug, Serialize, ToSchema)]
-struct WebhookListOut {
-    /// The endpoints, oldest first.
-    data: Vec<WebhookOut>,
-}
-
 impl From<Endpoint> for WebhookOut {
     fn from(endpoint: Endpoint) -> Self {
         WebhookOut {
@@ -122,43 +92,29 @@ impl From<Endpoint> for WebhookOut {
 )]
 async fn create(
     State(api): State<Shared>,
-    (caller, told): (SessionCaller, Told),
+    (caller, brand): (SessionCaller, Branded),
     mut idempotent: Idempotent,
     Path(app): Path<String>,
     body: Json<WebhookIn>,
 ) -> Result<Response, Problem> {
-    let caller = caller.0;
+    let (SessionCaller(caller), Branded(brand)) = (caller, brand);
     let app = caller.application(&api, &app).await?;
     if let Some(answer) = idempotent.begin(&api, &body.bytes).await? {
         return Ok(answer);
     }
-    catalogue::on_first_use(&api, caller.org, CATALOGUE).await?;
+    catalogue::on_first_use(&api, caller.org, brand.system).await?;
     let WebhookIn { url, events } = body.value;
-    rules::https(&url)?;
-    let event_types = match events {
-        None => today(&api, caller.org).await?,
+    let events = match events {
+        None => catalogue::delivered(&api, caller.org, brand.system).await?,
         Some(events) if events.iter().any(|event| event == ALL) => vec![ALL.to_owned()],
-        Some(events) if events.is_empty() => {
-            let rule = "At least one; left out, it means every event that is delivered today.";
-            return Err(Problem::field(&["body", "events"], "length", rule));
-        }
         Some(events) => events,
     };
-    let wanted = Wanted { url: Some(url), event_types: Some(Some(event_types)), ..Wanted::default() };
-    let profile = told.0.profile(System::Alakazam);
-    let made = surface::make(&api, &app, (System::Alakazam, profile), wanted).await;
-    let mut endpoint = made.map_err(|problem| renamed(problem, &[("eventTypes", "events")]))?;
+    let wish = Wish { url: Some(url), events: Some(events), ..Wish::default() };
+    let (mut endpoint, made) = wish.make(&api, &app, &brand).await?;
     endpoint.id = EndpointId(uuid::marked(endpoint.id.0));
-    let secret = Some(surface::secret(&api, &endpoint)?);
+    let secret = made.map(|text| text.to_string());
     let out = WebhookOut { secret, ..WebhookOut::from(endpoint.clone()) };
     idempotent.commit_sealed(&api, vec![Change::Insert(Record::Endpoint(endpoint))], StatusCode::CREATED, &out).await
-}
-
-/// The events that are delivered today: those under the system's heading in the catalogue, and those under none.
-async fn today(api: &Api, org: OrgId) -> Result<Vec<String>, Problem> {
-    let all = catalogue::delivered(api, org).await?;
-    let ours = all.into_iter().filter(|entry| entry.group_name.as_deref().is_none_or(|group| group == GROUP));
-    Ok(ours.map(|entry| entry.name).collect())
 }
 
 /// List an application's endpoints.
@@ -167,16 +123,16 @@ async fn today(api: &Api, org: OrgId) -> Result<Vec<String>, Problem> {
 #[utoipa::path(
     get, path = "/v1/apps/{app_id}/webhooks", tag = "Alakazam", summary = "List an application's endpoints",
     params(("app_id" = String, Path, description = "The application's id or uid")),
-    responses(Refusals, (status = 200, description = "The endpoints", body = WebhookListOut))
+    responses(Refusals, (status = 200, description = "The endpoints", body = Data<WebhookOut>))
 )]
 async fn list(
     State(api): State<Shared>,
     SessionCaller(caller): SessionCaller,
     Path(app): Path<String>,
-) -> Result<axum::Json<WebhookListOut>, Problem> {
+) -> Result<axum::Json<Data<WebhookOut>>, Problem> {
     let app = caller.application(&api, &app).await?.application.id;
     let endpoints = surface::of(&api, app, System::Alakazam).await?;
-    Ok(axum::Json(WebhookListOut { data: endpoints.into_iter().map(WebhookOut::from).collect() }))
+    Data::shown(endpoints, |endpoint| Ok(WebhookOut::from(endpoint)))
 }
 
 /// Delete an endpoint.

@@ -1,5 +1,6 @@
 //! Who may call a surface: some are managed with API keys, one with user sessions.
 
+use super::Surface;
 use crate::{
     api::{Caller, Problem, Shared},
     model::Grant,
@@ -33,7 +34,11 @@ impl FromRequestParts<Shared> for KeyCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, api).await?;
+        let header = parts.extensions.get::<&'static Surface>().and_then(|surface| surface.token_header);
+        let caller = match header.and_then(|name| parts.headers.get(name)) {
+            Some(token) => api.caller(token.to_str().unwrap_or_default().trim()).await?,
+            None => Caller::from_request_parts(parts, api).await?,
+        };
         caller.manage()?;
         Ok(KeyCaller(caller))
     }

@@ -11,7 +11,11 @@ use axum::{
 };
 use bytes::Bytes;
 use serde_json::Value;
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, tag::TagBuilder};
+use utoipa::openapi::{
+    InfoBuilder, OpenApi, OpenApiBuilder,
+    security::{ApiKey, ApiKeyValue, SecurityScheme},
+    tag::TagBuilder,
+};
 use utoipa_axum::router::OpenApiRouter;
 
 /// Methods of operations.
@@ -33,6 +37,10 @@ fn frame(surface: &Surface) -> OpenApi {
     let tag = TagBuilder::new().name(surface.title).description(Some(surface.about)).build();
     let mut document = OpenApiBuilder::new().info(info).tags(Some([tag])).build();
     openapi::secured(&mut document);
+    if let Some(header) = surface.token_header {
+        let scheme = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(header)));
+        document.components.get_or_insert_default().add_security_scheme("ApiToken", scheme);
+    }
     document
 }
 

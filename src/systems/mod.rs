@@ -6,14 +6,19 @@ mod alumia;
 mod callers;
 mod catalogue;
 mod connect;
+mod data;
 mod docs;
 mod form;
 mod home;
 mod ilara;
+mod listed;
 mod nudj;
 mod options;
+mod ranges;
+mod received;
 mod refusal;
-mod rules;
+mod stats;
+mod trial;
 mod tries;
 mod uuid;
 
@@ -21,10 +26,9 @@ pub use catalogue::Seed;
 pub use options::Options;
 
 pub(crate) use callers::{KeyCaller, SessionCaller};
-pub(crate) use home::home;
 
 use crate::{
-    api::{BodyLimit, Problem, Shared},
+    api::{BodyLimit, Problem, Shared, endpoint::BrandRules, source::receivers::ReceiverRules},
     model::System,
 };
 use axum::{
@@ -51,8 +55,16 @@ pub struct Surface {
     pub routes: fn(&Options) -> OpenApiRouter<Shared>,
     /// A refusal in its form.
     pub refused: fn(&Problem) -> Response,
-    /// The event types of its document.
-    pub catalogue: &'static [Seed],
+    /// Names of fields in the API, and on this surface.
+    pub names: &'static [(&'static str, &'static str)],
+    /// A header that may carry the API key in place of `Authorization`.
+    pub token_header: Option<&'static str>,
+    /// What it calls what it manages.
+    pub noun: &'static str,
+    /// What is particular to its endpoints.
+    pub(crate) brand: BrandRules,
+    /// What is particular to its sources, if it has any.
+    pub(crate) receivers: Option<ReceiverRules>,
 }
 
 /// The surface of every system, in the order in which they are listed.
@@ -77,6 +89,12 @@ impl Surface {
         self.system.name()
     }
 
+    /// The event types of its document.
+    #[must_use]
+    pub fn catalogue(&self) -> &'static [Seed] {
+        catalogue::of(self.system)
+    }
+
     /// Its operations as `METHOD /path`, in the order of paths.
     #[must_use]
     pub fn operations(&self, options: &Options) -> Vec<String> {
@@ -95,18 +113,20 @@ fn mounted(surface: &'static Surface, api: Shared, options: &Arc<Options>) -> Ro
     let (routes, described) = docs::split(surface, (surface.routes)(options));
     let routes = routes
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer(map_response(move |response| async move { in_form(response, surface.refused) }))
+        .layer(map_response(move |response| async move { in_form(response, surface) }))
         .layer((DefaultBodyLimit::max(MAX_BODY_BYTES), Extension(BodyLimit(MAX_BODY_BYTES))))
+        .layer(Extension(surface))
         .layer(Extension(options.clone()))
         .with_state(api);
     routes.merge(docs::routes(surface, described))
 }
 
-/// Every refusal, whether a handler's or of what is read before it, in the system's form. What tells clients how to go on
-/// (`Retry-After`, `WWW-Authenticate`) stays.
-fn in_form(response: Response, refused: fn(&Problem) -> Response) -> Response {
+/// Every refusal, whether a handler's or of what is read before it, in the system's form and words. What tells clients how to
+/// go on (`Retry-After`, `WWW-Authenticate`) stays.
+fn in_form(response: Response, surface: &Surface) -> Response {
     let Some(problem) = response.extensions().get::<Problem>() else { return response };
-    let mut told = refused(problem).into_response();
+    let problem = refusal::worded(problem.clone(), surface.noun, surface.names);
+    let mut told = (surface.refused)(&problem).into_response();
     for (name, value) in response.headers() {
         if !told.headers().contains_key(name) && name != axum::http::header::CONTENT_LENGTH {
             told.headers_mut().append(name, value.clone());

@@ -34,9 +34,15 @@ pub(crate) fn said(problem: &Problem) -> Said {
     Said { status, code: words.code.into_owned(), field: None, message: words.detail.into_owned() }
 }
 
-/// The problem with a field's name in the API replaced by that on a surface: `body.eventTypes`, or `body.3.eventTypes` in a
-/// list.
-pub(crate) fn renamed(mut problem: Problem, names: &[(&str, &str)]) -> Problem {
+/// What the API calls what surfaces manage.
+const NOUNS: [&str; 2] = ["endpoint", "source"];
+
+/// The problem in a surface's words: its noun for what is not there, and its name for a field of the API (`body.eventTypes`,
+/// or `body.3.eventTypes` in a list).
+pub(crate) fn worded(mut problem: Problem, noun: &str, names: &[(&str, &str)]) -> Problem {
+    if NOUNS.iter().any(|ours| problem == Problem::not_found(ours)) {
+        return Problem::not_found(noun);
+    }
     if let Problem::Invalid(faults) = &mut problem {
         for fault in faults {
             let listed = fault.loc.get(1).is_some_and(|part| part.bytes().all(|b| b.is_ascii_digit()));
@@ -51,17 +57,10 @@ pub(crate) fn renamed(mut problem: Problem, names: &[(&str, &str)]) -> Problem {
     problem
 }
 
-/// The problem of an entry of a list, with its number in the place.
-pub(crate) fn of_entry(mut problem: Problem, number: usize) -> Problem {
-    if let Problem::Invalid(faults) = &mut problem {
-        faults.iter_mut().for_each(|fault| fault.loc.insert(fault.loc.len().min(1), number.to_string()));
-    }
-    problem
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::systems::listed::placed_in;
 
     #[test]
     fn the_field_is_named_in_the_message() {
@@ -78,9 +77,12 @@ mod tests {
     fn fields_have_the_names_of_the_system() {
         let names = [("eventTypes", "events")];
         let problem = Problem::field(&["body", "eventTypes", "0"], "unknown", "");
-        assert_eq!(renamed(problem.clone(), &names), Problem::field(&["body", "events", "0"], "unknown", ""));
-        assert_eq!(renamed(of_entry(problem, 3), &names), Problem::field(&["body", "3", "events", "0"], "unknown", ""));
+        let worded = |problem| worded(problem, "hook", &names);
+        assert_eq!(worded(problem.clone()), Problem::field(&["body", "events", "0"], "unknown", ""));
+        assert_eq!(worded(placed_in(problem, 3)), Problem::field(&["body", "3", "events", "0"], "unknown", ""));
         let header = Problem::field(&["body", "headers", "eventTypes"], "pattern", "");
-        assert_eq!(renamed(header.clone(), &names), header);
+        assert_eq!(worded(header.clone()), header);
+        assert_eq!(worded(Problem::not_found("endpoint")), Problem::not_found("hook"));
+        assert_eq!(worded(Problem::not_found("application")), Problem::not_found("application"));
     }
 }

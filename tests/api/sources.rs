@@ -2,7 +2,7 @@
 
 use crate::fixture::{Tenant, id_of, texts};
 use crate::secrets::stored;
-use crate::support::{Answer, Api};
+use crate::support::{Answer, Api, Server};
 use serde_json::{Value, json};
 
 const SOURCES: &str = "/api/v1/source";
@@ -572,4 +572,38 @@ async fn a_sender_that_brings_its_secret_is_awaited() {
     assert_eq!(again["awaitsSecret"], true, "taken away, it is awaited anew");
     let given = t.api.patch(&path("a", ""), &json!({"secret": brought}).to_string()).await.expect(200);
     assert_eq!(given["awaitsSecret"], false);
+}
+
+#[tokio::test]
+async fn what_can_be_set_is_shown_and_comes_back_the_same() {
+    let server = Server::start().await;
+    let api = server.api();
+    let set = json!({
+        "name": "Orders", "description": "From the shop", "label": "shop", "events": ["order.paid"], "status": "paused",
+        "uid": "orders", "provider": "github", "methods": ["POST", "PUT"], "maxBody": 2048, "allowCidrs": ["127.0.0.0/8"],
+        "response": {"status": 202, "headers": {"x-a": "b"}, "body": "ok"}, "dedupWindow": 60, "eventTypePrefix": "shop",
+        "forwardHeaders": ["x-trace"], "split": false, "metadata": {"k": "v"},
+    });
+    let made = api.post("/api/v1/source", &set.to_string()).await.expect(201);
+    let shown = api.get("/api/v1/source/orders").await.expect(200);
+    let listed = api.get("/api/v1/source").await.expect(200)["data"][0].clone();
+    for (field, value) in set.as_object().unwrap() {
+        assert_eq!((&made[field], &shown[field], &listed[field]), (value, value, value), "{field}");
+    }
+    for (field, value, then) in [
+        ("description", json!(null), json!(null)),
+        ("label", json!("store"), json!("store")),
+        ("events", json!([" A.b", "a.B", "c"]), json!(["a.b", "c"])),
+        ("events", json!(null), json!([])),
+        ("status", json!("disabled"), json!("disabled")),
+        ("status", json!(null), json!("active")),
+    ] {
+        let patched = api.patch("/api/v1/source/orders", &json!({ field: value }).to_string()).await.expect(200);
+        assert_eq!((&patched[field], &patched["name"]), (&then, &json!("Orders")), "{field}");
+        assert_eq!(api.get("/api/v1/source/orders").await.expect(200), patched);
+    }
+    for (field, value) in [("status", json!("off")), ("events", json!(vec!["x"; 1001])), ("label", json!("x".repeat(4097)))] {
+        let refused = api.patch("/api/v1/source/orders", &json!({ field: value }).to_string()).await.expect(422);
+        assert_eq!(refused["detail"][0]["loc"], json!(["body", field]));
+    }
 }

@@ -457,7 +457,7 @@ async fn deliveries_show_status_retries_and_responses() {
     .await;
     let told: Vec<_> =
         rows.iter().map(|row| (text(row, "status"), row["retryCount"].clone(), row["response"]["status"].clone())).collect();
-    assert_eq!(told, [("delivered", json!(1), json!(200)), ("failed", json!(0), json!(500))]);
+    assert_eq!(told, [("delivered", json!(1), json!(200)), ("retrying", json!(0), json!(500))]);
     for row in &rows {
         assert_eq!((&row["eventId"], &row["webhookId"]), (&received["eventId"], &made["id"]));
         assert_eq!(text(row, "url"), receiver.url("/in"));

@@ -95,7 +95,7 @@ async fn what_breaks_a_rule_is_refused_by_name() {
         (with(json!({"event_subscriptions": []})), "event_subscriptions", "At least one"),
         (with(json!({"event_subscriptions": ["event_attendee.left"]})), "event_subscriptions", "event_attendee.left"),
         (with(json!({"enabled": "yes"})), "enabled", "boolean"),
-        (with(json!({"headers": {"Svix-Id": "forged"}})), "headers", "set by Postrider"),
+        (with(json!({"headers": {"Svix-Id": "forged"}})), "headers.Svix-Id", "cannot be custom"),
         (with(json!({"headers": {"svix-signature": "forged"}})), "headers", "svix-signature"),
         (with(json!({"headers": {"Connection": "close"}})), "headers", "connection"),
         (with(json!({"headers": {"Transfer-Encoding": "chunked"}})), "headers", "connection"),

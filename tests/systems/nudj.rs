@@ -543,3 +543,37 @@ async fn it_can_wear_another_brand() {
     wish["headers"] = json!({"X-Acme-Signature": "forged"});
     site.api.put(CONFIGS, &wish.to_string()).await.refused(400, "X-Acme-Signature");
 }
+
+#[tokio::test]
+async fn a_category_is_what_the_catalogue_says_it_is() {
+    let site = site().await;
+    let receiver = Receiver::start().await;
+    let named = json!({"name": "prize.given", "description": "A prize was given.", "groupName": "reward"});
+    site.api.post("/api/v1/event-type", &named.to_string()).await.expect(201);
+    let config = json!({"url": receiver.url("/"), "events": ["reward.*"]});
+    let made = site.config(&config).await;
+    assert_eq!(made["events"], json!(["reward.*"]), "it is shown as it was asked for");
+    assert_eq!(site.config(&config).await["updatedAt"], made["updatedAt"], "the same again changes nothing");
+    site.send("default", "prize.given", &json!({})).await;
+    receiver.wait("/", 1).await;
+    site.api.patch("/api/v1/event-type/prize.given", r#"{"groupName": "prizes"}"#).await.expect(200);
+    site.send("default", "prize.given", &json!({})).await;
+    site.send("default", "reward.claimed", &json!({})).await;
+    let came = receiver.wait("/", 2).await;
+    let types: Vec<_> = came.iter().map(|request| request.header("x-nudj-event")).collect();
+    assert_eq!(types, ["prize.given", "reward.claimed"], "it is in another category by now");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_called_by_the_document_s_name() {
+    let site = site().await;
+    for (body, field) in [
+        (json!({"url": "https://example.com"}), "events"),
+        (json!({"events": ["*"]}), "url"),
+        (json!([{"url": "https://example.com"}]), "0.events"),
+    ] {
+        let refused = site.api.put(CONFIGS, &body.to_string()).await.expect(400);
+        let message = format!("{field}: A new one needs it.");
+        assert_eq!(refused, json!({"error": {"code": "missing", "message": message, "field": field}}));
+    }
+}

@@ -8,7 +8,7 @@ use crate::{
         problem::Problem,
         rules::Check,
     },
-    model::{DisabledBy, Endpoint, EndpointId, Filter, Metadata, RequestMethod, RetryPolicy, Time},
+    model::{CATEGORY, DisabledBy, Endpoint, EndpointId, Filter, Metadata, RequestMethod, RetryPolicy, Time},
     outbound::Target,
 };
 use serde_json::Value;
@@ -163,11 +163,18 @@ fn retry_policy(value: &Value) -> Result<RetryPolicy, Problem> {
 /// # Errors
 /// Not a filter; the place within it is named.
 pub(in crate::api) fn read_filter(value: Value) -> Result<Filter, Problem> {
-    Filter::parse(value).map_err(|error| Problem::field(&["body", "filter", &error.place], "filter", error.rule))
+    Filter::parse(value).map_err(|error| {
+        // What is wrong with the filter as a whole is not at a place within it.
+        let place = if error.place == "filter" { vec!["body", "filter"] } else { vec!["body", "filter", &error.place] };
+        Problem::field(&place, "filter", error.rule)
+    })
 }
 
-/// An event type's name, `*` for all, or `reward.*` for all that begin so.
+/// An event type's name, `*` for all, `reward.*` for all that begin so, or `category:billing` for all of that category.
 pub(super) fn event_types(loc: &[&str], text: &str) -> Result<(), Problem> {
+    if let Some(category) = text.strip_prefix(CATEGORY) {
+        return labels::name(loc, category);
+    }
     match text.strip_suffix('*') {
         Some("") => Ok(()),
         Some(beginning) => match beginning.strip_suffix('.') {
@@ -299,13 +306,16 @@ mod tests {
             r#"{"eventTypes":["a*"]}"#.to_owned(),
             r#"{"eventTypes":["a.*.b"]}"#.to_owned(),
             r#"{"eventTypes":["**"]}"#.to_owned(),
+            r#"{"eventTypes":["category:"]}"#.to_owned(),
+            r#"{"eventTypes":["category:a b"]}"#.to_owned(),
+            r#"{"eventTypes":["categories:a"]}"#.to_owned(),
         ] {
             assert!(patched(&json).is_err(), "{}", &json[..json.len().min(60)]);
         }
         let filtered = patched(r#"{"filter":{"a.b":{"gte":1}},"profile":"ilara","method":"PUT"}"#).unwrap();
         assert_eq!(filtered.filter.unwrap().as_json(), &serde_json::json!({"a.b": {"gte": 1}}));
         assert_eq!((filtered.profile.as_deref(), filtered.method), (Some("ilara"), Some(RequestMethod::Put)));
-        assert!(patched(r#"{"eventTypes":["*","reward.*","a.b"]}"#).is_ok());
+        assert!(patched(r#"{"eventTypes":["*","reward.*","a.b","category:billing"]}"#).is_ok());
         assert!(patched(r#"{"retryPolicy":{"max_retries":3,"backoff":"fixed","initial":5}}"#).is_ok());
     }
 }

@@ -27,7 +27,7 @@ pub(in crate::api) use shape::{EndpointIn, EndpointOut, EndpointUpdate, SecretTy
 pub(crate) use store::by_id;
 pub(crate) use store::find;
 pub(in crate::api) use store::{known_profile, refused};
-pub(crate) use wish::{Brand, Placed, Put, Wish, insert_made, put_all, revise_wished};
+pub(crate) use wish::{Brand, BrandRules, Placed, Put, Wish, put_all, revise_wished};
 
 use super::Shared;
 use utoipa_axum::{router::OpenApiRouter, routes};

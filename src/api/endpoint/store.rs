@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{Api, Patch, Problem, revise},
-    model::{Address, AppId, DefaultEvents, Endpoint, EndpointId, Kind, OPERATIONAL_UID, OrgId, Record},
+    model::{Address, AppId, CATEGORY, DefaultEvents, Endpoint, EndpointId, Kind, OPERATIONAL_UID, OrgId, Record},
     routing::{AppRoutes, CompiledProfile, RouteError},
     store::{Change, ListPage, Stored},
 };
@@ -181,7 +181,12 @@ pub(super) async fn check_event_types(api: &Api, app: &AppRoutes, edit: &Edit, k
     }
     let known = known.unwrap_or_default();
     for name in edit.event_types.iter().flatten().flatten().filter(|name| !known.contains(name) && !name.ends_with('*')) {
-        if event_type(api, app.application.org, name).await?.is_none() {
+        if let Some(category) = name.strip_prefix(CATEGORY) {
+            if !api.engine.routing.has_category(app.application.org, category) {
+                let rule = format!("No event type is in the category {category}.");
+                return Err(Problem::field(&["body", "eventTypes"], "unknown", rule));
+            }
+        } else if event_type(api, app.application.org, name).await?.is_none() {
             let rule = format!("There is no event type {name}.");
             return Err(Problem::field(&["body", "eventTypes"], "unknown", rule));
         }

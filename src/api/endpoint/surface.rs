@@ -1,93 +1,13 @@
-//! Endpoints of the documented systems: made, found and changed by the rules of all endpoints. Each belongs to the surface
-//! that made it, and no other surface finds it.
+//! Endpoints of the documented systems: found, shown and deleted. Each belongs to the surface that made it, and no other
+//! surface finds it. How they are made and changed, [`super::wish`] says.
 
-use super::{
-    edit::Edit,
-    headers, secrets,
-    shape::{EndpointIn, EndpointPatch, SecretType},
-    store,
-};
+use super::{headers, secrets, shape::SecretType, store};
 use crate::{
-    api::{Api, Patch, Problem, page::MAX_LIMIT},
-    model::{Address, AppId, Endpoint, EndpointId, Kind, Record, System},
-    routing::AppRoutes,
+    api::{Api, Problem, page::MAX_LIMIT},
+    model::{Address, AppId, Endpoint, EndpointId, Kind, Record, RetryPolicy, System},
     store::{Change, ListPage, Stored},
 };
 use std::collections::BTreeMap;
-
-/// What a surface is told of an endpoint. `None`: its default, or as it is.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
-    /// Where deliveries go.
-    pub(crate) url: Option<String>,
-    /// For people.
-    pub(crate) description: Option<String>,
-    /// Event types; `Some(None)` is all.
-    pub(crate) event_types: Option<Option<Vec<String>>>,
-    /// Channels; `Some(None)` is any.
-    pub(crate) channels: Option<Option<Vec<String>>>,
-    /// Whether it gets deliveries.
-    pub(crate) enabled: Option<bool>,
-    /// The secret of a new endpoint, in place of one that is made.
-    pub(crate) secret: Option<String>,
-    /// All its custom headers.
-    pub(crate) headers: Option<BTreeMap<String, String>>,
-}
-
-/// A new endpoint of a system, not yet stored, with a secret that was made.
-///
-/// # Errors
-/// A field breaks its rule, the application is full, an event type does not exist; the store is away.
-pub(crate) async fn make(
-    api: &Api,
-    app: &AppRoutes,
-    (system, profile): (System, String),
-    wanted: Wanted,
-) -> Result<Endpoint, Problem> {
-    let body = EndpointIn {
-        url: wanted.url.unwrap_or_default(),
-        description: wanted.description,
-        event_types: wanted.event_types.flatten(),
-        channels: wanted.channels.flatten(),
-        disabled: wanted.enabled.map(|enabled| !enabled),
-        secret: wanted.secret,
-        headers: wanted.headers,
-        profile: Some(profile),
-        ..EndpointIn::default()
-    };
-    Ok(Endpoint { system: Some(system), ..store::fresh(api, app, body).await? })
-}
-
-/// Changes an endpoint of a system: what is named, and nothing else.
-///
-/// # Errors
-/// A field breaks its rule, an event type does not exist; there is no such endpoint of that system; the store is away.
-pub(crate) async fn change(
-    api: &Api,
-    app: &AppRoutes,
-    (system, id): (System, EndpointId),
-    wanted: Wanted,
-) -> Result<Endpoint, Problem> {
-    let app_id = app.application.id;
-    let known = one(api, app_id, (system, id)).await?;
-    let edit = Edit::patch(EndpointPatch {
-        url: Patch::given(wanted.url),
-        description: Patch::given(wanted.description),
-        event_types: Patch::nullable(wanted.event_types),
-        channels: Patch::nullable(wanted.channels),
-        disabled: Patch::given(wanted.enabled.map(|enabled| !enabled)),
-        ..EndpointPatch::default()
-    })?;
-    store::check_event_types(api, app, &edit, known.event_types.as_deref()).await?;
-    let headers = wanted.headers.map(|headers| headers::seal(headers, &api.engine.vault, &api.engine.random)).transpose()?;
-    let now = api.engine.clock.now();
-    store::revise(api, app_id, &id.to_string(), |endpoint| {
-        edit.clone().apply(endpoint, now);
-        headers.iter().for_each(|headers| endpoint.headers.clone_from(headers));
-        Ok(())
-    })
-    .await
-}
 
 /// The endpoint with this id, if that system made it.
 ///
@@ -95,7 +15,7 @@ pub(crate) async fn change(
 /// There is none; the store is away.
 pub(crate) async fn one(api: &Api, app: AppId, (system, id): (System, EndpointId)) -> Result<Endpoint, Problem> {
     let found = store::by_id(api, app, id).await?.filter(|endpoint| endpoint.system == Some(system));
-    found.ok_or_else(|| Problem::not_found("webhook"))
+    found.ok_or_else(|| Problem::not_found("endpoint"))
 }
 
 /// The endpoints of an application that a system made, oldest first.
@@ -159,6 +79,19 @@ pub(crate) async fn stored(api: &Api, app: AppId, id: EndpointId) -> Result<Opti
 /// It does not open.
 pub(crate) fn secret(api: &Api, endpoint: &Endpoint) -> Result<String, Problem> {
     Ok(secrets::shown(&api.forge().current(endpoint)?))
+}
+
+/// When failed deliveries of an endpoint are tried again: as it says, or its profile.
+///
+/// # Errors
+/// Its profile is not there.
+pub(crate) fn retry_policy(api: &Api, endpoint: &Endpoint) -> Result<RetryPolicy, Problem> {
+    if let Some(own) = &endpoint.retry_policy {
+        return Ok(own.clone());
+    }
+    let app = api.engine.routing.by_id(endpoint.app).ok_or_else(|| Problem::not_found("application"))?;
+    let profile = api.engine.routing.profile_of(&app.application, endpoint).map_err(store::refused)?;
+    Ok(profile.profile.retry_policy.clone().unwrap_or_default())
 }
 
 /// An endpoint's custom headers by name, and the names of those whose values are not shown again.

@@ -9,16 +9,16 @@ use super::{
     store::{self, check_compiles, check_event_types, known_profile, refused},
 };
 use crate::{
-    api::{Api, Patch, Problem},
+    api::{Api, Patch, Problem, rules::Check},
     crypto::fingerprint,
-    model::{Address, Endpoint, EndpointId, Filter, Kind, Record, RequestMethod, RetryPolicy, Sealed, System},
+    model::{Address, Backoff, Endpoint, EndpointId, Kind, Record, RequestMethod, Sealed, System},
     routing::{AppRoutes, CompiledProfile, HEADER_PURPOSE},
     store::{Change, StoreError, Stored},
 };
 use http::HeaderName;
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, HashSet},
-    mem::take,
     time::Duration,
 };
 
@@ -26,35 +26,58 @@ use std::{
 const TRIES: usize = 8;
 /// Bytes of a secret that its owner brings.
 const GIVEN_BYTES: std::ops::RangeInclusive<usize> = 8..=256;
+/// The longest title, in characters.
+const MAX_TITLE: usize = 256;
 /// Digits of a URL's fingerprint in the uid of its endpoint.
 const UID_DIGITS: usize = 32;
 
-/// Whose endpoints they are.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Brand<'a> {
+/// Whose endpoints they are, and what is particular to them.
+#[derive(Clone, Debug)]
+pub(crate) struct Brand {
     /// The system.
     pub(crate) system: System,
     /// The profile of its new endpoints.
-    pub(crate) profile: &'a str,
+    pub(crate) profile: String,
+    /// Its rules.
+    pub(crate) rules: BrandRules,
+}
+
+/// What is particular to the endpoints of a system.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BrandRules {
     /// Whether it has one endpoint a URL, which can be named by it.
     pub(crate) by_url: bool,
+    /// Whether a new one says which events it wants; otherwise, without a word, all.
+    pub(crate) names_events: bool,
     /// Event types that may be subscribed to without being in the catalogue.
     pub(crate) uncatalogued: fn(&str) -> bool,
 }
 
-/// What an endpoint is to be. `None`: as it is; of a new one, the default.
+/// What an endpoint is to be. `None` and `Absent`: as it is; of a new one, the default.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wish {
-    pub(crate) uid: Option<String>,
+    /// Where deliveries go.
     pub(crate) url: Option<String>,
+    /// A title.
     pub(crate) name: Option<String>,
+    /// For people.
     pub(crate) description: Option<String>,
+    /// Event types, patterns of them and categories.
     pub(crate) events: Option<Vec<String>>,
+    /// Channels.
+    pub(crate) channels: Option<Vec<String>>,
+    /// Whether it gets deliveries.
     pub(crate) enabled: Option<bool>,
+    /// The method of its deliveries.
     pub(crate) method: Option<RequestMethod>,
+    /// All its custom headers.
     pub(crate) headers: Option<BTreeMap<String, String>>,
-    pub(crate) retry_policy: Option<Option<RetryPolicy>>,
-    pub(crate) filter: Option<Option<Filter>>,
+    /// How often and at what growing pace failed deliveries are tried again, where that differs from the profile; null: as
+    /// the profile says.
+    pub(crate) retries: Patch<(Option<u32>, Option<Backoff>)>,
+    /// What payloads must be like, as it is written; null: anything.
+    pub(crate) filter: Patch<Value>,
+    /// Its secret, in place of one that is made.
     pub(crate) secret: Option<String>,
 }
 
@@ -63,23 +86,34 @@ impl Wish {
     ///
     /// # Errors
     /// A field breaks its rule; the application is full; the store is away.
-    pub(crate) async fn make(mut self, api: &Api, app: &AppRoutes, brand: Brand<'_>) -> Result<(Endpoint, Option<Text>), Problem> {
-        let missing = |field: &str| Err(Problem::field(&["body", field], "missing", format!("missing field `{field}`")));
+    pub(crate) async fn make(self, api: &Api, app: &AppRoutes, brand: &Brand) -> Result<(Endpoint, Option<Text>), Problem> {
+        self.make_named(api, app, (brand, None)).await
+    }
+
+    async fn make_named(
+        mut self,
+        api: &Api,
+        app: &AppRoutes,
+        (brand, uid): (&Brand, Option<String>),
+    ) -> Result<(Endpoint, Option<Text>), Problem> {
+        let missing = |field: &str| Err(Problem::field(&["body", field], "missing", "A new one needs it."));
         match (&self.url, &self.events) {
             (None, _) => return missing("url"),
-            (_, None) => return missing("eventTypes"),
+            (_, None) if brand.rules.names_events => return missing("eventTypes"),
             _ => store::room(app)?,
         }
         let forge = api.forge();
         let given = self.secret.take();
-        let profile = known_profile(api, app.application.org, brand.profile)?;
+        let profile = known_profile(api, app.application.org, &brand.profile)?;
         let text = secret(&forge, given.as_deref(), &profile)?;
         let owner = (app.application.org, app.application.id, EndpointId(forge.random.id(forge.now)));
         let mut endpoint = Endpoint::new(owner, "", forge.now);
+        endpoint.uid = uid;
         endpoint.system = Some(brand.system);
-        endpoint.profile = Some(brand.profile.to_owned());
+        endpoint.profile = Some(brand.profile.clone());
         endpoint.secrets = vec![forge.seal(&text)?];
-        let endpoint = self.applied(api, app, brand, &endpoint).await?;
+        self.enabled.get_or_insert(profile.defaults.enabled);
+        let endpoint = self.applied(api, app, (brand, &endpoint)).await?;
         Ok((endpoint, given.is_none().then_some(text)))
     }
 
@@ -89,37 +123,40 @@ impl Wish {
     /// # Errors
     /// A field breaks its rule; the store is away.
     pub(crate) async fn applied(
-        mut self,
+        self,
         api: &Api,
         app: &AppRoutes,
-        brand: Brand<'_>,
-        before: &Endpoint,
+        (brand, before): (&Brand, &Endpoint),
     ) -> Result<Endpoint, Problem> {
         if self.events.as_ref().is_some_and(Vec::is_empty) {
             return Err(Problem::field(&["body", "eventTypes"], "length", "At least one."));
         }
+        let free = self.events.iter().flatten().filter(|name| (brand.rules.uncatalogued)(name)).cloned();
+        let known: Vec<String> = before.event_types.iter().flatten().cloned().chain(free).collect();
         let edit = Edit::patch(EndpointPatch {
-            url: Patch::given(take(&mut self.url)),
-            uid: Patch::given(take(&mut self.uid)),
-            description: Patch::given(take(&mut self.description)),
-            event_types: Patch::given(self.events.clone()),
+            url: Patch::given(self.url),
+            description: Patch::given(self.description),
+            event_types: Patch::given(self.events),
+            channels: Patch::given(self.channels),
             disabled: Patch::given(self.enabled.map(|enabled| !enabled)),
+            filter: self.filter,
+            method: Patch::given(self.method),
             ..EndpointPatch::default()
         })?;
-        let free = self.events.into_iter().flatten().filter(|name| (brand.uncatalogued)(name));
-        let known: Vec<String> = before.event_types.iter().flatten().cloned().chain(free).collect();
         check_event_types(api, app, &edit, Some(&known)).await?;
         let forge = api.forge();
         let profile = api.engine.routing.profile_of(&app.application, before).map_err(refused)?;
         let mut endpoint = before.clone();
         edit.apply(&mut endpoint, before.updated_at);
-        set(&mut endpoint.name, self.name.map(Some));
-        set(&mut endpoint.method, self.method.map(Some));
-        set(&mut endpoint.filter, self.filter);
-        if let Some(policy) = self.retry_policy {
-            policy.iter().try_for_each(check_policy)?;
-            endpoint.retry_policy = policy;
+        if let Some(name) = self.name {
+            endpoint.name = Some(title(&name)?);
         }
+        let documented = profile.profile.retry_policy.clone().unwrap_or_default();
+        let retries = self.retries.map(|(retries, growth)| documented.adapted(retries, growth));
+        if let Some(policy) = retries.value() {
+            policy.check().map_err(|rule| Problem::field(&["body", "retryPolicy"], "range", rule))?;
+        }
+        retries.apply(&mut endpoint.retry_policy);
         if let Some(headers) = self.headers
             && !holds(api, &endpoint.headers, &headers)
         {
@@ -138,6 +175,13 @@ impl Wish {
     }
 }
 
+/// A title without the blanks around it.
+fn title(text: &str) -> Result<String, Problem> {
+    let mut check = Check::new();
+    check.characters(&["body", "name"], text.trim(), 1..=MAX_TITLE);
+    check.done().map(|()| text.trim().to_owned())
+}
+
 /// The text of the secret: as it is given, or a new one.
 fn secret(forge: &Forge<'_>, given: Option<&str>, profile: &CompiledProfile) -> Result<Text, Problem> {
     let good = |text: &str| text.trim() == text && !text.contains(char::is_control) && GIVEN_BYTES.contains(&text.len());
@@ -153,16 +197,6 @@ fn unsigned(headers: &BTreeMap<String, String>, profile: &CompiledProfile) -> Re
     let written = headers.keys().find(|name| HeaderName::try_from(name.as_str()).is_ok_and(|name| profile.writes(&name)));
     let rule = "This header is set for every delivery, and cannot be custom.";
     written.map_or(Ok(()), |name| Err(Problem::field(&["body", "headers", name], "pattern", rule)))
-}
-
-fn set<T>(slot: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *slot = value;
-    }
-}
-
-fn check_policy(policy: &RetryPolicy) -> Result<(), Problem> {
-    policy.check().map_err(|rule| Problem::field(&["body", "retryPolicy"], "range", rule))
 }
 
 /// One of the endpoints that are put together.
@@ -187,12 +221,12 @@ pub(crate) struct Placed {
 ///
 /// # Errors
 /// An entry breaks a rule: its number and the problem; 409 when others were first every time; the store is away.
-pub(crate) async fn put_all(api: &Api, app: &AppRoutes, brand: Brand<'_>, puts: &[Put]) -> Result<Vec<Placed>, (usize, Problem)> {
+pub(crate) async fn put_all(api: &Api, app: &AppRoutes, brand: &Brand, puts: &[Put]) -> Result<Vec<Placed>, (usize, Problem)> {
     for _ in 0..TRIES {
         let (mut placed, mut changes, mut met) = (Vec::with_capacity(puts.len()), Vec::new(), HashSet::new());
         for (number, put) in puts.iter().enumerate() {
             let (entry, change) = place(api, app, brand, put).await.map_err(|problem| (number, problem))?;
-            if brand.by_url && !met.insert(entry.endpoint.uid.clone()) {
+            if brand.rules.by_url && !met.insert(entry.endpoint.uid.clone()) {
                 return Err((number, Problem::field(&["body", "url"], "unique", "An earlier entry has this URL.")));
             }
             changes.extend(change);
@@ -213,11 +247,11 @@ pub(crate) async fn put_all(api: &Api, app: &AppRoutes, brand: Brand<'_>, puts: 
     Err((0, Problem::conflict("Another endpoint has this URL, or they are changed at the same moment; read them and try again.")))
 }
 
-async fn place(api: &Api, app: &AppRoutes, brand: Brand<'_>, put: &Put) -> Result<(Placed, Option<Change>), Problem> {
-    let mut wish = put.wish.clone();
-    wish.uid = wish.url.as_ref().filter(|_| brand.by_url).map(|url| uid_of(brand.system, url));
+async fn place(api: &Api, app: &AppRoutes, brand: &Brand, put: &Put) -> Result<(Placed, Option<Change>), Problem> {
+    let wish = put.wish.clone();
+    let uid = wish.url.as_ref().filter(|_| brand.rules.by_url).map(|url| uid_of(brand.system, url));
     let id = app.application.id;
-    let address = match (put.id, &wish.uid) {
+    let address = match (put.id, &uid) {
         (Some(endpoint), _) => Some(Address::endpoint(id, endpoint)),
         (None, Some(uid)) => Some(Address::new(Kind::Endpoint, id, uid)),
         (None, None) => None,
@@ -228,27 +262,18 @@ async fn place(api: &Api, app: &AppRoutes, brand: Brand<'_>, put: &Put) -> Resul
     };
     match found {
         Some(Stored { record: Record::Endpoint(before), revision }) if before.system == Some(brand.system) => {
-            let endpoint = wish.applied(api, app, brand, &before).await?;
+            let named = Endpoint { uid: uid.or_else(|| before.uid.clone()), ..before.clone() };
+            let endpoint = wish.applied(api, app, (brand, &named)).await?;
             let change = (endpoint != before).then(|| Change::Replace(Record::Endpoint(endpoint.clone()), revision));
             Ok((Placed { endpoint, made: None }, change))
         }
         _ if put.id.is_some() => Err(Problem::not_found("endpoint")),
         _ => {
-            let (endpoint, made) = wish.make(api, app, brand).await?;
+            let (endpoint, made) = wish.make_named(api, app, (brand, uid)).await?;
             let change = Change::Insert(Record::Endpoint(endpoint.clone()));
             Ok((Placed { endpoint, made }, Some(change)))
         }
     }
-}
-
-/// Makes an endpoint as it is wished.
-///
-/// # Errors
-/// As [`Wish::make`].
-pub(crate) async fn insert_made(api: &Api, app: &AppRoutes, brand: Brand<'_>, wish: Wish) -> Result<Placed, Problem> {
-    let (endpoint, made) = wish.make(api, app, brand).await?;
-    api.engine.change(vec![Change::Insert(Record::Endpoint(endpoint.clone()))]).await?;
-    Ok(Placed { endpoint, made })
 }
 
 /// Changes an endpoint to what is wished; again, when it was changed in between.
@@ -258,7 +283,7 @@ pub(crate) async fn insert_made(api: &Api, app: &AppRoutes, brand: Brand<'_>, wi
 pub(crate) async fn revise_wished(
     api: &Api,
     app: &AppRoutes,
-    brand: Brand<'_>,
+    brand: &Brand,
     id: EndpointId,
     wish: &Wish,
 ) -> Result<Endpoint, Problem> {

@@ -1,6 +1,7 @@
 //! A checked change of a source: what every way of writing one (create, update, patch) comes down to.
 
 use super::{
+    receivers::normal,
     rules,
     seal::{Forge, Texts},
     shape::{SourceIn, SourcePatch, SourceResponse},
@@ -8,7 +9,7 @@ use super::{
 use crate::{
     api::{patch::Patch, problem::Problem, rules::Check},
     inbound::Rules,
-    model::{Metadata, Source, SourceId, SourceScheme},
+    model::{Closed, Metadata, Source, SourceId, SourceScheme},
 };
 use std::collections::BTreeMap;
 
@@ -25,6 +26,10 @@ const TAKEN_UIDS: [&str; 1] = ["provider"];
 #[derive(Clone, Default)]
 pub(super) struct Edit {
     name: Option<Option<String>>,
+    description: Option<Option<String>>,
+    label: Option<Option<String>>,
+    listed: Option<Vec<String>>,
+    closed: Option<Option<Closed>>,
     uid: Option<Option<String>>,
     pub(super) scheme: Option<SourceScheme>,
     pub(super) secrets: Option<Texts>,
@@ -63,6 +68,10 @@ impl Edit {
             scheme: scheme(&mut check, body.provider, body.scheme),
             secrets: secrets(&mut check, body.secret, body.secrets),
             name: nullable(body.name),
+            description: nullable(body.description),
+            label: nullable(body.label),
+            listed: defaulted(body.events, Vec::new),
+            closed: nullable(body.status).map(|status| rules::closed(&mut check, status.as_deref())),
             uid: nullable(body.uid),
             settings: defaulted(body.settings, BTreeMap::new),
             methods: defaulted(body.methods, || vec!["POST".to_owned()]),
@@ -82,6 +91,9 @@ impl Edit {
 
     fn check(&self, check: &mut Check) {
         self.name.iter().flatten().for_each(|name| check.text(&["body", "name"], name, 0));
+        self.description.iter().flatten().for_each(|text| check.text(&["body", "description"], text, 0));
+        self.label.iter().flatten().for_each(|text| check.text(&["body", "label"], text, 0));
+        self.listed.iter().for_each(|events| rules::listed(check, events));
         self.uid.iter().flatten().for_each(|uid| uid_rules(check, uid));
         self.settings.iter().for_each(|settings| rules::settings(check, settings));
         self.methods.iter().for_each(|methods| rules::methods(check, methods));
@@ -101,6 +113,10 @@ impl Edit {
     pub(super) fn apply(&self, source: &mut Source, forge: &Forge<'_>) -> Result<(), Problem> {
         let before = source.clone();
         set(&mut source.uid, self.uid.clone());
+        set(&mut source.description, self.description.clone());
+        set(&mut source.label, self.label.clone());
+        set(&mut source.listed, self.listed.as_deref().map(normal));
+        set(&mut source.closed, self.closed);
         set(&mut source.scheme, self.scheme.clone());
         set(&mut source.methods, self.methods.clone());
         set(&mut source.max_body, self.max_body);

@@ -7,6 +7,7 @@ mod edit;
 mod event;
 mod pause;
 mod provider;
+pub(crate) mod receivers;
 mod rejection;
 mod replay;
 mod rules;

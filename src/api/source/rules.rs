@@ -1,7 +1,12 @@
 //! Limits of a source's fields. Each fault names the field and the rule. Pure.
 
 use super::shape::SourceResponse;
-use crate::{api::rules::Check, inbound::Rules, model::Source, outbound::Cidr};
+use crate::{
+    api::rules::Check,
+    inbound::Rules,
+    model::{Closed, Source},
+    outbound::Cidr,
+};
 use http::{HeaderName, HeaderValue};
 use postrider_signature::TOLERANCE;
 use serde_json::Value;
@@ -29,6 +34,10 @@ const MAX_ANSWER_HEADERS: usize = 20;
 const MAX_ANSWER_VALUE: usize = 1024;
 /// The longest body of a source's answer, in bytes.
 const MAX_ANSWER_BODY: usize = 8 * 1024;
+/// Event types of an allow-list at most.
+const MAX_LISTED: usize = 1000;
+/// The longest event type of an allow-list, in characters.
+const MAX_LISTED_TYPE: usize = 256;
 /// Live secrets, and live URLs, at most.
 pub(super) const MAX_LIVE: usize = 10;
 /// The longest secret, in bytes: a chain of certificates fits.
@@ -75,6 +84,26 @@ pub(super) fn methods(check: &mut Check, methods: &[String]) {
 pub(super) fn max_body(check: &mut Check, bytes: u32) {
     let rule = format!("It is from {MIN_BODY} to {MAX_BODY} bytes.");
     check.rule((MIN_BODY..=MAX_BODY).contains(&bytes), &["body", "maxBody"], "range", rule);
+}
+
+/// What `status` says of a source: `None` is open.
+pub(super) fn closed(check: &mut Check, status: Option<&str>) -> Option<Closed> {
+    match status {
+        None | Some("active") => None,
+        Some("paused") => Some(Closed::Paused),
+        Some("disabled") => Some(Closed::Disabled),
+        Some(_) => {
+            check.rule(false, &["body", "status"], "unknown", "It is `active`, `paused` or `disabled`.");
+            None
+        }
+    }
+}
+
+/// Event types that are routed.
+pub(super) fn listed(check: &mut Check, events: &[String]) {
+    let fits = events.len() <= MAX_LISTED && events.iter().all(|event| event.trim().chars().count() <= MAX_LISTED_TYPE);
+    let rule = || format!("At most {MAX_LISTED} of at most {MAX_LISTED_TYPE} characters.");
+    check.rule(fits, &["body", "events"], "length", rule());
 }
 
 pub(super) fn cidrs(check: &mut Check, cidrs: &[String]) {

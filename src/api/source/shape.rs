@@ -2,7 +2,7 @@
 
 use crate::{
     api::{Problem, body::Stamp, patch::Patch},
-    model::{AppId, Metadata, Source, SourceAnswer, SourceId, SourceScheme},
+    model::{AppId, Closed, EndpointId, Metadata, Source, SourceAnswer, SourceId, SourceScheme, System},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -43,6 +43,18 @@ pub(super) struct SourceIn {
     /// For people. By default the provider's title.
     #[schema(max_length = 4096)]
     pub(super) name: Option<String>,
+    /// For people, at more length.
+    #[schema(max_length = 4096)]
+    pub(super) description: Option<String>,
+    /// What its owner calls the third party.
+    #[schema(max_length = 4096)]
+    pub(super) label: Option<String>,
+    /// Event types that it routes, as the sender calls them, without regard to case; at most 1,000. Others are recorded,
+    /// answered and go to nobody. Empty: all.
+    pub(super) events: Option<Vec<String>>,
+    /// `active`, or why it refuses everything with 403: `paused`, `disabled`.
+    #[schema(default = "active", pattern = "active|paused|disabled")]
+    pub(super) status: Option<String>,
     /// The owner's own name for it, unique among what that owner has: an application's do not meet the organization's.
     #[schema(min_length = 1, max_length = 256, pattern = r"^[a-zA-Z0-9\-_.]+$")]
     pub(super) uid: Option<String>,
@@ -95,6 +107,22 @@ pub(super) struct SourcePatch {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub(super) name: Patch<String>,
+    /// For people, at more length.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(super) description: Patch<String>,
+    /// What its owner calls the third party.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(super) label: Patch<String>,
+    /// Event types that it routes; empty: all.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub(super) events: Patch<Vec<String>>,
+    /// `active`, or why it refuses everything with 403: `paused`, `disabled`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(super) status: Patch<String>,
     /// The owner's own name for it; null takes it away.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -165,6 +193,10 @@ impl From<SourceIn> for SourcePatch {
     fn from(body: SourceIn) -> Self {
         SourcePatch {
             name: or_default(body.name),
+            description: or_default(body.description),
+            label: or_default(body.label),
+            events: or_default(body.events),
+            status: or_default(body.status),
             uid: or_default(body.uid),
             provider: Patch::given(body.provider),
             scheme: Patch::given(body.scheme),
@@ -205,6 +237,20 @@ pub(super) struct SourceOut {
     uid: Option<String>,
     /// For people.
     name: String,
+    /// For people, at more length.
+    description: Option<String>,
+    /// What its owner calls the third party.
+    label: Option<String>,
+    /// Event types that it routes; empty: all.
+    events: Vec<String>,
+    /// `active`, or why it refuses everything: `paused`, `disabled`.
+    status: &'static str,
+    /// The documented surface that made it.
+    #[schema(value_type = Option<String>)]
+    system: Option<System>,
+    /// The endpoint that was made with it to send on what it receives.
+    #[schema(value_type = Option<String>)]
+    forward: Option<EndpointId>,
     /// Who owns it.
     owner: SourceOwner,
     /// The application that gets its messages.
@@ -217,6 +263,9 @@ pub(super) struct SourceOut {
     provider: Option<String>,
     /// The owner's scheme.
     scheme: Option<Value>,
+    /// Further ways in which requests may be signed with the same secrets: providers' names and schemes.
+    #[schema(value_type = Vec<Object>)]
+    alternatives: Vec<Value>,
     /// Names of the settings that are set. Their values are shown with the secrets.
     settings: Vec<String>,
     /// Methods that carry events.
@@ -261,20 +310,33 @@ impl SourceOut {
     /// # Errors
     /// Its scheme is damaged.
     pub(super) fn new(source: Source, url: String) -> Result<Self, Problem> {
+        let read = |text: &str| serde_json::from_str(text).map_err(|_| Problem::Internal);
         let (provider, scheme) = match source.scheme {
             SourceScheme::Provider(name) => (Some(name), None),
-            SourceScheme::Custom(text) => (None, Some(serde_json::from_str(&text).map_err(|_| Problem::Internal)?)),
+            SourceScheme::Custom(text) => (None, Some(read(&text)?)),
         };
+        let alternatives = source.alternatives.iter().map(|other| match other {
+            SourceScheme::Provider(name) => Ok(Value::from(name.as_str())),
+            SourceScheme::Custom(text) => read(text),
+        });
+        let alternatives = alternatives.collect::<Result<_, _>>()?;
         let SourceAnswer { status, headers, body } = source.answer;
         Ok(SourceOut {
             id: source.id,
             uid: source.uid,
             name: source.name,
+            description: source.description,
+            label: source.label,
+            events: source.listed,
+            status: source.closed.map_or("active", Closed::name),
+            system: source.system,
+            forward: source.forward,
             owner: if source.app_owned { SourceOwner::Application } else { SourceOwner::Organization },
             app_id: source.app,
             url,
             provider,
             scheme,
+            alternatives,
             settings: source.settings.into_keys().collect(),
             methods: source.methods,
             max_body: source.max_body,

@@ -11,10 +11,13 @@ use crate::{
     api::{Api, Problem, page::MAX_LIMIT, revise},
     inbound::{Received, Rules, SECRET_PURPOSE},
     model::{Address, AppId, Kind, Message, MsgId, OrgId, Record, Rejection, Source, SourceAnswer, SourceId, SourceScheme, System},
-    store::{Change, ListPage, Window},
+    store::{Change, Conflict, ListPage, StoreError, Window},
 };
 use postrider_signature::{Key, Refusal, Request, Verified};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 use zeroize::Zeroizing;
 
 /// Random bytes of a secret that is made.
@@ -25,6 +28,23 @@ const WINDOW_S: u32 = 86_400;
 const MAX_TYPE: usize = 256;
 /// Messages of an application that are looked through for those of a source.
 const MAX_SCANNED: usize = 20_000;
+
+/// A source that a surface itself needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing<'a> {
+    /// Its uid.
+    pub(crate) uid: &'a str,
+    /// Its name, for people.
+    pub(crate) name: &'a str,
+    /// Who posts to it.
+    pub(crate) provider: &'a str,
+    /// What that signs with.
+    pub(crate) secret: &'a str,
+    /// The longest body, in bytes.
+    pub(crate) max_body: u32,
+    /// The form of its id.
+    pub(crate) id: fn(u128) -> u128,
+}
 
 /// The whole of a time-ordered list, newest first.
 fn newest(below: u128, limit: usize) -> Window {
@@ -102,7 +122,7 @@ pub(crate) fn rotate(api: &Api, source: &mut Source) -> Result<String, Problem> 
 ///
 /// # Errors
 /// The vault refuses.
-pub(crate) fn trust(api: &Api, source: &mut Source, text: &str) -> Result<(), Problem> {
+fn trust(api: &Api, source: &mut Source, text: &str) -> Result<(), Problem> {
     let forge = api.source_forge();
     source.secrets = forge.replace(&source.secrets, &[Text::new(text.to_owned())])?;
     Ok(())
@@ -125,7 +145,7 @@ pub(crate) async fn one(api: &Api, org: OrgId, (system, id): (System, SourceId))
     let found = api.engine.store.find(&Address::source(org, id), api.engine.clock.now()).await?;
     match found.map(|stored| stored.record) {
         Some(Record::Source(source)) if source.system == Some(system) => Ok(source),
-        _ => Err(Problem::not_found("webhook")),
+        _ => Err(Problem::not_found("source")),
     }
 }
 
@@ -162,7 +182,7 @@ pub(crate) async fn revised<T>(
     (system, id): (System, SourceId),
     mut change: impl FnMut(&mut Source) -> Result<(T, Vec<Change>), Problem>,
 ) -> Result<T, Problem> {
-    let missing = || Problem::not_found("webhook");
+    let missing = || Problem::not_found("source");
     let address = Address::source(org, id);
     let revised = revise::revise_with(&api.engine, &address, |record| match record {
         Record::Source(source) if source.system == Some(system) => change(source),
@@ -203,7 +223,7 @@ pub(crate) fn signature_headers(source: &Source, signature: &str, timestamp: Opt
 /// # Errors
 /// The sender's requests have no place for the type, or it cannot be signed here; the store is away.
 pub(crate) async fn tried(api: &Api, source: SourceId, (event_type, url): (String, String)) -> Result<Received, Problem> {
-    let compiled = api.inbound.sources.by_id(source).ok_or_else(|| Problem::not_found("webhook"))?;
+    let compiled = api.inbound.sources.by_id(source).ok_or_else(|| Problem::not_found("source"))?;
     let now = api.engine.clock.now();
     let id = MsgId(api.engine.random.id(now)).to_string();
     if !(1..=MAX_TYPE).contains(&event_type.len()) {
@@ -214,16 +234,93 @@ pub(crate) async fn tried(api: &Api, source: SourceId, (event_type, url): (Strin
     Ok(api.inbound.receive(&compiled, &arrival).await)
 }
 
+/// The source of this uid that the surface itself needs, with the secret that it is configured with; made on first use.
+///
+/// # Errors
+/// The secret is none for that provider; the store is away.
+pub(crate) async fn standing(
+    api: &Api,
+    (system, org, app): (System, OrgId, AppId),
+    wanted: Standing<'_>,
+) -> Result<SourceId, Problem> {
+    let address = Address::new(Kind::Source, org, wanted.uid);
+    let found = async || api.engine.store.find(&address, api.engine.clock.now()).await;
+    if let Some(Record::Source(known)) = found().await?.map(|stored| stored.record) {
+        if secret(api, &known)? != wanted.secret {
+            let trusted = |source: &mut Source| Ok((trust(api, source, wanted.secret)?, Vec::new()));
+            revised(api, org, (system, known.id), trusted).await?;
+        }
+        return Ok(known.id);
+    }
+    let schemes = vec![SourceScheme::Provider(wanted.provider.to_owned())];
+    let (mut source, _) = make(api, (system, org, app), schemes, wanted.max_body)?;
+    trust(api, &mut source, wanted.secret)?;
+    let source = Source {
+        id: SourceId((wanted.id)(source.id.0)),
+        uid: Some(wanted.uid.to_owned()),
+        name: wanted.name.to_owned(),
+        label: Some(wanted.provider.to_owned()),
+        ..source
+    };
+    match api.engine.change(vec![Change::Insert(Record::Source(source.clone()))]).await {
+        Ok(()) => Ok(source.id),
+        // Somebody else has just made it.
+        Err(StoreError::Conflict(Conflict::Record(_))) => match found().await?.map(|stored| stored.record) {
+            Some(Record::Source(known)) => Ok(known.id),
+            _ => Err(Problem::Unavailable),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A request to a source: what it received, or what it refused.
+#[derive(Clone, Debug)]
+pub(crate) enum Requested {
+    /// It is recorded as a message.
+    Received(Message),
+    /// It is recorded as a rejection.
+    Refused(Rejection),
+}
+
+impl Requested {
+    /// The source.
+    pub(crate) fn source(&self) -> Option<SourceId> {
+        match self {
+            Requested::Received(message) => message.origin.as_ref().map(|origin| origin.source),
+            Requested::Refused(rejection) => Some(rejection.source),
+        }
+    }
+
+    fn number(&self) -> u128 {
+        match self {
+            Requested::Received(message) => message.id.0,
+            Requested::Refused(rejection) => rejection.id.0,
+        }
+    }
+}
+
+/// The newest requests to these sources, which are of one application.
+///
+/// # Errors
+/// The store is away.
+pub(crate) async fn requests(api: &Api, sources: &[Source], limit: usize) -> Result<Vec<Requested>, Problem> {
+    let Some(app) = sources.first().map(|source| source.app) else { return Ok(Vec::new()) };
+    let ids: HashSet<SourceId> = sources.iter().map(|source| source.id).collect();
+    let received = received(api, app, limit, |source| ids.contains(&source)).await?;
+    let mut all: Vec<Requested> = received.into_iter().map(Requested::Received).collect();
+    for source in sources {
+        all.extend(rejected(api, source.id, limit).await?.into_iter().map(Requested::Refused));
+    }
+    all.sort_unstable_by_key(|request| std::cmp::Reverse(request.number()));
+    all.truncate(limit);
+    Ok(all)
+}
+
 /// The newest messages of an application that sources have received which `keep` keeps.
 ///
 /// # Errors
 /// The store is away.
-pub(crate) async fn received(
-    api: &Api,
-    app: AppId,
-    limit: usize,
-    keep: impl Fn(SourceId) -> bool,
-) -> Result<Vec<Message>, Problem> {
+async fn received(api: &Api, app: AppId, limit: usize, keep: impl Fn(SourceId) -> bool) -> Result<Vec<Message>, Problem> {
     let (mut kept, mut below, mut scanned) = (Vec::new(), u128::MAX, 0);
     while kept.len() < limit && scanned < MAX_SCANNED {
         let rows = api.engine.store.messages(app, newest(below, MAX_LIMIT)).await?;
@@ -243,7 +340,7 @@ pub(crate) async fn received(
 ///
 /// # Errors
 /// The store is away.
-pub(crate) async fn rejected(api: &Api, source: SourceId, limit: usize) -> Result<Vec<Rejection>, Problem> {
+async fn rejected(api: &Api, source: SourceId, limit: usize) -> Result<Vec<Rejection>, Problem> {
     let now = api.engine.clock.now();
     Ok(rejection::read(&*api.engine.store, source, newest(u128::MAX, limit), now).await?)
 }

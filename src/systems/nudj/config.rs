@@ -1,34 +1,31 @@
 //! `/webhooks/configs`: where the organization's events go.
 
-use super::{Admin, brand, missing};
 use crate::{
     api::{
-        Api, Problem, Shared, Stamp,
-        body::{RawJson, parse_json},
-        endpoint::{
-            Placed, Put, Wish, put_all,
-            surface::{headers_of, of},
-        },
+        Api, Patch, Problem, Shared, Stamp,
+        endpoint::{Placed, Put, Wish, put_all, surface},
     },
-    model::{Endpoint, EndpointId, RequestMethod, RetryPolicy, System, built_in},
-    systems::{form::Refusals, options::Told, refusal::of_entry},
+    model::{CATEGORY, Endpoint, EndpointId, RequestMethod},
+    systems::{
+        data::Data,
+        form::Refusals,
+        home::Home,
+        listed::{MaybeListed, placed_in},
+    },
 };
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// Configurations that are put together at most.
-const MAX_PUT: usize = 100;
 /// A configuration to make or update. Of one that exists, what is left out stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = WebhookConfigIn)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ConfigIn {
+pub(super) struct ConfigIn {
     /// Which one to update. Without it: the one with this `url`, or a new one.
     id: Option<String>,
     /// Where deliveries go; needed for a new one.
@@ -86,13 +83,6 @@ pub(super) struct ConfigOut {
     secret: Option<String>,
 }
 
-/// Configurations.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = WebhookConfigs)]
-pub(super) struct Configs {
-    data: Vec<ConfigOut>,
-}
-
 /// One configuration or several.
 #[derive(ToSchema)]
 #[schema(as = WebhookConfigsIn)]
@@ -105,14 +95,14 @@ enum ConfigsIn {
 
 impl ConfigIn {
     fn put(self) -> Result<Put, Problem> {
-        let id = self.id.map(|id| id.parse()).transpose().map_err(|_| missing())?;
+        let id = self.id.map(|id| id.parse()).transpose().map_err(|_| Problem::not_found("endpoint"))?;
         let wish = Wish {
             url: self.url,
-            events: self.events,
+            events: self.events.map(whole_categories),
             secret: self.secret,
             enabled: self.is_enabled,
             method: self.http_method,
-            retry_policy: self.max_retries.map(|retries| Some(policy(retries))),
+            retries: Patch::given(self.max_retries.map(|retries| (Some(retries), None))),
             headers: self.headers,
             ..Wish::default()
         };
@@ -120,38 +110,30 @@ impl ConfigIn {
     }
 }
 
-/// So many retries, at the pace of the system's profile.
-fn policy(max_retries: u32) -> RetryPolicy {
-    match documented() {
-        RetryPolicy::Computed { backoff, initial, factor, max, .. } => {
-            RetryPolicy::Computed { max_retries, backoff, initial, factor, max }
-        }
-        delays => delays,
-    }
+/// The events that are asked for, where `reward.*` is the whole category: what the catalogue puts there, beside what is
+/// called so.
+fn whole_categories(events: Vec<String>) -> Vec<String> {
+    let categories = events.iter().filter_map(|event| Some(format!("{CATEGORY}{}", event.strip_suffix(".*")?)));
+    let categories: Vec<String> = categories.collect();
+    events.into_iter().chain(categories).collect()
 }
 
-/// The retry policy of configurations that say nothing.
-fn documented() -> RetryPolicy {
-    built_in(System::Nudj.name()).and_then(|profile| profile.retry_policy.clone()).unwrap_or_default()
-}
-
-fn retries(policy: &RetryPolicy) -> u32 {
-    match policy {
-        RetryPolicy::Computed { max_retries, .. } => *max_retries,
-        RetryPolicy::Delays(delays) => u32::try_from(delays.len()).unwrap_or(u32::MAX),
-    }
+/// The events as they were asked for.
+fn as_asked(events: Vec<String>) -> Vec<String> {
+    let whole = |event: &String| event.strip_prefix(CATEGORY).is_some_and(|name| events.contains(&format!("{name}.*")));
+    events.iter().filter(|event| !whole(event)).cloned().collect()
 }
 
 impl ConfigOut {
     fn new(endpoint: &Endpoint, api: &Api) -> Result<Self, Problem> {
-        let (headers, hidden_headers) = headers_of(api, endpoint)?;
+        let (headers, hidden_headers) = surface::headers_of(api, endpoint)?;
         Ok(ConfigOut {
             id: endpoint.id,
             url: endpoint.url.clone(),
-            events: endpoint.event_types.clone().unwrap_or_default(),
+            events: as_asked(endpoint.event_types.clone().unwrap_or_default()),
             is_enabled: endpoint.disabled.is_none(),
             http_method: endpoint.method.unwrap_or(RequestMethod::Post),
-            max_retries: retries(endpoint.retry_policy.as_ref().unwrap_or(&documented())),
+            max_retries: surface::retry_policy(api, endpoint)?.retries(),
             headers,
             hidden_headers,
             created_at: Stamp(endpoint.created_at),
@@ -172,12 +154,10 @@ impl ConfigOut {
     path = "/webhooks/configs",
     operation_id = "listWebhookConfigs",
     tag = "Nudj Admin API",
-    responses(Refusals, (status = 200, description = "The configurations", body = Configs))
+    responses(Refusals, (status = 200, description = "The configurations", body = Data<ConfigOut>))
 )]
-pub(super) async fn list(State(api): State<Shared>, admin: Admin) -> Result<axum::Json<Configs>, Problem> {
-    let found = of(&api, admin.app.application.id, System::Nudj).await?;
-    let data = found.iter().map(|endpoint| ConfigOut::new(endpoint, &api)).collect::<Result<_, _>>()?;
-    Ok(axum::Json(Configs { data }))
+pub(super) async fn list(State(api): State<Shared>, home: Home) -> Result<axum::Json<Data<ConfigOut>>, Problem> {
+    Data::shown(home.all(&api).await?, |endpoint| ConfigOut::new(&endpoint, &api))
 }
 
 /// Makes or updates webhook configurations: one, or a list of which all are taken or none. The same request twice changes
@@ -195,39 +175,18 @@ pub(super) async fn list(State(api): State<Shared>, admin: Admin) -> Result<axum
 )]
 pub(super) async fn put(
     State(api): State<Shared>,
-    Told(options): Told,
-    admin: Admin,
-    RawJson(bytes): RawJson,
+    home: Home,
+    MaybeListed { listed, entries }: MaybeListed<ConfigIn>,
 ) -> Result<Response, Problem> {
-    let listed = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let placed_in = |problem, number| if listed { of_entry(problem, number) } else { problem };
-    let mut puts = Vec::new();
-    for (number, text) in entries(&bytes, listed)?.into_iter().enumerate() {
-        let put = parse_json::<ConfigIn>(text.get().as_bytes()).and_then(ConfigIn::put);
-        puts.push(put.map_err(|problem| placed_in(problem, number))?);
-    }
-    let profile = options.profile(System::Nudj);
-    let placed = put_all(&api, &admin.app, brand(&profile), &puts).await;
-    let placed = placed.map_err(|(number, problem)| match problem {
-        Problem::NotFound(_) => missing(),
-        problem => placed_in(problem, number),
-    })?;
-    let mut shown: Vec<ConfigOut> = placed.iter().map(|placed| ConfigOut::placed(placed, &api)).collect::<Result<_, _>>()?;
-    Ok(match shown.pop() {
+    let in_place = |problem, number| if listed { placed_in(problem, number) } else { problem };
+    let puts = entries.into_iter().enumerate();
+    let puts: Vec<Put> =
+        puts.map(|(number, entry)| entry.put().map_err(|problem| in_place(problem, number))).collect::<Result<_, _>>()?;
+    let placed = put_all(&api, &home.app, &home.brand, &puts).await;
+    let placed = placed.map_err(|(number, problem)| in_place(problem, number))?;
+    let Data { mut data } = Data::of(placed, |placed| ConfigOut::placed(&placed, &api))?;
+    Ok(match data.pop() {
         Some(one) if !listed => axum::Json(one).into_response(),
-        last => axum::Json(Configs { data: shown.into_iter().chain(last).collect() }).into_response(),
+        last => axum::Json(Data { data: data.into_iter().chain(last).collect() }).into_response(),
     })
-}
-
-/// The texts of the configurations in a body.
-fn entries(bytes: &[u8], listed: bool) -> Result<Vec<Box<RawValue>>, Problem> {
-    let malformed = |error: serde_json::Error| Problem::bad_request("malformed_json", format!("The body is not JSON: {error}."));
-    if !listed {
-        return serde_json::from_slice(bytes).map(|one| vec![one]).map_err(malformed);
-    }
-    let entries: Vec<Box<RawValue>> = serde_json::from_slice(bytes).map_err(malformed)?;
-    if !(1..=MAX_PUT).contains(&entries.len()) {
-        return Err(Problem::field(&["body"], "length", format!("A list has 1 to {MAX_PUT} configurations.")));
-    }
-    Ok(entries)
 }

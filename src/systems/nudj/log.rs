@@ -1,14 +1,13 @@
 //! `/webhooks/logs`: every attempt, and what waits for its first.
 
-use super::{Admin, config_id};
 use crate::{
     api::{Problem, Query, Shared, Stamp},
-    flow::{Entry, StandingWord},
-    model::{DeliveryId, EndpointId, Outcome},
-    routing::AppRoutes,
+    flow::StandingWord,
+    model::{DeliveryId, EndpointId},
     systems::{
         form::Refusals,
-        tries::{Asked, answer, json_or_text},
+        home::Home,
+        tries::{self, Asked, Try},
     },
 };
 use axum::extract::State;
@@ -80,27 +79,23 @@ pub(super) struct Log {
     has_more: bool,
 }
 
-impl LogOut {
-    fn new(entry: &Entry, app: &AppRoutes) -> Self {
-        let outcome = entry.attempt.as_ref().map(|attempt| &attempt.outcome);
-        let route = app.route(entry.endpoint);
+impl From<Try> for LogOut {
+    fn from(tried: Try) -> Self {
+        let (response_status, response_body) = tried.response.map(|answer| (answer.status_code, answer.body)).unzip();
         LogOut {
-            delivery_id: entry.delivery(),
-            webhook_config_id: entry.endpoint,
-            event: entry.message.event_type.clone(),
-            url: match (&entry.attempt, route) {
-                (Some(attempt), _) => attempt.url.clone(),
-                (None, route) => route.map(|route| route.url.to_string()).unwrap_or_default(),
-            },
-            status: entry.standing.word(),
-            attempt: entry.attempt.as_ref().map_or(0, |attempt| attempt.number),
-            request_body: entry.body(app).and_then(|body| json_or_text(&body)),
-            response_status: outcome.and_then(|outcome| outcome.status),
-            response_body: outcome.and_then(answer),
-            error: outcome.and_then(Outcome::error),
-            duration_ms: outcome.map(|outcome| outcome.phases.total_us.div_ceil(1000)),
-            last_attempt_at: entry.attempt.as_ref().map(|attempt| Stamp(attempt.id.time())),
-            next_attempt_at: entry.standing.next().map(Stamp),
+            delivery_id: tried.delivery,
+            webhook_config_id: tried.endpoint,
+            event: tried.event_type,
+            url: tried.request.url,
+            status: tried.status,
+            attempt: tried.number,
+            request_body: tried.request.body,
+            response_status,
+            response_body,
+            error: tried.error,
+            duration_ms: tried.took_us.map(|us| us.div_ceil(1000)),
+            last_attempt_at: tried.begun,
+            next_attempt_at: tried.next,
         }
     }
 }
@@ -116,17 +111,14 @@ impl LogOut {
 )]
 pub(super) async fn list(
     State(api): State<Shared>,
-    admin: Admin,
+    home: Home,
     Query(of): Query<Of>,
     Query(asked): Query<Asked>,
 ) -> Result<axum::Json<Log>, Problem> {
     let endpoint = match &of.config_id {
-        Some(id) => Some(config_id(&api, &admin.app, id).await?),
+        Some(id) => Some(home.one(&api, id.parse().ok()).await?.id),
         None => None,
     };
-    let sought = asked.sought(endpoint, of.event)?;
-    let history = api.engine.history(&admin.app, &sought).await?;
-    let data = history.entries.iter().map(|entry| LogOut::new(entry, &admin.app)).collect();
-    let next_cursor = history.next.map(|place| place.to_string());
+    let (data, next_cursor) = tries::page(&api, &home.app, &asked.sought(endpoint, of.event)?).await?;
     Ok(axum::Json(Log { data, has_more: next_cursor.is_some(), next_cursor }))
 }

@@ -1,7 +1,6 @@
 //! From where deliveries come, for receivers that let in certain addresses only.
 
-use super::Home;
-use crate::systems::{form::Refusals, options::Told};
+use super::Options;
 use axum::{
     response::Html,
     routing::{MethodRouter, get},
@@ -9,32 +8,23 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Where the page is.
-pub(super) const PAGE_PATH: &str = "/docs/ilara/ip-ranges";
-
 /// From where deliveries come.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = IpRanges)]
-pub(super) struct Ranges {
+pub(super) struct IpRanges {
     /// Networks, as `203.0.113.0/28`. Empty: the operator names none.
     ip_ranges: Vec<String>,
 }
 
-/// The networks from which deliveries come.
-#[utoipa::path(
-    get,
-    path = "/v1/integrations/webhooks/ip-ranges",
-    operation_id = "listIpRanges",
-    tag = "Ilara Webhooks",
-    responses(Refusals, (status = 200, description = "The networks", body = Ranges))
-)]
-pub(super) async fn ip_ranges(_caller: Home, Told(options): Told) -> axum::Json<Ranges> {
-    axum::Json(Ranges { ip_ranges: options.ip_ranges.clone() })
+impl IpRanges {
+    /// The networks that the operator names.
+    pub(super) fn of(options: &Options) -> Self {
+        IpRanges { ip_ranges: options.ip_ranges.clone() }
+    }
 }
 
 /// The same for people, who need no token for it.
-pub(super) fn page<S: Clone + Send + Sync + 'static>(ranges: &[String]) -> MethodRouter<S> {
-    let listed: String = ranges.iter().map(|range| format!("<li><code>{range}</code></li>")).collect();
+pub(super) fn page<S: Clone + Send + Sync + 'static>(options: &Options) -> MethodRouter<S> {
+    let listed: String = options.ip_ranges.iter().map(|range| format!("<li><code>{range}</code></li>")).collect();
     let said = match listed.is_empty() {
         true => "<p>The operator of this server names no ranges: deliveries may come from any address.</p>".to_owned(),
         false => format!("<p>Deliveries come from these ranges:</p><ul>{listed}</ul>"),
