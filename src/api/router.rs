@@ -1,8 +1,8 @@
 //! Every route of the API, the limit on bodies, and what is answered where there is no route.
 
 use super::{
-    Api, Problem, Shared, application, attempt, authentication, body::BodyLimit, endpoint, event_type, filter, health, key,
-    message, openapi, operational, profile, receive, source,
+    Api, Problem, Shared, application, attempt, authentication, body::BodyLimit, endpoint, erase, event_type, filter, health, key,
+    ledger, message, openapi, operational, profile, receive, replay, retention, source,
 };
 use axum::{Extension, Router, extract::DefaultBodyLimit};
 use utoipa_axum::router::OpenApiRouter;
@@ -36,6 +36,10 @@ pub(super) fn resources() -> OpenApiRouter<Shared> {
         .merge(endpoint::routes())
         .merge(message::routes())
         .merge(attempt::routes())
+        .merge(retention::routes())
+        .merge(erase::routes())
+        .merge(replay::routes())
+        .merge(ledger::routes())
         .merge(operational::routes())
         .merge(source::routes())
         .merge(profile::routes())

@@ -5,6 +5,7 @@ mod client;
 mod config;
 mod copy;
 mod demo;
+mod diff;
 mod folder;
 mod keys;
 mod migrate;
@@ -33,6 +34,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Post a message and print its id
     Send(send::SendArgs),
+    /// Compare the ids that a receiver has with its endpoint's ledger; fails when one is missing
+    Diff(diff::DiffArgs),
     /// Make, list and revoke API keys and sessions
     Keys(keys::KeysArgs),
     /// List, show, make, copy and preview profiles: how deliveries look and behave
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
         Command::Send(args) => send::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Profiles(args) => profiles::run(args),
         Command::Verify(args) => signature::verify(&args),

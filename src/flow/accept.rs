@@ -52,6 +52,11 @@ impl Engine {
     /// As [`crate::store::Store::accept`]: an event id or a mark that exists already, a store that is full or away.
     pub async fn accept(self: &Arc<Self>, app: &AppRoutes, draft: Draft, mark: Option<Mark>) -> Result<Arc<Message>, StoreError> {
         let now = self.clock.now();
+        let mut draft = draft;
+        if draft.payload_expires_at.is_none() {
+            let kept = self.retentions.payloads(app.application.org, app.application.id);
+            draft.payload_expires_at = kept.map(|kept| now.plus(kept));
+        }
         let routes = recipients(app, &draft);
         let message = Arc::new(message(app, draft, &routes, MsgId(self.random.id(now))));
         let mark = mark.map(|mark| mark(&message));

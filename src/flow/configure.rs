@@ -170,7 +170,8 @@ impl Engine {
                 Change::Delete(address) if address.kind == Kind::Endpoint => {
                     let found = self.store.find(address, now).await?;
                     if let Some(Record::Endpoint(endpoint)) = found.map(|f| f.record) {
-                        more.extend([purge(endpoint.app, Some(endpoint.id), now), not_failing(&endpoint)]);
+                        let paced = Change::Delete(Address::catch_up(endpoint.app, endpoint.id));
+                        more.extend([purge(endpoint.app, Some(endpoint.id), now), not_failing(&endpoint), paced]);
                         told.push(Told { kind: "endpoint.deleted", endpoint });
                     }
                 }
@@ -194,6 +195,8 @@ impl Engine {
                     return Stale::Org(own.org);
                 }
                 Record::Failing(failing) => self.health.put(failing),
+                Record::Retention(retention) => self.retentions.put(retention),
+                Record::CatchUp(pace) => self.paces.put(pace),
                 _ => {}
             },
             Change::Delete(address) => match address.kind {
@@ -215,6 +218,17 @@ impl Engine {
                 Kind::Source => {
                     if let (Some(table), Ok(source)) = (self.sources.get(), address.key.parse()) {
                         table.remove(source);
+                    }
+                }
+                Kind::CatchUp => {
+                    if let Ok(endpoint) = address.key.parse() {
+                        self.paces.remove(endpoint);
+                        self.look(endpoint);
+                    }
+                }
+                Kind::Retention => {
+                    if let Ok(org) = address.scope.parse() {
+                        self.retentions.remove(org, address.key.parse().ok());
                     }
                 }
                 Kind::Profile => {

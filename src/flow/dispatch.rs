@@ -6,7 +6,7 @@ use super::{
     deliver::{broke, deliver},
 };
 use crate::{
-    lanes::{Lane, Next, Work, share},
+    lanes::{Lane, Limits, Next, Work, share},
     model::{EndpointId, MsgId, Time, Trigger},
     store::{Claimed, Lease, StoreError},
 };
@@ -37,7 +37,8 @@ impl Engine {
         if lane.is_empty() || self.stopping() {
             return None;
         }
-        match lane.next(|| self.rate(lane.endpoint()), self.clock.now(), &self.lanes.budget) {
+        let limits = || Limits { rate: self.rate(lane.endpoint()), pace: self.paces.of(lane.endpoint()).map(|pace| pace.rate) };
+        match lane.next(limits, self.clock.now(), &self.lanes.budget) {
             Next::Start(work) => Some(work),
             Next::At(time) => {
                 self.alarm(lane, time);
@@ -71,10 +72,10 @@ impl Engine {
         let Some(due) = lane.stored_due() else { return };
         let now = self.clock.now();
         // Without a route it is deleted, and purged, or cannot be compiled, and waits.
-        let held = self
-            .routing
-            .endpoint(lane.endpoint())
-            .is_none_or(|(app, route)| route.disabled.is_some() || (is_limited(&app, &route) && !self.store.owns(route.id)));
+        let held = self.routing.endpoint(lane.endpoint()).is_none_or(|(app, route)| {
+            route.disabled.is_some()
+                || ((is_limited(&app, &route) || self.paces.of(route.id).is_some()) && !self.store.owns(route.id))
+        });
         if held || self.stopping() {
             return;
         }
@@ -136,7 +137,7 @@ async fn run(engine: Arc<Engine>, lane: Arc<Lane>, work: Work) {
             Ok(report) => report,
             Err(_) => Box::pin(broke(&engine, kept)).await,
         };
-        lane.finish(msg, report, &engine.lanes.budget);
+        lane.finish(msg, report, engine.clock.now(), &engine.lanes.budget);
         call_waiting(&engine);
         next = engine.next(&lane);
         if next.is_some() {

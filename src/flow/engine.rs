@@ -1,11 +1,12 @@
 //! The engine: what the steps of the flow share, how it starts and how it stops.
 
 use super::{
-    SourceTable,
+    Paces, Retentions, SourceTable,
     agreement::Agreements,
     dispatch, follow,
     health::Health,
     record::{self, Results},
+    replay,
 };
 use crate::{
     clock::Clock,
@@ -84,6 +85,10 @@ pub struct Engine {
     pub store: Arc<dyn Store>,
     /// Applications and endpoints in memory.
     pub routing: Routing,
+    /// How long organizations and applications keep messages.
+    pub retentions: Retentions,
+    /// Endpoints that are catching up.
+    pub paces: Paces,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Chance.
@@ -105,6 +110,8 @@ pub struct Engine {
     ended: AtomicBool,
     end: Notify,
     purge: Notify,
+    /// A replay was asked for.
+    pub(super) replays: Notify,
 }
 
 impl fmt::Debug for Engine {
@@ -128,6 +135,8 @@ impl Engine {
             changing: std::iter::repeat_with(Mutex::default).take(CHANGE_LOCKS).collect(),
             sources: OnceLock::new(),
             routing: Routing::default(),
+            retentions: Retentions::default(),
+            paces: Paces::default(),
             health: Health::default(),
             agreements: Agreements::default(),
             stopping: AtomicBool::new(false),
@@ -135,6 +144,7 @@ impl Engine {
             ended: AtomicBool::new(false),
             end: Notify::new(),
             purge: Notify::new(),
+            replays: Notify::new(),
             store,
             outbound,
             clock,
@@ -149,6 +159,7 @@ impl Engine {
         tokio::spawn(record::keep(engine.clone(), to_keep));
         tokio::spawn(dispatch::watch(engine.clone()));
         tokio::spawn(follow::follow(engine.clone()));
+        tokio::spawn(replay::watch(engine.clone()));
         Ok(engine)
     }
 
@@ -166,9 +177,13 @@ impl Engine {
                 }
             }
             Record::EventType(event_type) => self.routing.put_event_type(&event_type),
+            Record::Retention(retention) => self.retentions.put(retention),
+            Record::CatchUp(pace) => self.paces.put(pace),
             _ => {}
         };
-        for kind in [Kind::Organization, Kind::Profile, Kind::Application, Kind::Endpoint, Kind::EventType] {
+        let kinds =
+            [Kind::Organization, Kind::Profile, Kind::Application, Kind::Endpoint, Kind::EventType, Kind::Retention, Kind::CatchUp];
+        for kind in kinds {
             self.store.each(kind, now, &mut |stored| load(stored)).await?;
         }
         let mut failing: Vec<Failing> = Vec::new();
@@ -205,6 +220,12 @@ impl Engine {
         self.lanes.get(endpoint).is_some_and(|lane| lane.runs(msg))
     }
 
+    /// The endpoint's lane as it is in this process; `None` when nothing goes on in it.
+    #[must_use]
+    pub fn lane(&self, endpoint: EndpointId) -> Option<crate::lanes::LaneView> {
+        self.lanes.get(endpoint).map(|lane| lane.view(self.clock.now()))
+    }
+
     /// How many attempts to this endpoint are running now.
     #[must_use]
     pub fn in_flight_count(&self, endpoint: EndpointId) -> usize {
@@ -231,6 +252,11 @@ impl Engine {
         if !self.ended.load(SeqCst) {
             notified.await;
         }
+    }
+
+    /// Something is left to upkeep that should not wait for its next round.
+    pub fn ask_for_upkeep(&self) {
+        self.ask_for_purge();
     }
 
     /// Something was deleted: upkeep need not wait for its next round.

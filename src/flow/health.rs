@@ -60,7 +60,8 @@ pub(super) fn learn(engine: &Engine, work: &Work, succeeded: bool, now: Time) ->
 
 /// Disables the endpoint when it is gone or has failed for too long, and warns before.
 pub(super) async fn after(engine: &Arc<Engine>, route: &Arc<Route>, glance: Glance, now: Time) {
-    if glance.succeeded {
+    // What somebody tries out, or replays, says nothing of how the endpoint does by itself.
+    if glance.succeeded || glance.trigger == Trigger::Manual {
         return;
     }
     if glance.status == Some(GONE) && route.profile.disable_on_gone {

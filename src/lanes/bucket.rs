@@ -28,20 +28,29 @@ impl Bucket {
         self.rate
     }
 
-    /// Takes a token.
+    /// Whether there is a token.
     ///
     /// # Errors
     /// There is none: the time at which there will be one.
-    pub(super) fn take(&mut self, now: Time) -> Result<(), Time> {
+    pub(super) fn ready(&mut self, now: Time) -> Result<(), Time> {
         let elapsed = now.since(self.filled_at).as_secs_f64();
         self.tokens = (self.tokens + elapsed * f64::from(self.rate)).min(Self::capacity(self.rate));
         self.filled_at = now;
         if self.tokens >= 1.0 {
-            self.tokens -= 1.0;
             return Ok(());
         }
         let wait_ms = ((1.0 - self.tokens) / f64::from(self.rate) * 1000.0).ceil();
         Err(now.plus(Duration::from_secs_f64(wait_ms / 1000.0).max(Duration::from_millis(1))))
+    }
+
+    /// Takes a token.
+    ///
+    /// # Errors
+    /// As [`Bucket::ready`].
+    pub(super) fn take(&mut self, now: Time) -> Result<(), Time> {
+        self.ready(now)?;
+        self.tokens -= 1.0;
+        Ok(())
     }
 }
 

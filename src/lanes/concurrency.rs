@@ -13,6 +13,8 @@ const SLACK_US: f32 = 1000.0;
 /// Microseconds of work in which the best time is forgotten (it grows by a factor of e): an endpoint may become slower for
 /// good.
 const FORGET_US: f32 = 30e6;
+/// What one answer counts in the mean time of answers.
+const MEAN_PART: f32 = 0.05;
 /// Failures in a row after which a lane counts as slow.
 const SLOW_AFTER: u32 = 3;
 
@@ -22,11 +24,12 @@ pub(super) struct Concurrency {
     limit: f32,
     failures: u32,
     best_us: f32,
+    mean_us: f32,
 }
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Concurrency { limit: MIN, failures: 0, best_us: f32::MAX }
+        Concurrency { limit: MIN, failures: 0, best_us: f32::MAX, mean_us: 0.0 }
     }
 }
 
@@ -40,19 +43,38 @@ impl Concurrency {
         self.failures >= SLOW_AFTER
     }
 
+    /// Attempts at once that it allows now.
+    pub(super) fn limit(&self) -> usize {
+        (1..=MAX as usize).rev().find(|limit| *limit as f32 <= self.limit).unwrap_or(1)
+    }
+
+    /// The mean time of answers, in microseconds; `None` before the first.
+    pub(super) fn mean_us(&self) -> Option<f32> {
+        (self.mean_us > 0.0).then_some(self.mean_us)
+    }
+
+    /// An endpoint that was left alone is back: it begins with one attempt at a time.
+    pub(super) fn start_slowly(&mut self) {
+        self.limit = 1.0;
+    }
+
     /// Learns from an attempt: the time in which it was answered well, or `None` for a failure. `busy`: the limit was in
     /// use, so that more could have run.
     pub(super) fn learn(&mut self, answered_us: Option<u32>, busy: bool) {
         let Some(took_us) = answered_us.map(|us| us as f32) else {
             self.failures = self.failures.saturating_add(1);
-            self.limit = (self.limit * BACK_OFF).max(MIN);
+            self.limit = (self.limit * BACK_OFF).max(self.limit.min(MIN));
             return;
         };
         self.failures = 0;
+        self.mean_us = if self.mean_us == 0.0 { took_us } else { self.mean_us + (took_us - self.mean_us) * MEAN_PART };
         // Of `limit` attempts at once, each one's time is that part of the time that passes.
         self.best_us = (self.best_us * (1.0 + took_us / (FORGET_US * self.limit))).min(took_us);
         if took_us > self.best_us * CROWDED + SLACK_US {
-            self.limit = (self.limit - 1.0 / self.limit).max(MIN);
+            self.limit = (self.limit - 1.0 / self.limit).max(self.limit.min(MIN));
+        } else if self.limit < MIN {
+            // Slow start: twice as many with each answer.
+            self.limit = (self.limit * 2.0).min(MIN);
         } else if busy {
             self.limit = (self.limit + 1.0).min(MAX);
         }
@@ -75,6 +97,21 @@ mod tests {
         assert!(limit.is_slow() && !limit.allows(40));
         limit.learn(Some(500), true);
         assert!(!limit.is_slow());
+    }
+
+    #[test]
+    fn a_slow_start_doubles_with_each_answer() {
+        let mut limit = Concurrency::default();
+        limit.start_slowly();
+        let grown = [1, 2, 4, 8, 10, 10].map(|_| {
+            let now = limit.limit();
+            limit.learn(Some(500), false);
+            now
+        });
+        assert_eq!(grown, [1, 2, 4, 8, 10, 10]);
+        limit.start_slowly();
+        limit.learn(None, true);
+        assert!(!limit.allows(1) && limit.allows(0), "a failure does not make more of it");
     }
 
     #[test]

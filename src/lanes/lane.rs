@@ -1,6 +1,11 @@
 //! One endpoint's lane: what waits in memory, what runs, and which goes next.
 
-use super::{Budget, bucket::Bucket, concurrency::Concurrency};
+use super::{
+    Budget,
+    bucket::Bucket,
+    circuit::{Circuit, CircuitState, Gate},
+    concurrency::Concurrency,
+};
 use crate::{
     model::{AppId, EndpointId, Message, MsgId, Time, Trigger},
     store::Lease,
@@ -59,6 +64,15 @@ pub enum Report {
     None,
 }
 
+/// What holds a lane back, in deliveries a second at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// All deliveries.
+    pub rate: Option<u16>,
+    /// Those claimed from the store, while the endpoint catches up.
+    pub pace: Option<u16>,
+}
+
 /// What a lane does next.
 #[derive(Debug)]
 pub enum Next {
@@ -68,6 +82,29 @@ pub enum Next {
     At(Time),
     /// Nothing until something happens.
     Rest,
+}
+
+/// A lane as it is, to be shown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LaneView {
+    /// Fresh messages that wait in memory.
+    pub fresh: usize,
+    /// Deliveries claimed from the store that wait in memory.
+    pub claimed: usize,
+    /// Attempts that run.
+    pub running: usize,
+    /// Attempts at once that it allows now.
+    pub limit: usize,
+    /// Whether the endpoint has failed often enough to be kept from what others need.
+    pub slow: bool,
+    /// Whether the endpoint is left alone.
+    pub circuit: CircuitState,
+    /// The mean time of the last answers, in microseconds.
+    pub mean_us: Option<f32>,
+    /// The oldest of what waits in memory or runs.
+    pub oldest: Option<MsgId>,
+    /// When the next delivery in the store is due.
+    pub stored_due: Option<Time>,
 }
 
 /// One endpoint's lane.
@@ -85,7 +122,9 @@ struct State {
     running: Vec<(MsgId, bool)>,
     turn: u32,
     concurrency: Concurrency,
+    circuit: Circuit,
     bucket: Option<Bucket>,
+    pace: Option<Bucket>,
     waits_for_slot: bool,
     claiming: bool,
     stored_due: Option<Time>,
@@ -182,13 +221,22 @@ impl Lane {
         state.fresh.is_empty() && state.claimed.is_empty()
     }
 
-    /// What goes next, under the lane's limits and the shared budget. `rate`: deliveries a second at most, looked up only
-    /// when it matters.
+    /// What goes next, under the lane's limits and the shared budget. `limits` are looked up only when they matter.
     #[must_use]
-    pub fn next(&self, rate: impl FnOnce() -> Option<u16>, now: Time, budget: &Budget) -> Next {
+    pub fn next(&self, limits: impl FnOnce() -> Limits, now: Time, budget: &Budget) -> Next {
         let mut state = self.state.lock();
         if (state.fresh.is_empty() && state.claimed.is_empty()) || !state.concurrency.allows(state.running.len()) {
             return Next::Rest;
+        }
+        match state.circuit.gate(now) {
+            Gate::Go => {}
+            Gate::At(later) => return Next::At(later),
+            Gate::Rest => return Next::Rest,
+        }
+        let Limits { rate, pace } = limits();
+        let paced = state.wait_for_pace(pace, now);
+        if let (Some(later), true) = (paced, state.fresh.is_empty()) {
+            return Next::At(later);
         }
         let slow = state.concurrency.is_slow();
         if !budget.take(slow) {
@@ -200,14 +248,15 @@ impl Lane {
                 return Next::Rest;
             }
         }
-        if let Err(later) = state.take_token(rate(), now) {
+        if let Err(later) = state.take_token(rate, now) {
             budget.give_back(slow);
             return Next::At(later);
         }
-        match state.pop() {
+        match state.pop(paced.is_none(), now) {
             Some(work) => {
                 budget.unqueue(work.bytes);
                 state.running.push((work.message.id, slow));
+                state.circuit.starts();
                 Next::Start(work)
             }
             None => {
@@ -218,7 +267,7 @@ impl Lane {
     }
 
     /// An attempt has ended: its slot is free again.
-    pub fn finish(&self, msg: MsgId, report: Report, budget: &Budget) {
+    pub fn finish(&self, msg: MsgId, report: Report, now: Time, budget: &Budget) {
         let mut state = self.state.lock();
         let busy = !state.concurrency.allows(state.running.len());
         let Some(at) = state.running.iter().position(|(m, _)| *m == msg) else { return };
@@ -228,6 +277,14 @@ impl Lane {
             Report::Good(us) => state.concurrency.learn(Some(us), busy),
             Report::Bad => state.concurrency.learn(None, busy),
             Report::None => {}
+        }
+        let good = match report {
+            Report::Good(_) => Some(true),
+            Report::Bad => Some(false),
+            Report::None => None,
+        };
+        if state.circuit.learn(good, now) {
+            state.concurrency.start_slowly();
         }
     }
 
@@ -250,6 +307,31 @@ impl Lane {
     #[must_use]
     pub fn runs(&self, msg: MsgId) -> bool {
         self.state.lock().running.iter().any(|(m, _)| *m == msg)
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn view(&self, now: Time) -> LaneView {
+        let state = self.state.lock();
+        let waiting = state.fresh.iter().take(1).chain(&state.claimed).map(|work| work.message.id);
+        LaneView {
+            fresh: state.fresh.len(),
+            claimed: state.claimed.len(),
+            running: state.running.len(),
+            limit: state.concurrency.limit(),
+            slow: state.concurrency.is_slow(),
+            circuit: state.circuit.state(now),
+            mean_us: state.concurrency.mean_us(),
+            oldest: waiting.chain(state.running.iter().map(|(msg, _)| *msg)).min(),
+            stored_due: state.stored_due,
+        }
+    }
+
+    /// How many deliveries wait in memory.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let state = self.state.lock();
+        state.fresh.len() + state.claimed.len()
     }
 
     /// How many attempts run.
@@ -285,13 +367,32 @@ impl State {
         self.bucket.as_mut().map_or(Ok(()), |b| b.take(now))
     }
 
-    fn pop(&mut self) -> Option<Work> {
-        self.turn = (self.turn + 1) % TURNS;
-        if self.turn == 0 {
-            self.claimed.pop_front().or_else(|| self.fresh.pop_front())
-        } else {
-            self.fresh.pop_front().or_else(|| self.claimed.pop_front())
+    /// Until when what was claimed has to wait, if it has to.
+    fn wait_for_pace(&mut self, pace: Option<u16>, now: Time) -> Option<Time> {
+        let Some(pace) = pace.filter(|pace| *pace > 0) else {
+            self.pace = None;
+            return None;
+        };
+        if self.pace.as_ref().is_none_or(|bucket| bucket.rate() != pace) {
+            self.pace = Some(Bucket::new(pace, now));
         }
+        self.pace.as_mut().and_then(|bucket| bucket.ready(now).err())
+    }
+
+    /// The next, of what was claimed only if that may go.
+    fn pop(&mut self, claimed_may_go: bool, now: Time) -> Option<Work> {
+        self.turn = (self.turn + 1) % TURNS;
+        if !claimed_may_go {
+            return self.fresh.pop_front();
+        }
+        if self.turn != 0
+            && let Some(fresh) = self.fresh.pop_front()
+        {
+            return Some(fresh);
+        }
+        let Some(claimed) = self.claimed.pop_front() else { return self.fresh.pop_front() };
+        let _there_is_one = self.pace.as_mut().map(|bucket| bucket.take(now));
+        Some(claimed)
     }
 }
 

@@ -6,12 +6,14 @@
 mod alarm;
 mod bucket;
 mod budget;
+mod circuit;
 mod concurrency;
 mod lane;
 
 pub use alarm::Alarm;
 pub use budget::Budget;
-pub use lane::{Lane, Next, Report, Work, share};
+pub use circuit::CircuitState;
+pub use lane::{Lane, LaneView, Limits, Next, Report, Work, share};
 
 use crate::model::EndpointId;
 use foldhash::HashMap;

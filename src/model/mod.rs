@@ -2,8 +2,10 @@
 
 mod application;
 mod attempt;
+mod catch_up;
 mod delivery;
 mod endpoint;
+mod erasure;
 mod event_type;
 mod filter;
 mod headers;
@@ -13,6 +15,8 @@ mod outcome;
 mod policy;
 mod profile;
 mod record;
+mod replay;
+mod retention;
 mod source;
 mod stringify;
 mod system;
@@ -21,10 +25,12 @@ mod token;
 
 pub use application::{Application, Metadata, OPERATIONAL_UID};
 pub use attempt::Attempt;
+pub use catch_up::CatchUp;
 pub use delivery::{Delivery, DeliveryState, Trigger, Verdict};
 pub use endpoint::{CATEGORY, DisabledBy, Endpoint, RequestMethod, Sealed, Secret};
+pub use erasure::{Doomed, Erasure};
 pub use event_type::EventType;
-pub use filter::{Filter, FilterError, Finding, MAX_FILTER_BYTES, MAX_FILTER_CONDITIONS, MAX_FILTER_DEPTH};
+pub use filter::{Filter, FilterError, Finding, MAX_FILTER_BYTES, MAX_FILTER_CONDITIONS, MAX_FILTER_DEPTH, PayloadPath};
 pub use headers::{Headers, is_of_the_connection};
 pub use id::{
     AppId, AttemptId, DeliveryId, EndpointId, EventTypeId, KeyId, MsgId, NotAnId, OrgId, RejectionId, SourceId, TaskId, next_number,
@@ -37,6 +43,8 @@ pub use profile::{
     MAX_ENVELOPE_BYTES, MAX_TEMPLATE_BYTES, OwnProfile, Profile, ProfileError, Template, built_in, check_profile_name,
 };
 pub use record::{Address, Answered, Failing, Kind, Organization, Purge, Record};
+pub use replay::{Replay, ReplayState, ReplayStatus, ReplayTask, Selection};
+pub use retention::Retention;
 pub use source::{Closed, IGNORED_TAG, Origin, RECEIVED_UID, Rejection, Seen, Source, SourceAnswer, SourceScheme};
 pub use stringify::stringify;
 pub use system::System;

@@ -2,7 +2,8 @@
 //! with one set of verbs, and a new kind costs a store nothing.
 
 use super::{
-    AppId, Application, Endpoint, EndpointId, EventType, KeyId, OrgId, OwnProfile, Rejection, Seen, Source, SourceId, Time, Token,
+    AppId, Application, CatchUp, Endpoint, EndpointId, Erasure, EventType, KeyId, OrgId, OwnProfile, Rejection, Replay, Retention,
+    Seen, Source, SourceId, TaskId, Time, Token,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,14 @@ pub enum Kind {
     Rejection,
     /// [`OwnProfile`]
     Profile,
+    /// [`Replay`]
+    Replay,
+    /// [`Erasure`]
+    Erasure,
+    /// [`Retention`]
+    Retention,
+    /// [`CatchUp`]
+    CatchUp,
 }
 
 /// Owner of everything below it.
@@ -116,6 +125,14 @@ pub enum Record {
     Rejection(Rejection),
     /// A profile of an organization's own.
     Profile(Box<OwnProfile>),
+    /// A replay.
+    Replay(Box<Replay>),
+    /// An erasure.
+    Erasure(Box<Erasure>),
+    /// How long messages are kept.
+    Retention(Retention),
+    /// An endpoint that is catching up.
+    CatchUp(CatchUp),
 }
 
 /// Where a record is kept: its kind, its parent and its key within the parent. Lists are in the order of `key`.
@@ -165,6 +182,30 @@ impl Address {
         Address::new(Kind::Profile, org, name)
     }
 
+    /// Of a replay.
+    #[must_use]
+    pub fn replay(org: OrgId, replay: TaskId) -> Self {
+        Address::new(Kind::Replay, org, replay)
+    }
+
+    /// Of an erasure.
+    #[must_use]
+    pub fn erasure(org: OrgId, erasure: TaskId) -> Self {
+        Address::new(Kind::Erasure, org, erasure)
+    }
+
+    /// Of an organization's retention, or an application's.
+    #[must_use]
+    pub fn retention(org: OrgId, app: Option<AppId>) -> Self {
+        Address::new(Kind::Retention, org, app.map(|app| app.to_string()).unwrap_or_default())
+    }
+
+    /// Of an endpoint's catch-up.
+    #[must_use]
+    pub fn catch_up(app: AppId, endpoint: EndpointId) -> Self {
+        Address::new(Kind::CatchUp, app, endpoint)
+    }
+
     /// Of a token.
     #[must_use]
     pub fn token(org: OrgId, key: KeyId) -> Self {
@@ -189,6 +230,10 @@ impl Record {
             Record::Seen(r) => Address::new(Kind::Seen, r.source, &r.key),
             Record::Rejection(r) => Address::new(Kind::Rejection, r.source, r.id),
             Record::Profile(r) => Address::profile(r.org, &r.name),
+            Record::Replay(r) => Address::replay(r.org, r.id),
+            Record::Erasure(r) => Address::erasure(r.org, r.id),
+            Record::Retention(r) => Address::retention(r.org, r.app),
+            Record::CatchUp(r) => Address::catch_up(r.app, r.endpoint),
         }
     }
 
@@ -213,6 +258,7 @@ impl Record {
             Record::Answered(r) => Some(r.expires_at),
             Record::Seen(r) => Some(r.expires_at),
             Record::Rejection(r) => Some(r.expires_at),
+            Record::Replay(r) => r.expires_at,
             _ => None,
         }
     }

@@ -48,7 +48,7 @@ macro_rules! conformance {
             a_released_delivery_is_claimed_again, a_lease_that_ran_out_is_lost, a_result_counts_once, a_retry_moves_the_delivery,
             a_crash_frees_the_claimed, a_crash_keeps_everything, manual_and_scheduled_merge, a_manual_success_ends_the_schedule,
             a_manual_attempt_adds_the_endpoint, once_queues_once, exhausted_start_anew, changes_ride_with_a_result, results_together_are_judged_apart,
-            queued_endpoints_are_found, expiry_deletes, prune_spares_the_pending, purge_leaves_nothing, a_closed_store_refuses,
+            queued_endpoints_are_found, expiry_deletes, prune_spares_the_pending, an_erased_message_leaves_nothing, purge_leaves_nothing, a_closed_store_refuses,
         );
     };
     ($harness:expr; $($name:ident),* $(,)?) => {$(

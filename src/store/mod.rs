@@ -160,12 +160,12 @@ pub enum Settled {
 pub enum Requeue {
     /// One manual attempt of this message, whatever its state; the automatic schedule stays as it is.
     Once(MsgId),
-    /// Exhausted deliveries of messages made in `[since, until)`: their schedule starts anew.
+    /// Exhausted deliveries of messages from one (included) to another (excluded): their schedule starts anew.
     Exhausted {
-        /// From this instant on.
-        since: Time,
-        /// Before this instant.
-        until: Time,
+        /// From this message on.
+        low: MsgId,
+        /// Before this one.
+        high: MsgId,
     },
 }
 
@@ -189,6 +189,8 @@ pub enum Expunge {
     Payload(AppId, MsgId),
     /// An attempt's answer body.
     AnswerBody(EndpointId, AttemptId),
+    /// A message with all that came of it: deliveries, attempts, what is still owed. Results that come later are lost.
+    Message(AppId, MsgId),
 }
 
 /// What a store has to tell of others that share it.

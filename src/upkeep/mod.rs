@@ -1,8 +1,12 @@
 //! Upkeep: what has to be done from time to time, in small pieces that the hot path does not feel.
 
+mod erase;
+
+pub use erase::apps_of;
+
 use crate::{
     flow::Engine,
-    model::{Kind, Purge, Record, Time},
+    model::{Address, CatchUp, Kind, Purge, Record, Time},
     store::{Change, StoreError},
 };
 use std::{sync::Arc, time::Duration};
@@ -27,6 +31,8 @@ pub async fn run(engine: Arc<Engine>) {
         let round = async {
             expire(&engine, now).await?;
             purge(&engine, now).await?;
+            erase::erase(&engine, now).await?;
+            caught_up(&engine).await?;
             if now >= long_due {
                 long_due = now.plus(LONG_ROUND);
                 rescue(&engine).await?;
@@ -76,14 +82,16 @@ async fn purge(engine: &Engine, now: Time) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Messages older than the retention.
+/// Messages older than the retention of their application, their organization or the server.
 async fn prune(engine: &Engine, now: Time) -> Result<(), StoreError> {
-    let cutoff = now.minus(engine.settings.retention);
-    while engine.store.retire(cutoff).await? {
+    let default = engine.settings.retention;
+    while engine.store.retire(now.minus(engine.retentions.longest(default))).await? {
         breathe(engine).await?;
     }
     for app in engine.routing.app_ids() {
-        while engine.store.prune(app, cutoff, CHUNK).await? == CHUNK {
+        let org = engine.routing.by_id(app).map(|app| app.application.org);
+        let kept = org.and_then(|org| engine.retentions.messages(org, app)).unwrap_or(default);
+        while engine.store.prune(app, now.minus(kept), CHUNK).await? == CHUNK {
             breathe(engine).await?;
         }
     }
@@ -94,6 +102,21 @@ async fn prune(engine: &Engine, now: Time) -> Result<(), StoreError> {
 async fn rescue(engine: &Arc<Engine>) -> Result<(), StoreError> {
     for (endpoint, due) in engine.store.queued_endpoints().await? {
         engine.note_due(endpoint, due);
+    }
+    Ok(())
+}
+
+/// Ends the pace of endpoints for which nothing waits that was due when it was asked for.
+async fn caught_up(engine: &Arc<Engine>) -> Result<(), StoreError> {
+    let paces = engine.paces.all();
+    if paces.is_empty() {
+        return Ok(());
+    }
+    let queued = engine.store.queued_endpoints().await?;
+    let waits = |pace: &CatchUp| queued.iter().any(|(endpoint, due)| *endpoint == pace.endpoint && *due < pace.since);
+    let over = paces.iter().filter(|pace| !waits(pace)).map(|pace| Change::Delete(Address::catch_up(pace.app, pace.endpoint)));
+    for change in over.collect::<Vec<_>>() {
+        engine.change(vec![change]).await?;
     }
     Ok(())
 }

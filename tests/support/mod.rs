@@ -10,7 +10,7 @@ mod server;
 
 pub use client::{Answer, Api};
 pub use receiver::{Arrival, Receiver, Reply};
-pub use server::{ADMIN_KEY, JWT_SECRET, Options, Server, run};
+pub use server::{ADMIN_KEY, JWT_SECRET, Options, Server, run, run_with_input};
 
 use std::{future::Future, time::Duration};
 

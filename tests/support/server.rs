@@ -2,7 +2,7 @@
 
 use super::{Api, PATIENCE, database, eventually};
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::mpsc,
@@ -196,6 +196,13 @@ fn wait(at_most: Duration, child: &mut Child) {
 /// Runs another command of the binary to its end.
 pub fn run(args: &[&str]) -> Output {
     binary().args(args).output().unwrap()
+}
+
+/// Runs another command of the binary to its end, with this text as its standard input.
+pub fn run_with_input(args: &[&str], input: &str) -> Output {
+    let mut child = binary().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
 }
 
 /// The binary, with nothing of this environment's configuration.

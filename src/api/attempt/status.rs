@@ -113,7 +113,14 @@ pub(in crate::api) struct Standing {
 impl Standing {
     /// Of a delivery to an endpoint that is disabled or not.
     pub(in crate::api) fn of(engine: &Engine, delivery: &Delivery, disabled: bool) -> Self {
-        Self::from(delivery.state, engine.in_flight(delivery.endpoint, delivery.msg), disabled)
+        let standing = Self::from(delivery.state, engine.in_flight(delivery.endpoint, delivery.msg), disabled);
+        // Nothing was to be sent until somebody asked for it: it waits for that attempt.
+        let asked_for = delivery.state == DeliveryState::Exhausted && delivery.attempts.is_empty();
+        match (asked_for && standing.state == "exhausted", disabled) {
+            (true, true) => Standing { status: MessageStatus::Pending, next_attempt: None, state: "held" },
+            (true, false) => Standing { status: MessageStatus::Pending, next_attempt: None, state: "pending" },
+            _ => standing,
+        }
     }
 
     fn from(state: DeliveryState, in_flight: bool, disabled: bool) -> Self {

@@ -1,13 +1,14 @@
 //! Endpoints: `…/endpoint…`. Custom headers and secrets are written here and never read back by the flow, which has them
 //! compiled in its routing table.
 
+mod catch_up;
 mod crud;
 mod edit;
 mod example;
 mod header_rules;
 mod headers;
 mod headers_api;
-mod recover;
+mod lane;
 mod secret;
 mod secrets;
 mod send_example;
@@ -40,7 +41,8 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(headers_api::get_headers, headers_api::set_headers, headers_api::patch_headers))
         .routes(routes!(secret::get))
         .routes(routes!(secret::rotate))
-        .routes(routes!(recover::recover))
         .routes(routes!(send_example::send_example))
         .routes(routes!(stats::stats))
+        .routes(routes!(lane::lane))
+        .routes(routes!(catch_up::get, catch_up::begin, catch_up::end))
 }

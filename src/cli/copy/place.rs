@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Every kind of record, an owner before what it owns.
-pub(super) const KINDS: [Kind; 12] = [
+pub(super) const KINDS: [Kind; 16] = [
     Kind::Organization,
     Kind::Token,
     Kind::Profile,
@@ -31,6 +31,10 @@ pub(super) const KINDS: [Kind; 12] = [
     Kind::Answered,
     Kind::Seen,
     Kind::Rejection,
+    Kind::Retention,
+    Kind::CatchUp,
+    Kind::Replay,
+    Kind::Erasure,
 ];
 
 /// Where a store is.

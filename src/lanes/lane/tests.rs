@@ -28,7 +28,7 @@ fn fresh(lane: &Lane, budget: &Budget, n: u128) {
 }
 
 fn start(lane: &Lane, budget: &Budget) -> Option<u128> {
-    match lane.next(|| None, Time(0), budget) {
+    match lane.next(Limits::default, Time(0), budget) {
         Next::Start(work) => Some(work.message.id.0),
         _ => None,
     }
@@ -49,7 +49,7 @@ fn a_lane_runs_ten_at_first_and_finishing_frees_a_slot() {
     (0..20).for_each(|n| fresh(&lane, &budget, n));
     assert_eq!((0..20).map_while(|_| start(&lane, &budget)).count(), 10);
     assert_eq!((lane.running(), budget.in_flight()), (10, 10));
-    lane.finish(MsgId(3), Report::None, &budget);
+    lane.finish(MsgId(3), Report::None, Time(0), &budget);
     assert!(!lane.runs(MsgId(3)));
     assert_eq!(start(&lane, &budget), Some(10));
     assert_eq!(start(&lane, &budget), None);
@@ -63,7 +63,7 @@ fn a_lane_without_a_slot_queues_once() {
     assert_eq!(start(&lane, &budget), None);
     assert_eq!((budget.next_waiting(), budget.next_waiting()), (Some(EndpointId(1)), None));
     lane.called();
-    lane.finish(MsgId(0), Report::Good(500), &budget);
+    lane.finish(MsgId(0), Report::Good(500), Time(0), &budget);
     assert_eq!(start(&lane, &budget), Some(2));
 }
 
@@ -97,10 +97,10 @@ fn one_claim_at_a_time_and_only_when_something_is_due() {
 fn a_rate_holds_starts_back() {
     let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(20));
     (0..3).for_each(|n| fresh(&lane, &budget, n));
-    assert!(matches!(lane.next(|| Some(2), Time(0), &budget), Next::Start(_)));
-    assert!(matches!(lane.next(|| Some(2), Time(0), &budget), Next::At(Time(500))));
+    assert!(matches!(lane.next(|| Limits { rate: Some(2), pace: None }, Time(0), &budget), Next::Start(_)));
+    assert!(matches!(lane.next(|| Limits { rate: Some(2), pace: None }, Time(0), &budget), Next::At(Time(500))));
     assert_eq!(budget.in_flight(), 1);
-    assert!(matches!(lane.next(|| Some(2), Time(500), &budget), Next::Start(_)));
+    assert!(matches!(lane.next(|| Limits { rate: Some(2), pace: None }, Time(500), &budget), Next::Start(_)));
 }
 
 #[test]
@@ -110,6 +110,50 @@ fn draining_empties_memory_but_not_what_runs() {
     assert_eq!(start(&lane, &budget), Some(0));
     assert_eq!(lane.drain(&budget).len(), 2);
     assert!(!lane.is_idle());
-    lane.finish(MsgId(0), Report::Bad, &budget);
+    lane.finish(MsgId(0), Report::Bad, Time(0), &budget);
     assert!(lane.is_idle());
+}
+
+#[test]
+fn an_endpoint_that_keeps_failing_is_left_alone_then_probed() {
+    let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(100));
+    (0..60).for_each(|n| fresh(&lane, &budget, n));
+    let next = |now| match lane.next(Limits::default, Time(now), &budget) {
+        Next::Start(work) => Ok(work.message.id),
+        Next::At(time) => Err(Some(time)),
+        Next::Rest => Err(None),
+    };
+    for _ in 0..20 {
+        let msg = next(0).unwrap();
+        lane.finish(msg, Report::Bad, Time(0), &budget);
+    }
+    assert_eq!(next(10), Err(Some(Time(1000))));
+    assert_eq!(lane.view(Time(10)).circuit, CircuitState::Open(Time(1000)));
+    let probe = next(1000).unwrap();
+    assert_eq!(next(1000), Err(None), "one probe");
+    assert_eq!(lane.view(Time(1000)).circuit, CircuitState::HalfOpen);
+    lane.finish(probe, Report::Good(500), Time(1010), &budget);
+    let view = lane.view(Time(1010));
+    assert_eq!((view.circuit, view.limit, view.fresh, view.running), (CircuitState::Closed, 1, 39, 0));
+    assert_eq!((0..9).map_while(|_| next(1010).ok()).count(), 1, "slowly");
+    assert_eq!(lane.view(Time(1010)).oldest, Some(MsgId(21)));
+}
+
+#[test]
+fn a_pace_slows_what_was_claimed_and_nothing_else() {
+    let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(100));
+    lane.claimed((100..110).map(work).collect(), None, &budget);
+    let next = |now| match lane.next(|| Limits { rate: None, pace: Some(2) }, Time(now), &budget) {
+        Next::Start(work) => {
+            lane.finish(work.message.id, Report::None, Time(now), &budget);
+            Ok(work.message.id.0)
+        }
+        Next::At(time) => Err(Some(time)),
+        Next::Rest => Err(None),
+    };
+    assert_eq!((next(0), next(0)), (Ok(100), Err(Some(Time(500)))));
+    (0..5).for_each(|n| fresh(&lane, &budget, n));
+    assert_eq!((0..5).map(|_| next(1).unwrap()).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    assert_eq!((next(1), next(500), next(501)), (Err(Some(Time(500))), Ok(101), Err(Some(Time(1000)))));
+    assert_eq!(lane.view(Time(501)).claimed, 8);
 }

@@ -16,6 +16,7 @@ mod path;
 pub use evaluate::Finding;
 use operator::Operator;
 use path::Path;
+pub use path::PayloadPath;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

@@ -1,5 +1,6 @@
 //! Paths into a payload: `properties.amount`, `items."price.net"`.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 
@@ -37,6 +38,46 @@ impl Path {
     /// its elements. `found` says whether it is enough.
     pub(super) fn any(&self, payload: &Value, found: &mut dyn FnMut(&Value) -> bool) -> bool {
         walk(payload, &self.0, found)
+    }
+}
+
+/// A path into a payload, as filters write it, by which something is looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PayloadPath(Path);
+
+impl PayloadPath {
+    /// Reads a path: keys with dots between them.
+    ///
+    /// # Errors
+    /// The rule that the text breaks, as a sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Path::parse(text).map(PayloadPath)
+    }
+
+    /// The first value that the path leads to, as JSON without spaces; `None` when it is absent.
+    #[must_use]
+    pub fn value(&self, payload: &Value) -> Option<String> {
+        let mut first = None;
+        self.0.any(payload, &mut |value| {
+            first = Some(value.to_string());
+            true
+        });
+        first
+    }
+}
+
+impl TryFrom<String> for PayloadPath {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        PayloadPath::parse(&text)
+    }
+}
+
+impl From<PayloadPath> for String {
+    fn from(path: PayloadPath) -> String {
+        path.0.to_string()
     }
 }
 

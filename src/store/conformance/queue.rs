@@ -286,7 +286,7 @@ pub(crate) async fn exhausted_start_anew(harness: &impl Harness) {
     for (n, message) in (0u64..).zip(&messages) {
         world.recorded(message.id, Trigger::Scheduled, lease(n, NOW), verdict(n)).await;
     }
-    let which = Requeue::Exhausted { since: after(NOW, 10), until: after(NOW, 290) };
+    let which = Requeue::Exhausted { low: MsgId::lowest_at(after(NOW, 10)), high: MsgId::lowest_at(after(NOW, 290)) };
     let now = after(NOW, 5000);
     assert_eq!(world.store.requeue(world.app, world.endpoint, which, now).await.unwrap(), 279);
     assert_eq!(world.store.requeue(world.app, world.endpoint, which, now).await.unwrap(), 0);

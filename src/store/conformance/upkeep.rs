@@ -3,7 +3,7 @@
 use super::records::answer;
 use super::{Harness, NOW, World, after, all, lease};
 use crate::model::{AppId, EndpointId, Trigger, Verdict};
-use crate::store::{Requeue, Stats, StoreError};
+use crate::store::{Expunge, Requeue, Stats, StoreError};
 use bytes::Bytes;
 
 /// Payloads and records that have expired, at most so many.
@@ -58,6 +58,39 @@ pub(crate) async fn prune_spares_the_pending(harness: &impl Harness) {
     let mut again = world.message(NOW);
     again.event_id = Some("evt0".into());
     world.accept(&again, None).await.unwrap();
+}
+
+/// Erased: gone whatever its state, also while an attempt runs; others stay.
+pub(crate) async fn an_erased_message_leaves_nothing(harness: &impl Harness) {
+    let mut world = World::new(harness).await;
+    let mut ids = Vec::new();
+    for n in 0..4u64 {
+        let mut message = world.message(after(NOW, n));
+        message.event_id = Some(format!("evt{n}"));
+        world.accept(&message, Some(lease(n, NOW))).await.unwrap();
+        ids.push(message.id);
+    }
+    world.recorded(ids[0], Trigger::Scheduled, lease(0, NOW), Verdict::Delivered).await;
+    world.recorded(ids[1], Trigger::Scheduled, lease(1, NOW), Verdict::Retry(after(NOW, 9))).await;
+    world.store.requeue(world.app, world.endpoint, Requeue::Once(ids[1]), NOW).await.unwrap();
+    let queued = world.accepted(after(NOW, 4)).await;
+    for id in [ids[0], ids[1], ids[2], queued.id] {
+        assert_eq!(world.store.expunge(Expunge::Message(world.app, id)).await, Ok(true));
+        assert_eq!(world.store.expunge(Expunge::Message(world.app, id)).await, Ok(false));
+        assert_eq!(world.store.message(world.app, id).await.unwrap(), None);
+    }
+    let lost = world.settle(ids[2], Trigger::Scheduled, lease(2, NOW), Verdict::Delivered).await;
+    assert_eq!(lost, crate::store::Settled::LeaseLost);
+    assert!(world.store.attempts(world.endpoint, all()).await.unwrap().is_empty());
+    assert!(world.store.attempted(world.endpoint, all()).await.unwrap().is_empty());
+    assert_eq!(world.store.message_by_event_id(world.app, "evt1").await.unwrap(), None);
+    let stats = world.store.stats(world.endpoint, NOW, after(NOW, 10)).await.unwrap();
+    assert_eq!(stats, Stats { pending: 1, ..Stats::default() });
+    world.recorded(ids[3], Trigger::Scheduled, lease(3, NOW), Verdict::Delivered).await;
+    let claims = world.claim(999, after(NOW, 1_000_000), 9).await;
+    assert_eq!((claims.taken.len(), claims.next_due), (0, None));
+    world.store = harness.restart(world.store).await;
+    assert!(world.store.queued_endpoints().await.unwrap().is_empty());
 }
 
 /// First the endpoints, then the application; others stay.

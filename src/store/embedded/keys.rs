@@ -131,6 +131,10 @@ fn kind_byte(kind: Kind) -> u8 {
         Kind::Seen => 10,
         Kind::Rejection => 11,
         Kind::Profile => 12,
+        Kind::Replay => 13,
+        Kind::Erasure => 14,
+        Kind::Retention => 15,
+        Kind::CatchUp => 16,
     }
 }
 

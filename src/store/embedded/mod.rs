@@ -140,13 +140,8 @@ impl EmbeddedStore {
             .unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
     }
 
-    async fn restart(&self, endpoint: EndpointId, since: Time, until: Time, now: Time) -> Result<u64, StoreError> {
-        let mut window = Window {
-            above: MsgId::lowest_at(since).0.saturating_sub(1),
-            below: MsgId::lowest_at(until).0,
-            newest_first: false,
-            limit: STEP,
-        };
+    async fn restart(&self, endpoint: EndpointId, low: MsgId, high: MsgId, now: Time) -> Result<u64, StoreError> {
+        let mut window = Window { above: low.0.saturating_sub(1), below: high.0, newest_first: false, limit: STEP };
         let mut restarted = 0;
         loop {
             let msgs = self.read(false, move |spaces| read::exhausted(spaces, endpoint, window)).await?;
@@ -232,7 +227,7 @@ impl Store for EmbeddedStore {
                 let once = move |writes: &mut writes::Writes<'_>| settle::once(writes, app, endpoint, msg);
                 Ok(u64::from(self.committer.run(Durability::Now, once).await?))
             }
-            Requeue::Exhausted { since, until } => self.restart(endpoint, since, until, now).await,
+            Requeue::Exhausted { low, high } => self.restart(endpoint, low, high, now).await,
         }
     }
 
@@ -294,7 +289,7 @@ impl Store for EmbeddedStore {
             let Some(last) = messages.last() else { break };
             after = Some(last.clone());
             let left = limit - pruned;
-            pruned += self.committer.run(Durability::Soon, move |writes| upkeep::prune(writes, messages, left)).await?;
+            pruned += self.committer.run(Durability::Soon, move |writes| upkeep::prune(writes, messages, cutoff, left)).await?;
         }
         Ok(pruned)
     }

@@ -3,7 +3,7 @@
 use super::keys::{self, Place};
 use super::read;
 use super::spaces::{Space, Spaces, failure};
-use crate::model::{AppId, DeliveryState, MsgId, Trigger};
+use crate::model::{Address, AppId, DeliveryState, MsgId, Trigger};
 use crate::store::StoreError;
 use fjall::{OwnedWriteBatch, PersistMode, Slice};
 
@@ -33,7 +33,13 @@ fn queue_deliveries(spaces: &Spaces, batch: &mut OwnedWriteBatch, key: &Slice, a
     let (msg, app) = (MsgId::from_bytes(key).ok_or_else(damaged)?, AppId::from_bytes(app).ok_or_else(damaged)?);
     // Purged meanwhile: then nothing is owed.
     let Some(message) = read::message(spaces, app, msg)? else { return Ok(()) };
+    let known = |address: &Address| spaces.get(Space::Records, &keys::record(address)).map(|found| found.is_some());
+    let listed = known(&Address::application(message.org, app))?;
     for endpoint in message.endpoints.iter().copied() {
+        // Its endpoint was deleted, and what it owed was purged: an entry would keep the message for good.
+        if listed && !known(&Address::endpoint(app, endpoint))? {
+            continue;
+        }
         let due = match read::delivery_row(spaces, endpoint, msg)?.map(|row| row.state) {
             None => message.first_due(),
             Some(DeliveryState::Pending(due)) => due,
@@ -48,12 +54,12 @@ fn queue_deliveries(spaces: &Spaces, batch: &mut OwnedWriteBatch, key: &Slice, a
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{EndpointId, Time, Verdict};
+    use crate::model::{Application, Endpoint, EndpointId, OrgId, Record, Time, Verdict};
     use crate::store::conformance::{NOW, settle_one};
     use crate::store::embedded::EmbeddedStore;
     use crate::store::embedded::queue_tests::{message, settlement};
     use crate::store::embedded::tests::Folder;
-    use crate::store::{Lease, NewMessage, Requeue, Settled, Store};
+    use crate::store::{Change, Lease, NewMessage, Requeue, Settled, Store};
     use std::sync::Arc;
 
     const LEASE: Lease = Lease { token: 1, until: Time(NOW.0 + 60_000) };
@@ -118,6 +124,40 @@ mod tests {
             let claims = store.claim(endpoint, Lease { token: 3, ..LEASE }, NOW, 9).await.unwrap();
             assert_eq!(claims.taken.iter().map(|claimed| claimed.message.id).collect::<Vec<_>>(), [msg]);
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nothing_is_queued_for_an_endpoint_that_was_deleted() {
+        let (folder, [there, deleted]) = (Folder::new(), [1, 2].map(EndpointId));
+        let store = folder.open().unwrap();
+        let application = Application {
+            id: AppId(1),
+            org: OrgId(1),
+            uid: None,
+            name: "a".into(),
+            throttle_rate: None,
+            metadata: Default::default(),
+            profile: None,
+            retry_policy: None,
+            created_at: NOW,
+            updated_at: NOW,
+        };
+        let records = [
+            Record::Application(application),
+            Record::Endpoint(Endpoint::new((OrgId(1), AppId(1), there), "http://localhost/", NOW)),
+            Record::Endpoint(Endpoint::new((OrgId(1), AppId(1), deleted), "http://localhost/", NOW)),
+        ];
+        store.change(records.map(Change::Insert).to_vec(), NOW).await.unwrap();
+        let msg = accept(&store, &[there, deleted]).await;
+        store.change(vec![Change::Delete(Address::endpoint(AppId(1), deleted))], NOW).await.unwrap();
+        while store.purge(AppId(1), Some(deleted), 100).await.unwrap() > 0 {}
+        drop(store);
+        let store = folder.open().unwrap();
+        assert_eq!(queued(&store), 1);
+        assert_eq!(store.claim(there, MANUAL, NOW, 9).await.unwrap().taken.len(), 1);
+        settle(&store, there, msg, (Trigger::Scheduled, MANUAL), Verdict::Delivered).await;
+        let after = Time(NOW.0 + 1);
+        assert_eq!(store.prune(AppId(1), after, 9).await.unwrap(), 1, "nothing keeps the message");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

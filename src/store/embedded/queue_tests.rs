@@ -203,7 +203,7 @@ impl Game {
     }
 
     async fn restart_exhausted(&mut self) {
-        let which = Requeue::Exhausted { since: Time(0), until: Time(self.now.0 + 1) };
+        let which = Requeue::Exhausted { low: MsgId(0), high: MsgId::lowest_at(Time(self.now.0 + 1)) };
         let restarted = self.store().requeue(APP, ENDPOINT, which, self.now).await.unwrap();
         let exhausted: Vec<_> = self.model.deliveries.values_mut().filter(|d| d.state == DeliveryState::Exhausted).collect();
         assert_eq!(usize::try_from(restarted).unwrap(), exhausted.len(), "step {}", self.steps);

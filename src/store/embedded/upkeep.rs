@@ -14,6 +14,7 @@ use std::ops::Bound;
 pub(super) fn expunge(writes: &mut Writes<'_>, what: &Expunge) -> Result<bool, StoreError> {
     match what {
         Expunge::Payload(app, msg) => expunge_payload(writes, &keys::message(*app, *msg)),
+        Expunge::Message(app, msg) => erase(writes, *app, *msg),
         Expunge::AnswerBody(endpoint, attempt) => {
             let key = keys::attempt(*endpoint, *attempt);
             let Some(value) = writes.get(Space::Attempts, &key)? else { return Ok(false) };
@@ -23,6 +24,49 @@ pub(super) fn expunge(writes: &mut Writes<'_>, what: &Expunge) -> Result<bool, S
             Ok(true)
         }
     }
+}
+
+/// Deletes a message with all that came of it, and the leases on it.
+fn erase(writes: &mut Writes<'_>, app: AppId, msg: MsgId) -> Result<bool, StoreError> {
+    let key = Slice::from(keys::message(app, msg));
+    let Some(message) = get_message(writes, &key)? else { return Ok(false) };
+    for endpoint in message.endpoints.iter().copied() {
+        let row = writes.delivery(endpoint, msg)?;
+        let due = match row.as_ref().map(|row| row.state) {
+            Some(DeliveryState::Pending(due)) => Some(due),
+            Some(_) => None,
+            None => Some(message.first_due()),
+        };
+        let places =
+            [(Trigger::Manual, Some(keys::Place::manual(msg))), (Trigger::Scheduled, due.map(|due| keys::Place { due, msg }))];
+        for (trigger, place) in places {
+            let key = place.map(|place| keys::queue(endpoint, trigger, place));
+            if let Some(key) = key
+                && writes.get(Space::Queue, &key)?.is_some()
+            {
+                writes.remove(Space::Queue, key);
+            }
+        }
+        for attempt in row.iter().flat_map(|row| &row.attempts) {
+            writes.remove(Space::Attempts, keys::attempt(endpoint, *attempt));
+        }
+        if let Some(row) = &row {
+            writes.count_gone(row)?;
+            writes.remove(Space::Deliveries, keys::delivery(endpoint, msg));
+        } else {
+            writes.count(endpoint, msg.time(), |counters| counters.accepted = counters.accepted.saturating_sub(1))?;
+        }
+    }
+    remove_message(writes, &key, &message);
+    for endpoint in message.endpoints.iter().copied() {
+        writes.close(endpoint, msg);
+        for trigger in [Trigger::Manual, Trigger::Scheduled] {
+            if writes.lanes.lane_knows(endpoint, msg, trigger) {
+                writes.then(Effect::Ended(endpoint, trigger, msg));
+            }
+        }
+    }
+    Ok(true)
 }
 
 fn expunge_payload(writes: &mut Writes<'_>, key: &[u8]) -> Result<bool, StoreError> {
@@ -89,7 +133,7 @@ pub(super) fn old_messages(
 }
 
 /// Deletes these messages with all that came of them, except those with an attempt still owed; how many went.
-pub(super) fn prune(writes: &mut Writes<'_>, messages: Vec<Slice>, limit: usize) -> Result<usize, StoreError> {
+pub(super) fn prune(writes: &mut Writes<'_>, messages: Vec<Slice>, cutoff: Time, limit: usize) -> Result<usize, StoreError> {
     let mut pruned = 0;
     for key in messages {
         if pruned == limit {
@@ -104,6 +148,13 @@ pub(super) fn prune(writes: &mut Writes<'_>, messages: Vec<Slice>, limit: usize)
             writes.remove(Space::Deliveries, keys::delivery(delivery.endpoint, delivery.msg));
         }
         remove_message(writes, &key, &message);
+        // The counters of a minute that is over for good go with its messages.
+        let minute = keys::minute(message.id.time());
+        if (minute + 1) * keys::MINUTE_MS <= cutoff.0 {
+            for endpoint in message.endpoints.iter().copied() {
+                writes.remove(Space::Stats, keys::stats(endpoint, minute));
+            }
+        }
         pruned += 1;
     }
     Ok(pruned)

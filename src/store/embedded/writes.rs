@@ -177,6 +177,16 @@ impl<'a> Writes<'a> {
         })
     }
 
+    /// Counts a delivery no longer.
+    pub(super) fn count_gone(&mut self, delivery: &Delivery) -> Result<(), StoreError> {
+        self.count(delivery.endpoint, delivery.msg.time(), |counters| {
+            counters.accepted = counters.accepted.saturating_sub(1);
+            if let Some(counter) = counter(counters, delivery.state) {
+                *counter = counter.saturating_sub(1);
+            }
+        })
+    }
+
     /// A revision above all before it, also of records that were deleted since.
     pub(super) fn revision(&mut self) -> Result<u64, StoreError> {
         let (next, end) = match self.memory.revisions {

@@ -112,8 +112,10 @@ fn is_told(kind: Kind) -> bool {
         | Kind::Source
         | Kind::Token
         | Kind::Failing
-        | Kind::Profile => true,
-        Kind::Answered | Kind::Purge | Kind::Seen | Kind::Rejection => false,
+        | Kind::Profile
+        | Kind::Retention
+        | Kind::CatchUp => true,
+        Kind::Answered | Kind::Purge | Kind::Seen | Kind::Rejection | Kind::Replay | Kind::Erasure => false,
     }
 }
 

@@ -42,13 +42,13 @@ pub(super) async fn requeue(
             let params: Params<'_> = &[(&app, Type::UUID), (&endpoint, Type::UUID), (&Id(msg.0), Type::UUID)];
             Ok(u64::from(value::<bool>(links, statement, params).await?))
         }
-        Requeue::Exhausted { since, until } => {
+        Requeue::Exhausted { low, high } => {
             let statement = "SELECT postrider.restart_1($1, $2, $3, $4, $5, $6) AS value";
             let params: Params<'_> = &[
                 (&app, Type::UUID),
                 (&endpoint, Type::UUID),
-                (&Id(MsgId::lowest_at(since).0), Type::UUID),
-                (&Id(MsgId::lowest_at(until).0), Type::UUID),
+                (&Id(low.0), Type::UUID),
+                (&Id(high.0), Type::UUID),
                 (&int(now.0), Type::INT8),
                 (&STEP, Type::INT8),
             ];
@@ -70,6 +70,11 @@ pub(super) async fn expunge_payload(links: &Links, app: AppId, msg: MsgId) -> Re
                      WHERE app = $1 AND id = $2 RETURNING true";
     let rows = links.run(statement, &[(&Id(app.0), Type::UUID), (&Id(msg.0), Type::UUID)]).await?;
     Ok(!rows.is_empty())
+}
+
+/// Deletes a message with all that came of it; `false` when there is no such message.
+pub(super) async fn erase(links: &Links, app: AppId, msg: MsgId) -> Result<bool, StoreError> {
+    value(links, "SELECT postrider.erase_1($1, $2) AS value", &[(&Id(app.0), Type::UUID), (&Id(msg.0), Type::UUID)]).await
 }
 
 /// Deletes an answer's body; `false` when there is no such attempt.

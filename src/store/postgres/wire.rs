@@ -62,13 +62,37 @@ pub(super) fn kind_number(kind: Kind) -> i16 {
         Kind::Seen => 9,
         Kind::Rejection => 10,
         Kind::Profile => 11,
+        Kind::Replay => 12,
+        Kind::Erasure => 13,
+        Kind::Retention => 14,
+        Kind::CatchUp => 15,
     }
 }
 
 /// The kind of a number.
 pub(super) fn kind_of(number: i16) -> Option<Kind> {
-    use Kind::{Answered, Application, Endpoint, EventType, Failing, Organization, Profile, Purge, Rejection, Seen, Source, Token};
-    let all = [Organization, Application, Endpoint, EventType, Token, Answered, Failing, Purge, Source, Seen, Rejection, Profile];
+    use Kind::{
+        Answered, Application, CatchUp, Endpoint, Erasure, EventType, Failing, Organization, Profile, Purge, Rejection, Replay,
+        Retention, Seen, Source, Token,
+    };
+    let all = [
+        Organization,
+        Application,
+        Endpoint,
+        EventType,
+        Token,
+        Answered,
+        Failing,
+        Purge,
+        Source,
+        Seen,
+        Rejection,
+        Profile,
+        Replay,
+        Erasure,
+        Retention,
+        CatchUp,
+    ];
     all.into_iter().find(|kind| kind_number(*kind) == number)
 }
 
