@@ -2,13 +2,14 @@
 //! stored as hashes.
 
 use crate::{model::Sealed, random::Random};
+use arc_swap::ArcSwap;
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Bytes of a master key.
@@ -32,15 +33,43 @@ pub enum VaultError {
     Damaged,
 }
 
-/// Encrypts and decrypts under the master keys.
-pub struct Vault {
-    current: [u8; ID_BYTES],
-    ciphers: HashMap<[u8; ID_BYTES], XChaCha20Poly1305>,
+/// Encrypts and decrypts under the master keys. Keys may be added and retired while it is in use.
+pub struct Vault(ArcSwap<Ring>);
+
+/// The master keys, the current one first.
+#[derive(Clone)]
+struct Ring(Vec<MasterKey>);
+
+#[derive(Clone)]
+struct MasterKey {
+    id: [u8; ID_BYTES],
+    text: Zeroizing<String>,
+    cipher: XChaCha20Poly1305,
 }
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Vault({} keys)", self.ciphers.len())
+        write!(f, "Vault({} keys)", self.0.load().0.len())
+    }
+}
+
+impl Ring {
+    fn read(text: &str) -> Result<Self, VaultError> {
+        let keys = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| {
+            let key = Zeroizing::new(decode_key(line).ok_or(VaultError::BadKey)?);
+            let cipher = XChaCha20Poly1305::new((&*key).into());
+            Ok(MasterKey { id: key_id(&key), text: Zeroizing::new(line.to_owned()), cipher })
+        });
+        let keys: Vec<_> = keys.collect::<Result<_, _>>()?;
+        if keys.is_empty() { Err(VaultError::BadKey) } else { Ok(Ring(keys)) }
+    }
+
+    fn current(&self) -> Result<&MasterKey, VaultError> {
+        self.0.first().ok_or(VaultError::UnknownKey)
+    }
+
+    fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.0.iter().map(|key| key.text.as_str()).collect::<Vec<_>>().join("\n"))
     }
 }
 
@@ -50,15 +79,57 @@ impl Vault {
     /// # Errors
     /// [`VaultError::BadKey`] when a line is something else, or there is none.
     pub fn from_text(text: &str) -> Result<Self, VaultError> {
-        let mut ciphers = HashMap::new();
-        let mut current = None;
-        for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
-            let key = Zeroizing::new(decode_key(line).ok_or(VaultError::BadKey)?);
-            let id = key_id(&key);
-            current.get_or_insert(id);
-            ciphers.insert(id, XChaCha20Poly1305::new((&*key).into()));
+        Ring::read(text).map(|ring| Vault(ArcSwap::from_pointee(ring)))
+    }
+
+    /// The keys' text with that key in front of the others, for the file that [`Vault::adopt`] needs to be written first.
+    #[must_use]
+    pub fn text_with(&self, key: &str) -> Zeroizing<String> {
+        let kept = self.0.load();
+        let others = kept.0.iter().map(|known| known.text.as_str()).filter(|known| *known != key);
+        Zeroizing::new(std::iter::once(key).chain(others).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Makes that key the current one; the others still open what they sealed.
+    ///
+    /// # Errors
+    /// [`VaultError::BadKey`]
+    pub fn adopt(&self, key: &str) -> Result<(), VaultError> {
+        self.0.store(Arc::new(Ring::read(&self.text_with(key))?));
+        Ok(())
+    }
+
+    /// Forgets all keys but the current one; its text.
+    #[must_use]
+    pub fn retire_others(&self) -> Zeroizing<String> {
+        let kept = Ring(self.0.load().0.first().into_iter().cloned().collect());
+        let text = kept.text();
+        self.0.store(Arc::new(kept));
+        text
+    }
+
+    /// The keys' text, the current one first.
+    #[must_use]
+    pub fn text(&self) -> Zeroizing<String> {
+        self.0.load().text()
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.0.load().0.len()
+    }
+
+    /// The value sealed anew under the current key; `None` when it is so already.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn reseal(&self, random: &Random, purpose: &str, sealed: &Sealed) -> Result<Option<Sealed>, VaultError> {
+        let bytes = STANDARD_NO_PAD.decode(&sealed.0).map_err(|_| VaultError::Damaged)?;
+        if bytes.starts_with(&self.0.load().current()?.id) {
+            return Ok(None);
         }
-        current.map(|current| Vault { current, ciphers }).ok_or(VaultError::BadKey)
+        self.seal(random, purpose, &self.open(purpose, sealed)?).map(Some)
     }
 
     /// A new master key, in the form that [`Vault::from_text`] reads.
@@ -73,10 +144,11 @@ impl Vault {
     /// [`VaultError::UnknownKey`] cannot happen to a vault that was made by [`Vault::from_text`].
     pub fn seal(&self, random: &Random, purpose: &str, plain: &[u8]) -> Result<Sealed, VaultError> {
         let nonce: [u8; NONCE_BYTES] = random.bytes();
-        let cipher = self.ciphers.get(&self.current).ok_or(VaultError::UnknownKey)?;
+        let ring = self.0.load();
+        let MasterKey { id, cipher, .. } = ring.current()?;
         let payload = Payload { msg: plain, aad: purpose.as_bytes() };
         let text = cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| VaultError::Damaged)?;
-        Ok(Sealed(STANDARD_NO_PAD.encode([&self.current[..], &nonce, &text].concat())))
+        Ok(Sealed(STANDARD_NO_PAD.encode([&id[..], &nonce, &text].concat())))
     }
 
     /// Decrypts what [`Vault::seal`] made for the same purpose.
@@ -87,7 +159,8 @@ impl Vault {
         let bytes = STANDARD_NO_PAD.decode(&sealed.0).map_err(|_| VaultError::Damaged)?;
         let (id, rest) = bytes.split_first_chunk::<ID_BYTES>().ok_or(VaultError::Damaged)?;
         let (nonce, text) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(VaultError::Damaged)?;
-        let cipher = self.ciphers.get(id).ok_or(VaultError::UnknownKey)?;
+        let ring = self.0.load();
+        let MasterKey { cipher, .. } = ring.0.iter().find(|key| key.id == *id).ok_or(VaultError::UnknownKey)?;
         let payload = Payload { msg: text, aad: purpose.as_bytes() };
         cipher.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| VaultError::Damaged)
     }
@@ -158,6 +231,23 @@ mod tests {
         assert_eq!(rotated.open_text("endpoint secret", &sealed).unwrap().as_str(), "whsec_x");
         let stranger = Vault::from_text(&Vault::new_key(&random)).unwrap();
         assert_eq!(stranger.open("endpoint secret", &sealed), Err(VaultError::UnknownKey));
+    }
+
+    #[test]
+    fn keys_change_while_the_vault_is_in_use() {
+        let random = Random::seeded(2);
+        let (old, new) = (Vault::new_key(&random), Vault::new_key(&random));
+        let vault = Vault::from_text(&old).unwrap();
+        let before = vault.seal(&random, "p", b"x").unwrap();
+        assert_eq!(*vault.text_with(&new), format!("{}\n{}", *new, *old));
+        vault.adopt(&new).unwrap();
+        assert_eq!((vault.keys(), vault.open_text("p", &before).unwrap().as_str()), (2, "x"));
+        let after = vault.reseal(&random, "p", &before).unwrap().unwrap();
+        assert_eq!(vault.reseal(&random, "p", &after).unwrap(), None);
+        vault.adopt(&new).unwrap();
+        assert_eq!((vault.keys(), vault.retire_others()), (2, new.clone()));
+        assert_eq!(vault.open("p", &before), Err(VaultError::UnknownKey));
+        assert_eq!(vault.open_text("p", &after).unwrap().as_str(), "x");
     }
 
     #[test]

@@ -4,10 +4,12 @@ use super::{
     Api, Shared,
     jwt::{self, Subject},
     problem::Problem,
+    scope,
 };
 use crate::{
     crypto::hex,
-    model::{Address, AppId, Grant, KeyId, Kind, OrgId, Record, Time},
+    flow::Actor,
+    model::{Address, AppId, AuditActor, Grant, KeyId, Kind, OrgId, Record, Scope, Time},
     routing::AppRoutes,
 };
 use axum::{
@@ -49,7 +51,7 @@ impl Caller {
 
     fn may_see(&self, id: AppId) -> bool {
         match &self.grant {
-            Grant::Key | Grant::Session => true,
+            Grant::Key | Grant::Limited { .. } | Grant::Session => true,
             Grant::Portal { app, .. } => *app == id,
         }
     }
@@ -60,8 +62,23 @@ impl Caller {
     /// 403.
     pub fn manage(&self) -> Result<(), Problem> {
         match self.grant {
-            Grant::Key | Grant::Session => Ok(()),
+            // What a limited key may do was decided before the handler was asked.
+            Grant::Key | Grant::Limited { .. } | Grant::Session => Ok(()),
             Grant::Portal { .. } => Err(Problem::forbidden("A portal token may not do this.")),
+        }
+    }
+
+    /// Refuses keys that lack the scope.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn holds(&self, needed: Scope) -> Result<(), Problem> {
+        match &self.grant {
+            Grant::Limited { scopes } if !scopes.iter().any(|scope| scope.covers(needed)) => {
+                let name = format!("{needed:?}").to_lowercase();
+                Err(Problem::forbidden(format!("This key lacks the scope `{name}`.")))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -97,6 +114,7 @@ impl FromRequestParts<Shared> for Caller {
             return Ok(known.clone());
         }
         let caller = api.bearer(parts).await?;
+        caller.holds(scope::needed(&parts.method, parts.uri.path()))?;
         parts.extensions.insert(caller.clone());
         Ok(caller)
     }
@@ -125,6 +143,18 @@ impl Api {
     /// # Errors
     /// 401 for nobody; 503 when the store has to be asked and is away.
     pub async fn caller(&self, token: &str) -> Result<Caller, Problem> {
+        let caller = self.known_caller(token).await?;
+        let actor = match (&caller.grant, caller.key) {
+            (_, None) => AuditActor::Jwt,
+            (Grant::Key | Grant::Limited { .. }, _) => AuditActor::Key,
+            (Grant::Session, _) => AuditActor::Session,
+            (Grant::Portal { .. }, _) => AuditActor::Portal,
+        };
+        Actor::is(actor, caller.key);
+        Ok(caller)
+    }
+
+    async fn known_caller(&self, token: &str) -> Result<Caller, Problem> {
         let now = self.engine.clock.now();
         if let Some(secret) = &self.options.jwt_secret
             && jwt::looks_like_one(token)

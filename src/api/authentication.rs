@@ -171,7 +171,7 @@ async fn logout(State(api): State<Shared>, caller: Caller) -> Result<StatusCode,
             Ok(StatusCode::NO_CONTENT)
         }
         (_, None) => Err(Problem::forbidden("A signed token cannot be revoked; it ends by itself.")),
-        (Grant::Key, _) => Err(Problem::forbidden("API keys do not log out; revoke them.")),
+        (Grant::Key | Grant::Limited { .. }, _) => Err(Problem::forbidden("API keys do not log out; revoke them.")),
     }
 }
 
@@ -323,7 +323,7 @@ async fn whoami(caller: Caller) -> axum::Json<WhoamiOut> {
     };
     let (app_id, session_id) = match caller.grant {
         Grant::Portal { app, session, .. } => (Some(app), session),
-        Grant::Key | Grant::Session => (None, None),
+        Grant::Key | Grant::Limited { .. } | Grant::Session => (None, None),
     };
     axum::Json(WhoamiOut { env_id: Some(caller.org), app_id, permission_source, session_id })
 }

@@ -24,6 +24,7 @@ impl FromRequestParts<Shared> for Base {
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Infallible> {
         let said = || {
             let told = api.options.trusted_proxies.origin(peer(parts), &parts.headers);
+            let told = Origin { scheme: told.scheme.or(Some(api.options.scheme)), ..told };
             origin(&told, &parts.headers, parts.uri.authority())
         };
         let url = api.options.public_url.clone().unwrap_or_else(said);
@@ -34,6 +35,11 @@ impl FromRequestParts<Shared> for Base {
 /// The other side of the connection.
 pub(super) fn peer(parts: &Parts) -> IpAddr {
     parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(NOWHERE, |ConnectInfo(peer)| peer.ip().to_canonical())
+}
+
+/// The other side of a request's connection, if it is known.
+pub(super) fn peer_of(extensions: &axum::http::Extensions) -> Option<IpAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical())
 }
 
 /// The origin under which a request came in. HTTP/2 names the host in the URI, HTTP/1.1 in a header.

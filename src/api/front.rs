@@ -6,15 +6,16 @@ use super::{
     Base, Idempotent, Path, Problem, Query, Shared,
     auth::Caller,
     body::{Incoming, RawJson, parse_query},
-    message, receive,
+    house, message, receive,
     router::body_limit,
 };
-use crate::inbound::linger;
+use crate::{inbound::linger, model::Scope};
 use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, FromRequestParts, Request, State},
     http::{Method, request::Parts},
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
 };
 use futures_util::future::{BoxFuture, Either};
@@ -48,6 +49,7 @@ impl Front {
     /// Answers everything that the router answers.
     #[must_use]
     pub fn new(api: Shared, router: Router) -> Self {
+        let router = router.layer(from_fn_with_state(api.clone(), house::rules));
         Front { api, router: TowerToHyperService::new(router), peer: None }
     }
 
@@ -79,6 +81,9 @@ impl<B: Incoming> Service<Request<B>> for Front {
         Either<BoxFuture<'static, Result<Response, Infallible>>, <TowerToHyperService<Router> as Service<Request<B>>>::Future>;
 
     fn call(&self, mut request: Request<B>) -> Self::Future {
+        if let Err(problem) = house::names_its_host(request.version(), request.headers()) {
+            return Either::Left(Box::pin(async move { Ok(problem.into_response()) }));
+        }
         let door = door(request.method(), request.uri().path());
         if let Some(peer) = self.peer.filter(|_| !matches!(door, Door::Message(_))) {
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -116,6 +121,7 @@ async fn taken<B: Incoming>(
     body: &mut B,
 ) -> Result<(Caller, Idempotent, message::Asked, RawJson), Problem> {
     let caller = api.bearer(parts).await?;
+    caller.holds(Scope::Send)?;
     let idempotent = Idempotent::from_request_parts(parts, api).await?;
     let asked = parts.uri.query().map(parse_query).transpose()?.unwrap_or_default();
     let body = RawJson::read(&parts.headers, body, body_limit(api)).await?;

@@ -30,9 +30,9 @@ const KEY_HEADER: &str = "idempotency-key";
 /// Says that an answer is a stored one.
 const REPLAYED_HEADER: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// What the vault is told when it seals an answer.
-const ANSWER_PURPOSE: &str = "idempotent answer";
+pub(super) const ANSWER_PURPOSE: &str = "idempotent answer";
 /// Stands before an answer that is sealed; no JSON starts so.
-const SEALED_MARK: &str = "sealed:";
+pub(super) const SEALED_MARK: &str = "sealed:";
 
 /// The idempotency key of a request, if it has one. Call [`Idempotent::begin`] first.
 #[derive(Clone, Debug)]

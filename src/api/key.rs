@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     crypto::fingerprint,
-    model::{Address, Grant, KeyId, Kind, OrgId, Record, Time, Token},
+    model::{Address, Grant, KeyId, Kind, OrgId, Record, Scope, Time, Token},
     random::Random,
     store::Change,
 };
@@ -51,7 +51,7 @@ pub struct Issued {
 #[must_use]
 pub fn issue(random: &Random, now: Time, org: OrgId, grant: Grant, name: String) -> Issued {
     let prefix = match grant {
-        Grant::Key => KEY_PREFIX,
+        Grant::Key | Grant::Limited { .. } => KEY_PREFIX,
         Grant::Session => SESSION_PREFIX,
         Grant::Portal { .. } => PORTAL_PREFIX,
     };
@@ -85,7 +85,7 @@ impl KeyKind {
     #[must_use]
     pub fn of(grant: &Grant) -> Option<Self> {
         match grant {
-            Grant::Key => Some(KeyKind::Key),
+            Grant::Key | Grant::Limited { .. } => Some(KeyKind::Key),
             Grant::Session => Some(KeyKind::Session),
             Grant::Portal { .. } => None,
         }
@@ -102,6 +102,11 @@ pub struct KeyIn {
     /// Seconds until it is refused; absent: never.
     #[serde(default)]
     pub expires_in: Option<u64>,
+    /// What it may do: `read` (look at everything but secrets), `send` (send messages), `manage` (look at and change
+    /// everything but keys), `portal` (make and revoke portal links). Absent: everything.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub scopes: Option<Vec<Scope>>,
 }
 
 /// How long a session should last.
@@ -126,6 +131,10 @@ pub struct KeyOut {
     pub name: String,
     /// What it is.
     pub kind: KeyKind,
+    /// What it may do; null: everything.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub scopes: Option<Vec<Scope>>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Stamp,
@@ -159,6 +168,10 @@ impl KeyOut {
             id: token.id.to_string(),
             name: token.name.clone(),
             kind: KeyKind::of(&token.grant)?,
+            scopes: match &token.grant {
+                Grant::Limited { scopes } => Some(scopes.clone()),
+                _ => None,
+            },
             created_at: Stamp(token.created_at),
             expires_at: token.expires_at.map(Stamp),
         })
@@ -183,7 +196,10 @@ async fn create(
     idempotent: Idempotent,
     Json { value: key, bytes }: Json<KeyIn>,
 ) -> Result<Response, Problem> {
-    make(&api, &caller, idempotent, (Grant::Key, key.name, key.expires_in), &bytes).await
+    let grant = granted(key.scopes).ok_or_else(|| {
+        Problem::field(&["body", "scopes"], "length", "It names at least one scope; leave it out for a key that may do everything.")
+    })?;
+    make(&api, &caller, idempotent, (grant, key.name, key.expires_in), &bytes).await
 }
 
 /// Create Session.
@@ -200,6 +216,19 @@ async fn create_session(
     Json { value: session, bytes }: Json<SessionIn>,
 ) -> Result<Response, Problem> {
     make(&api, &caller, idempotent, (Grant::Session, session.name, session.expires_in), &bytes).await
+}
+
+/// What a key with these scopes may do; `None` when it could do nothing.
+#[must_use]
+pub fn granted(scopes: Option<Vec<Scope>>) -> Option<Grant> {
+    match scopes {
+        None => Some(Grant::Key),
+        Some(mut scopes) => {
+            scopes.sort_unstable();
+            scopes.dedup();
+            (!scopes.is_empty()).then_some(Grant::Limited { scopes })
+        }
+    }
 }
 
 async fn make(

@@ -2,6 +2,7 @@
 
 pub mod application;
 pub mod attempt;
+mod audit;
 pub mod auth;
 pub mod authentication;
 mod base;
@@ -15,10 +16,12 @@ mod filter;
 pub mod forwarded;
 mod front;
 pub mod health;
+mod house;
 pub mod idempotency;
 mod jwt;
 pub mod key;
 mod ledger;
+mod master_key;
 pub mod message;
 pub mod openapi;
 pub mod operational;
@@ -26,12 +29,14 @@ pub mod page;
 pub mod patch;
 pub mod problem;
 pub mod profile;
+mod proxy;
 pub(crate) mod receive;
 mod replay;
 mod retention;
 pub mod revise;
 mod router;
 pub mod rules;
+mod scope;
 pub mod source;
 #[cfg(test)]
 mod tests;
@@ -43,6 +48,7 @@ pub use creation::{Needs, New};
 pub use forwarded::TrustedProxies;
 pub use front::Front;
 pub use idempotency::Idempotent;
+pub use master_key::{Rotating, RotationOut};
 pub use patch::Patch;
 pub use problem::{Errors, Problem};
 pub use router::router;
@@ -62,6 +68,8 @@ pub struct Api {
     pub inbound: Arc<Inbound>,
     /// Tokens seen lately.
     pub tokens: TokenCache,
+    /// The rotation of the master key.
+    pub rotating: Rotating,
     /// Options.
     pub options: ApiOptions,
 }
@@ -79,6 +87,8 @@ pub struct ApiOptions {
     pub trusted_proxies: TrustedProxies,
     /// Turns on JWTs that are signed with it (HS256).
     pub jwt_secret: Option<Zeroizing<String>>,
+    /// By which requests come in, unless a trusted proxy says otherwise: `http` or `https`.
+    pub scheme: &'static str,
     /// The organization of a fresh data folder, for which JWTs without an organization of ours stand.
     pub first_org: OrgId,
 }
@@ -92,6 +102,7 @@ impl ApiOptions {
             public_url: None,
             trusted_proxies: TrustedProxies::default(),
             jwt_secret: None,
+            scheme: "http",
             first_org,
         }
     }

@@ -48,7 +48,9 @@ pub(crate) const PAGE: &str = "text/html; charset=utf-8";
         (name = "Profile", description = "How deliveries look and behave: signature, headers, envelope, retries."),
         (name = "Filter", description = "Conditions on payloads, tried out."),
         (name = "Authentication", description = "Portal links and tokens."),
-        (name = "Key", description = "API keys and sessions."),
+        (name = "Key", description = "API keys, sessions, and the master key."),
+        (name = "Proxy", description = "The proxy through which requests leave."),
+        (name = "Audit", description = "Who changed what, when and from where."),
         (name = "Operational Webhook Endpoint", description = "URLs that receive your organization's own messages, such as a disabled endpoint."),
         (name = "Source", description = "Public URLs that receive third parties' webhooks; what they accept becomes messages."),
         (name = "Health", description = "Whether the server works.")

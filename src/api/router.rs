@@ -1,8 +1,8 @@
 //! Every route of the API, the limit on bodies, and what is answered where there is no route.
 
 use super::{
-    Api, Problem, Shared, application, attempt, authentication, body::BodyLimit, endpoint, erase, event_type, filter, health, key,
-    ledger, message, openapi, operational, profile, receive, replay, retention, source,
+    Api, Problem, Shared, application, attempt, audit, authentication, body::BodyLimit, endpoint, erase, event_type, filter,
+    health, key, ledger, master_key, message, openapi, operational, profile, proxy, receive, replay, retention, source,
 };
 use axum::{Extension, Router, extract::DefaultBodyLimit};
 use utoipa_axum::router::OpenApiRouter;
@@ -40,11 +40,14 @@ pub(super) fn resources() -> OpenApiRouter<Shared> {
         .merge(erase::routes())
         .merge(replay::routes())
         .merge(ledger::routes())
+        .merge(audit::routes())
         .merge(operational::routes())
         .merge(source::routes())
         .merge(profile::routes())
+        .merge(proxy::routes())
         .merge(filter::routes())
         .merge(key::routes())
+        .merge(master_key::routes())
         .merge(authentication::routes())
         .merge(health::routes())
 }

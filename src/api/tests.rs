@@ -1,7 +1,7 @@
 //! The handlers over the embedded store, without a socket: what crosses several files of the API.
 
 use super::{
-    Api, ApiOptions, TokenCache,
+    Api, ApiOptions, Rotating, TokenCache,
     key::{Issued, issue},
     router,
 };
@@ -50,7 +50,13 @@ impl Server {
         let Issued { text, token } = issue(&engine.random, engine.clock.now(), FIRST_ORG, Grant::Key, "test".into());
         engine.change(vec![Change::Insert(Record::Token(token))]).await.unwrap();
         let inbound = Inbound::start(engine.clone()).await.unwrap();
-        let api = Api { engine, inbound, tokens: TokenCache::default(), options: ApiOptions::new(FIRST_ORG) };
+        let api = Api {
+            engine,
+            inbound,
+            tokens: TokenCache::default(),
+            rotating: Rotating::default(),
+            options: ApiOptions::new(FIRST_ORG),
+        };
         Server { router: router(Arc::new(api)), key: text.to_string(), _folder: folder }
     }
 

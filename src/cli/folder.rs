@@ -186,6 +186,11 @@ impl Folder {
         replace(&self.check(), &Self::check_of(vault, random)?)
     }
 
+    /// Keeps master keys in place of those that are there.
+    pub(super) fn keep_master_keys(&self, text: &str) -> anyhow::Result<()> {
+        replace(&self.master_key(), text)
+    }
+
     /// What to say when the key is not the store's.
     pub(super) fn wrong_key(&self) -> String {
         let (key, store) = (self.master_key(), self.store.display());

@@ -23,6 +23,15 @@ pub(super) struct SettingArgs {
     /// Address to listen at [default: 127.0.0.1:8071]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
+    /// File of the certificates with which to speak TLS; read again at SIGHUP and when it changes
+    #[arg(long, value_name = "PEM", requires = "tls_key")]
+    tls_cert: Option<String>,
+    /// File of their key
+    #[arg(long, value_name = "PEM", requires = "tls_cert")]
+    tls_key: Option<String>,
+    /// Connections that one address may hold, trusted proxies aside; 0 for no limit [default: 4096]
+    #[arg(long, value_name = "N")]
+    connections_per_address: Option<String>,
     /// Where people reach this server, if not at the address it listens at
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
@@ -116,6 +125,9 @@ impl SettingArgs {
         let flags = [
             ("data", &self.place.data),
             ("listen", &self.listen),
+            ("tls_cert", &self.tls_cert),
+            ("tls_key", &self.tls_key),
+            ("connections_per_address", &self.connections_per_address),
             ("public_url", &self.public_url),
             ("trusted_proxies", &proxies),
             ("allow_cidr", &cidrs),

@@ -23,9 +23,12 @@ const fn secret(name: &'static str, rule: &'static str) -> Key {
 }
 
 /// Every setting, in the order in which they are printed.
-pub const KEYS: [Key; 25] = [
+pub const KEYS: [Key; 28] = [
     key("data", "data", "a folder's path"),
     key("listen", "127.0.0.1:8071", "an address and a port, as 127.0.0.1:8071"),
+    key("tls_cert", "", "the path of a file with PEM certificates, together with tls_key"),
+    key("tls_key", "", "the path of a file with a PEM key, together with tls_cert"),
+    key("connections_per_address", "4096", "a number from 0 (no limit) to 16384"),
     key("public_url", "", "an http or https URL without a query"),
     key("trusted_proxies", "none", "a list of networks, as 10.0.0.0/8"),
     key("allow_cidr", "none", "a list of networks, as 10.0.0.0/8"),

@@ -132,6 +132,12 @@ pub struct Config {
     pub data: PathBuf,
     /// Address and port to listen at; port 0 is any that is free.
     pub listen: String,
+    /// The certificates of the listener, if it speaks TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// Their key.
+    pub tls_key: Option<PathBuf>,
+    /// Connections that one address may hold; 0 is no limit.
+    pub connections_per_address: u32,
     /// Where people and browsers reach the server, without a slash at the end.
     pub public_url: Option<String>,
     /// Networks of proxies that are believed what they say of the requests they pass on.
@@ -205,6 +211,9 @@ impl Config {
         Ok(Config {
             data: get.value("data", path)?,
             listen: get.value("listen", address)?,
+            tls_cert: get.optional("tls_cert", path)?,
+            tls_key: get.optional("tls_key", path)?,
+            connections_per_address: get.value("connections_per_address", |text| text.parse().ok().filter(|n| *n <= 16_384))?,
             public_url: get.optional("public_url", url)?,
             trusted_proxies: get.value("trusted_proxies", |text| value::list(text, |item| item.parse().ok()))?,
             allow_cidr: get.value("allow_cidr", |text| value::list(text, |item| item.parse().ok()))?,

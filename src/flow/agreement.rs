@@ -45,7 +45,7 @@ pub(super) async fn ask(engine: &Engine, route: &Route) -> Result<(), Outcome> {
     }
     let Some(question) = question(route) else { return Ok(()) };
     let timeout = route.profile.timeout.unwrap_or(engine.settings.attempt_timeout);
-    let outcome = engine.outbound.send(&route.target, question, timeout).await;
+    let outcome = route.sending.send(&engine.outbound, question, timeout).await;
     let allowed = outcome.headers.iter().find(|(name, _)| *name == ALLOWED_ORIGIN).map(|(_, value)| value);
     if outcome.succeeded() && agrees(route, allowed) {
         engine.agreements.put(route, origin);

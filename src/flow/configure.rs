@@ -1,6 +1,6 @@
 //! Changes of configuration: into the store, then into the routing table and the lanes, then told to the operator.
 
-use super::{Engine, notify};
+use super::{Actor, Engine, notify};
 use crate::{
     model::{Address, AppId, Application, DisabledBy, Endpoint, EndpointId, Kind, OrgId, Purge, Record, Time},
     store::{Change, ListPage, Requeue, StoreError},
@@ -32,9 +32,9 @@ impl Engine {
     /// # Errors
     /// As [`crate::store::Store::change`].
     pub async fn change(self: &Arc<Self>, changes: Vec<Change>) -> Result<(), StoreError> {
-        let engine = self.clone();
+        let (engine, actor) = (self.clone(), Actor::of_this_task());
         to_the_end(async move {
-            let told = engine.change_in_order(changes).await?;
+            let told = engine.change_in_order(changes, actor.as_deref()).await?;
             for Told { kind, endpoint } in told {
                 notify::configured(&engine, kind, &endpoint).await;
             }
@@ -43,9 +43,13 @@ impl Engine {
         .await
     }
 
-    async fn change_in_order(self: &Arc<Self>, mut changes: Vec<Change>) -> Result<Vec<Told>, StoreError> {
+    async fn change_in_order(self: &Arc<Self>, mut changes: Vec<Change>, actor: Option<&Actor>) -> Result<Vec<Told>, StoreError> {
         let in_order = self.lock(&changes).await;
         let told = self.expand(&mut changes).await?;
+        if let Some(actor) = actor {
+            let mut entries = actor.entries(&changes, &*self.store, (&self.random, self.clock.now())).await?;
+            changes.append(&mut entries);
+        }
         self.store.change(changes.clone(), self.clock.now()).await?;
         let stale = changes.into_iter().map(|change| self.take_over(change)).collect();
         self.freshen(stale, in_order).await?;
@@ -189,7 +193,12 @@ impl Engine {
                 Record::Endpoint(endpoint) => self.take_over_endpoint(&endpoint),
                 Record::EventType(event_type) => self.routing.put_event_type(&event_type),
                 Record::Source(source) => self.sources.get().into_iter().for_each(|table| table.put(source.clone())),
-                Record::Organization(org) if self.routing.want_profile(org.id, org.profile.clone()) => return Stale::Org(org.id),
+                Record::Organization(organization) => {
+                    let org = organization.id;
+                    if self.routing.put_organization(organization, &self.vault) {
+                        return Stale::Org(org);
+                    }
+                }
                 Record::Profile(own) => {
                     self.routing.put_profile(&own);
                     return Stale::Org(own.org);

@@ -43,7 +43,7 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
     let attempt = AttemptId(engine.random.id(begun));
     let sent = record::sent_headers(&request, &route);
     let timeout = route.profile.timeout.unwrap_or(engine.settings.attempt_timeout);
-    let outcome = engine.outbound.send(&route.target, request, timeout).await;
+    let outcome = route.sending.send(&engine.outbound, request, timeout).await;
     let verdict = judge(engine, &route, &work, &outcome);
     let report = if outcome.succeeded() { Report::Good(outcome.phases.total_us) } else { Report::Bad };
     record::room(engine).await.record(record::Made { work, route, attempt, sent, outcome, verdict });

@@ -7,12 +7,13 @@ use super::{
     health::Health,
     record::{self, Results},
     replay,
+    rotation::KeyFile,
 };
 use crate::{
     clock::Clock,
     crypto::Vault,
     lanes::Lanes,
-    model::{EndpointId, Failing, Kind, MsgId, OrgId, Record, RetryPolicy},
+    model::{Address, EndpointId, Failing, Kind, MsgId, OrgId, Record, RetryPolicy},
     outbound::Outbound,
     random::Random,
     routing::{AppRoutes, Routing},
@@ -105,6 +106,7 @@ pub struct Engine {
     pub(super) results: Results,
     pub(super) changing: Vec<Mutex<()>>,
     pub(super) sources: OnceLock<Arc<dyn SourceTable>>,
+    pub(super) key_file: OnceLock<Arc<dyn KeyFile>>,
     stopping: AtomicBool,
     stop: Notify,
     ended: AtomicBool,
@@ -134,6 +136,7 @@ impl Engine {
             results,
             changing: std::iter::repeat_with(Mutex::default).take(CHANGE_LOCKS).collect(),
             sources: OnceLock::new(),
+            key_file: OnceLock::new(),
             routing: Routing::default(),
             retentions: Retentions::default(),
             paces: Paces::default(),
@@ -165,9 +168,15 @@ impl Engine {
 
     async fn load(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
+        if let Some(stored) = self.store.find(&Address::rotation(), now).await?
+            && let Record::Rotation(rotation) = stored.record
+            && let Err(error) = self.adopt_key(&rotation)
+        {
+            tracing::error!(%error, "the next master key is not taken over");
+        }
         let load = |stored: crate::store::Stored| match stored.record {
             Record::Organization(organization) => {
-                self.routing.want_profile(organization.id, organization.profile);
+                self.routing.put_organization(organization, &self.vault);
             }
             Record::Profile(profile) => self.routing.put_profile(&profile),
             Record::Application(application) => self.routing.put_application(application),

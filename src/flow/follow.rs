@@ -48,6 +48,10 @@ async fn record(engine: &Arc<Engine>, address: &Address) -> Result<(), StoreErro
     let gone = Change::Delete(address.clone());
     let in_order = engine.lock(std::slice::from_ref(&gone)).await;
     let found = engine.store.find(address, engine.clock.now()).await?;
+    if address.kind == Kind::Rotation {
+        engine.follow_rotation(found.as_ref().map(|found| &found.record));
+        return Ok(());
+    }
     let stale = match found {
         Some(found) => engine.take_over(Change::Write(found.record)),
         None if address.kind == Kind::Failing => {

@@ -16,6 +16,7 @@
 
 mod accept;
 mod agreement;
+mod audit;
 mod configure;
 mod deliver;
 mod dispatch;
@@ -32,10 +33,12 @@ mod record;
 mod replay;
 mod retention;
 pub mod retry;
+mod rotation;
 pub mod signing;
 mod sources;
 
 pub use accept::{Draft, Mark};
+pub use audit::Actor;
 pub use engine::{Engine, Parts, Settings};
 pub use history::{Entry, History, Place, Sought, Standing, StandingWord};
 pub use ledger::{Fate, LedgerEntry, LedgerPage, LedgerPlace, SETTLED_AFTER, Why, why_skipped};
@@ -43,4 +46,5 @@ pub use pace::Paces;
 pub use performance::{MEASURED, Performance};
 pub use replay::Counted;
 pub use retention::Retentions;
+pub use rotation::{KeyFile, ROTATION_PURPOSE};
 pub use sources::SourceTable;

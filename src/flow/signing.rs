@@ -91,7 +91,7 @@ fn sign(route: &Route, message: &Message, now: Time, request: &mut OutboundReque
     for name in signer_headers(&route.profile) {
         request.headers.remove(name);
     }
-    let url = route.target.url();
+    let url = route.sending.target.url();
     let headers: Vec<(&str, &[u8])> = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let unsigned = Unsigned {
         method: request.method.as_str(),

@@ -40,7 +40,10 @@ impl Confirmations {
         let slot = self.slots.clone().try_acquire_owned();
         tokio::spawn(async move {
             let called = match &slot {
-                Ok(_) => call_until_answered(&engine.outbound, &url, &ending).await,
+                Ok(_) => {
+                    let reached = |target| engine.routing.reached(source.source.org, target).map_err(|error| error.to_string());
+                    call_until_answered(&engine.outbound, parsed(&url).and_then(reached), &ending).await
+                }
                 Err(_) => Err("too many confirmations are waiting; ask for another one".to_owned()),
             };
             match called {
@@ -58,11 +61,13 @@ impl Confirmations {
     }
 }
 
-async fn call_until_answered(outbound: &Outbound, url: &str, ending: &Semaphore) -> Result<(), String> {
+fn parsed(url: &str) -> Result<Target, String> {
     let target = Target::parse(url).map_err(|error| error.to_string())?;
-    if !target.is_https() {
-        return Err("the address to be called is not https".to_owned());
-    }
+    if target.is_https() { Ok(target) } else { Err("the address to be called is not https".to_owned()) }
+}
+
+async fn call_until_answered(outbound: &Outbound, target: Result<Target, String>, ending: &Semaphore) -> Result<(), String> {
+    let target = target?;
     let mut pauses = AGAIN_AFTER.into_iter();
     loop {
         let request = OutboundRequest { method: Method::GET, headers: HeaderMap::new(), body: Bytes::new() };
@@ -114,7 +119,7 @@ mod tests {
             ("http://sns.us-east-1.amazonaws.com/", "https"),
             ("nonsense", "http"),
         ] {
-            let why = call_until_answered(&client(&[]), url, &ending).await.unwrap_err();
+            let why = call_until_answered(&client(&[]), parsed(url), &ending).await.unwrap_err();
             assert!(why.contains(word), "{url}: {why}");
         }
         assert!(started.elapsed() < AGAIN_AFTER[0]);
@@ -125,10 +130,10 @@ mod tests {
         let (started, ending) = (Instant::now(), Semaphore::new(0));
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let url = format!("https://{closed}/");
-        let why = call_until_answered(&client(&["127.0.0.0/8"]), &url, &ending).await.unwrap_err();
+        let why = call_until_answered(&client(&["127.0.0.0/8"]), parsed(&url), &ending).await.unwrap_err();
         assert!(started.elapsed() >= AGAIN_AFTER.iter().sum::<Duration>(), "{why}");
         ending.close();
-        let why = call_until_answered(&client(&["127.0.0.0/8"]), &url, &ending).await.unwrap_err();
+        let why = call_until_answered(&client(&["127.0.0.0/8"]), parsed(&url), &ending).await.unwrap_err();
         assert!(why.starts_with("given up"), "{why}");
     }
 
@@ -161,7 +166,7 @@ mod tests {
         let url = format!("https://{}/?Action=ConfirmSubscription&Token=a%20b", listener.local_addr().unwrap());
         let sender = asked(listener, tls, &["503 Busy", "200 OK"]);
         let ending = Semaphore::new(0);
-        let (asked, called) = tokio::join!(sender, call_until_answered(&outbound, &url, &ending));
+        let (asked, called) = tokio::join!(sender, call_until_answered(&outbound, parsed(&url), &ending));
         assert_eq!(called, Ok(()));
         assert_eq!(asked, ["GET /?Action=ConfirmSubscription&Token=a%20b HTTP/1.1"; 2]);
     }

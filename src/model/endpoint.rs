@@ -79,6 +79,8 @@ pub struct Endpoint {
     pub metadata: Metadata,
     /// Custom headers: names in lower case, values encrypted.
     pub headers: BTreeMap<String, Sealed>,
+    /// How deliveries prove who sends them: [`super::Credentials`], encrypted.
+    pub credentials: Option<Sealed>,
     /// Signing secrets, the current one last.
     pub secrets: Vec<Secret>,
     /// How its deliveries look and behave: a built-in profile or one of the organization's own. `None`: as the application
@@ -116,6 +118,7 @@ impl Endpoint {
             throttle_rate: None,
             metadata: Metadata::new(),
             headers: BTreeMap::new(),
+            credentials: None,
             secrets: Vec::new(),
             profile: None,
             method: None,

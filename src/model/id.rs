@@ -186,6 +186,8 @@ ids! {
     EventTypeId = "evtype_";
     /// A public receive URL for a third party.
     SourceId = "src_";
+    /// A change of configuration.
+    AuditId = "audit_";
     /// A request that a source refused.
     RejectionId = "rej_";
 }

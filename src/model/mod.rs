@@ -2,7 +2,9 @@
 
 mod application;
 mod attempt;
+mod audit;
 mod catch_up;
+mod credentials;
 mod delivery;
 mod endpoint;
 mod erasure;
@@ -25,7 +27,9 @@ mod token;
 
 pub use application::{Application, Metadata, OPERATIONAL_UID};
 pub use attempt::Attempt;
+pub use audit::{AuditAction, AuditActor, AuditEntry};
 pub use catch_up::CatchUp;
+pub use credentials::{Authentication, ClientCertificate, ClientGrant, Credentials, Hidden, OutgoingProxy, Placement, ResolvedBy};
 pub use delivery::{Delivery, DeliveryState, Trigger, Verdict};
 pub use endpoint::{CATEGORY, DisabledBy, Endpoint, RequestMethod, Sealed, Secret};
 pub use erasure::{Doomed, Erasure};
@@ -33,7 +37,8 @@ pub use event_type::EventType;
 pub use filter::{Filter, FilterError, Finding, MAX_FILTER_BYTES, MAX_FILTER_CONDITIONS, MAX_FILTER_DEPTH, PayloadPath};
 pub use headers::{Headers, is_of_the_connection};
 pub use id::{
-    AppId, AttemptId, DeliveryId, EndpointId, EventTypeId, KeyId, MsgId, NotAnId, OrgId, RejectionId, SourceId, TaskId, next_number,
+    AppId, AttemptId, AuditId, DeliveryId, EndpointId, EventTypeId, KeyId, MsgId, NotAnId, OrgId, RejectionId, SourceId, TaskId,
+    next_number,
 };
 pub use message::Message;
 pub use outcome::{AddressClass, Cause, Outcome, Phases};
@@ -42,11 +47,11 @@ pub use profile::{
     BUILT_IN_PROFILES, DEFAULT_PROFILE, DefaultEvents, Defaults, Envelope, Facts, Field, Finals, HandshakeOrigin,
     MAX_ENVELOPE_BYTES, MAX_TEMPLATE_BYTES, OwnProfile, Profile, ProfileError, Template, built_in, check_profile_name,
 };
-pub use record::{Address, Answered, Failing, Kind, Organization, Purge, Record};
+pub use record::{Address, Answered, Failing, Kind, Organization, Purge, Record, Rotation};
 pub use replay::{Replay, ReplayState, ReplayStatus, ReplayTask, Selection};
 pub use retention::Retention;
 pub use source::{Closed, IGNORED_TAG, Origin, RECEIVED_UID, Rejection, Seen, Source, SourceAnswer, SourceScheme};
 pub use stringify::stringify;
 pub use system::System;
 pub use time::{LATEST, Time};
-pub use token::{Grant, Token};
+pub use token::{Grant, Scope, Token};

@@ -49,6 +49,10 @@ pub enum Cause {
     NotAgreed,
     /// The request could not be signed as the endpoint's profile says.
     Unsigned,
+    /// The access token that the request needs could not be had.
+    NoToken,
+    /// The organization's proxy did not make the connection.
+    ProxyFailed,
 }
 
 /// What kind of address a host resolved to. Only `Public` is dialled unless configuration allows more.
@@ -173,6 +177,8 @@ impl Cause {
             Cause::Expunged => "The message's payload was deleted before it could be delivered.",
             Cause::NotAgreed => "The receiver did not agree to deliveries when it was asked (OPTIONS).",
             Cause::Unsigned => "The request could not be signed as the endpoint's profile says.",
+            Cause::NoToken => "No access token could be had for the request.",
+            Cause::ProxyFailed => "The organization's proxy did not make the connection.",
             Cause::Internal => "The attempt failed inside Postrider; its log says why.",
         }
     }

@@ -2,8 +2,8 @@
 //! with one set of verbs, and a new kind costs a store nothing.
 
 use super::{
-    AppId, Application, CatchUp, Endpoint, EndpointId, Erasure, EventType, KeyId, OrgId, OwnProfile, Rejection, Replay, Retention,
-    Seen, Source, SourceId, TaskId, Time, Token,
+    AppId, Application, AuditEntry, CatchUp, Endpoint, EndpointId, Erasure, EventType, KeyId, OrgId, OwnProfile, Rejection, Replay,
+    Retention, Sealed, Seen, Source, SourceId, TaskId, Time, Token,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,10 @@ pub enum Kind {
     Retention,
     /// [`CatchUp`]
     CatchUp,
+    /// [`AuditEntry`]
+    Audit,
+    /// [`Rotation`]
+    Rotation,
 }
 
 /// Owner of everything below it.
@@ -53,6 +57,8 @@ pub struct Organization {
     pub name: String,
     /// How deliveries look and behave unless an application or an endpoint says so itself. `None`: as `standard`.
     pub profile: Option<String>,
+    /// The proxy through which its requests leave: [`super::OutgoingProxy`], encrypted.
+    pub proxy: Option<Sealed>,
     /// When it was made.
     pub created_at: Time,
 }
@@ -98,6 +104,15 @@ pub struct Purge {
     pub ordered_at: Time,
 }
 
+/// A master key that is taking the place of another: as long as this record is there, both are needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotation {
+    /// The new key's text, sealed under the old one.
+    pub key: Sealed,
+    /// When it began.
+    pub began_at: Time,
+}
+
 /// A record of any kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Record {
@@ -133,6 +148,10 @@ pub enum Record {
     Retention(Retention),
     /// An endpoint that is catching up.
     CatchUp(CatchUp),
+    /// A change of configuration.
+    Audit(AuditEntry),
+    /// A master key that is taking the place of another.
+    Rotation(Rotation),
 }
 
 /// Where a record is kept: its kind, its parent and its key within the parent. Lists are in the order of `key`.
@@ -206,6 +225,12 @@ impl Address {
         Address::new(Kind::CatchUp, app, endpoint)
     }
 
+    /// Of the one rotation that there can be.
+    #[must_use]
+    pub fn rotation() -> Self {
+        Address::new(Kind::Rotation, "", "current")
+    }
+
     /// Of a token.
     #[must_use]
     pub fn token(org: OrgId, key: KeyId) -> Self {
@@ -234,6 +259,8 @@ impl Record {
             Record::Erasure(r) => Address::erasure(r.org, r.id),
             Record::Retention(r) => Address::retention(r.org, r.app),
             Record::CatchUp(r) => Address::catch_up(r.app, r.endpoint),
+            Record::Audit(r) => Address::new(Kind::Audit, r.org, r.id),
+            Record::Rotation(_) => Address::rotation(),
         }
     }
 
@@ -259,6 +286,7 @@ impl Record {
             Record::Seen(r) => Some(r.expires_at),
             Record::Rejection(r) => Some(r.expires_at),
             Record::Replay(r) => r.expires_at,
+            Record::Audit(r) => Some(r.expires_at),
             _ => None,
         }
     }

@@ -8,14 +8,15 @@ use super::{
     http1::Http1,
     http2::Http2,
     pool::Connection,
+    proxy::{Destination, Proxy},
     resolve::{Resolve, ResolveError},
     send::{Phase, Progress, micros},
     stream::Stream,
     target::{Origin, TargetHost},
-    tls::{ALPN_HTTP2, client_config},
+    tls::{ALPN_HTTP2, client_config_for, web_roots},
 };
 use crate::model::{AddressClass, Cause};
-use rustls::pki_types::ServerName;
+use rustls::{RootCertStore, pki_types::ServerName};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -35,20 +36,29 @@ pub(super) struct Dialer {
     resolver: Arc<dyn Resolve>,
     allow: Vec<Cidr>,
     tls: TlsConnector,
+    roots: Arc<RootCertStore>,
     connect_timeout: Duration,
 }
 
 impl Dialer {
     pub(super) fn new(config: OutboundConfig, resolver: Arc<dyn Resolve>) -> Result<Self, OutboundError> {
-        let tls = TlsConnector::from(client_config(&config.extra_roots)?);
-        Ok(Dialer { resolver, allow: config.allow, tls, connect_timeout: config.connect_timeout })
+        let roots = web_roots(&config.extra_roots)?;
+        let tls = TlsConnector::from(client_config_for(Arc::clone(&roots), None)?);
+        Ok(Dialer { resolver, allow: config.allow, tls, roots, connect_timeout: config.connect_timeout })
     }
 
     /// A fresh connection to the origin.
     pub(super) async fn dial(&self, origin: &Origin, progress: &mut Progress) -> Result<Connection, Failure> {
         progress.phase = Phase::Resolve;
         let begun = Instant::now();
-        let addresses = self.vetted(origin).await?;
+        let proxy = origin.way.as_ref().and_then(|way| way.proxy.as_ref());
+        let (addresses, through) = match proxy {
+            None => (self.vetted(origin).await?, None),
+            Some(proxy) => {
+                let (addresses, to) = self.through(proxy, origin).await?;
+                (addresses, Some((proxy, to)))
+            }
+        };
         if matches!(origin.host, TargetHost::Domain(_)) {
             progress.phases.dns_us = micros(begun);
         }
@@ -56,7 +66,10 @@ impl Dialer {
         progress.phase = Phase::Connect;
         let begun = Instant::now();
         let end = begun + self.connect_timeout;
-        let stream = connect(&addresses, end).await?;
+        let stream = match through {
+            None => connect(&addresses, end).await?,
+            Some((proxy, to)) => tunnelled(proxy, &addresses, &to, end).await?,
+        };
         progress.phases.connect_us = micros(begun);
 
         let Some(name) = &origin.tls else {
@@ -64,14 +77,18 @@ impl Dialer {
         };
         progress.phase = Phase::Tls;
         let begun = Instant::now();
-        let connection = self.secure(stream, name, end).await;
+        let connection = self.secure(stream, (name, origin), end).await;
         progress.phases.tls_us = micros(begun);
         connection
     }
 
-    /// The addresses of the host, if every one of them may be dialled.
+    /// The addresses of the receiver, if every one of them may be dialled.
     pub(super) async fn vetted(&self, origin: &Origin) -> Result<Vec<SocketAddr>, Failure> {
-        let mut found = match &origin.host {
+        self.vetted_host(&origin.host, origin.port).await
+    }
+
+    async fn vetted_host(&self, host: &TargetHost, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+        let mut found = match host {
             TargetHost::Ip(ip) => vec![*ip],
             TargetHost::Domain(name) => self.resolver.resolve(name).await.map_err(|error| match error {
                 ResolveError::NotFound => Failure::new(Cause::NameNotFound, ""),
@@ -89,11 +106,38 @@ impl Dialer {
         }
         // A host without a route to IPv6 is more common than a receiver without IPv4.
         found.sort_by_key(IpAddr::is_ipv6);
-        Ok(found.into_iter().take(ADDRESSES_TRIED).map(|ip| SocketAddr::new(ip, origin.port)).collect())
+        Ok(found.into_iter().take(ADDRESSES_TRIED).map(|ip| SocketAddr::new(ip, port)).collect())
     }
 
-    async fn secure(&self, stream: TcpStream, name: &ServerName<'static>, end: Instant) -> Result<Connection, Failure> {
-        let stream = match timeout_at(end, self.tls.connect(name.clone(), stream)).await {
+    /// The proxy's vetted addresses, and what it is to connect to: a vetted address, or the name if the proxy resolves.
+    async fn through(&self, proxy: &Proxy, origin: &Origin) -> Result<(Vec<SocketAddr>, Destination), Failure> {
+        let to = match &origin.host {
+            TargetHost::Domain(name) if proxy.resolves => Destination::Name(name.clone(), origin.port),
+            _ => {
+                let vetted = self.vetted(origin).await?;
+                let first = vetted.first().ok_or_else(|| Failure::new(Cause::NameNotFound, ""))?;
+                Destination::Address(*first)
+            }
+        };
+        let addresses = self.vetted_host(&proxy.host, proxy.port).await.map_err(|failure| {
+            let sentence = failure.cause.sentence();
+            Failure::new(Cause::ProxyFailed, format!("of the proxy itself: {sentence}"))
+        })?;
+        Ok((addresses, to))
+    }
+
+    async fn secure(
+        &self,
+        stream: TcpStream,
+        (name, origin): (&ServerName<'static>, &Origin),
+        end: Instant,
+    ) -> Result<Connection, Failure> {
+        let own = origin.way.as_deref().filter(|way| way.has_own_tls());
+        let tls = match own {
+            None => &self.tls,
+            Some(way) => way.connector(&self.roots).ok_or_else(|| Failure::new(Cause::Internal, ""))?,
+        };
+        let stream = match timeout_at(end, tls.connect(name.clone(), stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(Failure::from_tls(&error)),
             Err(_) => return Err(Failure::new(Cause::ConnectTimeout, "the TLS handshake took too long")),
@@ -106,6 +150,17 @@ impl Dialer {
         } else {
             Ok(Connection::Http1(Http1::open(stream)))
         }
+    }
+}
+
+/// A stream to the receiver that the proxy passes on.
+async fn tunnelled(proxy: &Proxy, addresses: &[SocketAddr], to: &Destination, end: Instant) -> Result<TcpStream, Failure> {
+    let mut stream = connect(addresses, end)
+        .await
+        .map_err(|failure| Failure::new(Cause::ProxyFailed, format!("of the proxy itself: {}", failure.cause.sentence())))?;
+    match timeout_at(end, proxy.tunnel(&mut stream, to)).await {
+        Ok(done) => done.map(|()| stream),
+        Err(_) => Err(Failure::new(Cause::ConnectTimeout, "the proxy made no connection within the time allowed")),
     }
 }
 

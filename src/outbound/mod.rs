@@ -14,7 +14,9 @@ mod failure;
 mod guard;
 mod http1;
 mod http2;
+mod oauth;
 mod pool;
+mod proxy;
 mod resolve;
 mod send;
 mod stream;
@@ -22,15 +24,18 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod way;
 
 pub use answer::{HEADER_BYTES_KEPT, HEADERS_KEPT, KEEP_LIMIT, READ_LIMIT};
 pub use cidr::{Cidr, CidrError};
 pub use guard::classify;
 pub use http1::decode_answer;
+pub use oauth::TokenSource;
 pub use resolve::{Resolve, ResolveError, SystemResolver};
 pub use send::OutboundRequest;
 pub use target::{Target, TargetError, URL_LIMIT};
 pub use tls::{RootsError, read_roots};
+pub use way::{Way, WayError};
 
 use crate::{clock::Clock, model::Cause};
 use dial::Dialer;
@@ -112,6 +117,9 @@ impl Outbound {
     /// Why a target may not be dialled, by the address that it has. `None`: it may be dialled, or it is not known yet (a
     /// name that does not resolve may do so later). Every attempt is vetted anew.
     pub async fn forbidden(&self, target: &Target) -> Option<Cause> {
+        if target.is_resolved_elsewhere() {
+            return None;
+        }
         match tokio::time::timeout(VET_WITHIN, self.dialer.vetted(target.origin())).await {
             Ok(Err(failure)) => Some(failure.cause).filter(|cause| matches!(cause, Cause::Blocked(_))),
             _ => None,

@@ -1,5 +1,6 @@
 //! Where a request goes: a URL, taken apart and checked once, used for each send.
 
+use super::way::Way;
 use http::{HeaderValue, Uri, uri::PathAndQuery};
 use rustls::pki_types::ServerName;
 use std::{net::IpAddr, sync::Arc};
@@ -26,6 +27,8 @@ pub(super) struct Origin {
     pub(super) port: u16,
     /// The name that the certificate must carry. `None`: plain HTTP.
     pub(super) tls: Option<ServerName<'static>>,
+    /// The way there. `None`: the plain one.
+    pub(super) way: Option<Arc<Way>>,
 }
 
 /// A host as the URL names it.
@@ -88,11 +91,28 @@ impl Target {
         }
         .map_err(other)?;
         Ok(Target {
-            origin: Arc::new(Origin { host, port, tls }),
+            origin: Arc::new(Origin { host, port, tls, way: None }),
             path: Uri::from(path),
             whole: url.as_str().parse().map_err(other)?,
             host_header: host_header.map_err(other)?,
         })
+    }
+
+    /// The same target, reached by that way.
+    #[must_use]
+    pub fn by(self, way: Option<Arc<Way>>) -> Self {
+        if way.is_none() {
+            return self;
+        }
+        let Origin { host, port, tls, .. } = &*self.origin;
+        let origin = Origin { host: host.clone(), port: *port, tls: tls.clone(), way };
+        Target { origin: Arc::new(origin), ..self }
+    }
+
+    /// Whether it has a name that a proxy resolves, so that we do not know its addresses.
+    pub(super) fn is_resolved_elsewhere(&self) -> bool {
+        let proxy = self.origin.way.as_ref().and_then(|way| way.proxy.as_ref());
+        matches!(self.origin.host, TargetHost::Domain(_)) && proxy.is_some_and(|proxy| proxy.resolves)
     }
 
     pub(super) fn origin(&self) -> &Origin {
@@ -196,10 +216,18 @@ mod tests {
             ("http://127.0.0.1./", "127.0.0.1"),
             ("http://%31%32%37.0.0.1/", "127.0.0.1"),
             ("http://１２７.0.0.1/", "127.0.0.1"),
+            ("http://127。0。0。1/", "127.0.0.1"),
+            ("http://0300.0250.1/", "192.168.0.1"),
+            ("http://0xA9FEA9FE/", "169.254.169.254"),
+            ("http://017700000001/", "127.0.0.1"),
             ("http://[::FFFF:127.0.0.1]/", "::ffff:127.0.0.1"),
+            ("http://[::127.0.0.1]/", "::7f00:1"),
+            ("http://[64:ff9b::10.0.0.1]/", "64:ff9b::a00:1"),
         ] {
             assert_eq!(parse(text).origin.host, TargetHost::Ip(host.parse().unwrap()), "{text}");
         }
+        assert_eq!(parse("http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/").origin.host, TargetHost::Domain("localhost".into()));
+        assert_eq!(parse("http://LocalHost/").origin.host, TargetHost::Domain("localhost".into()));
         assert_eq!(parse("https://bücher.example/").host_header, "xn--bcher-kva.example");
         assert_eq!(parse("https://example.com./").origin.tls, Some(ServerName::try_from("example.com").unwrap()));
     }

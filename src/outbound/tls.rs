@@ -3,6 +3,7 @@
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use std::sync::Arc;
 
@@ -51,16 +52,27 @@ fn add(store: &mut RootCertStore, roots: &[CertificateDer<'static>]) -> Result<(
     Ok(())
 }
 
-/// The client's side of every handshake.
-pub(super) fn client_config(extra_roots: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, super::OutboundError> {
+/// The web's trust anchors and those that configuration adds.
+pub(super) fn web_roots(extra_roots: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, RootsError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     add(&mut roots, extra_roots)?;
+    Ok(Arc::new(roots))
+}
+
+/// The client's side of handshakes, with these trust anchors and, if a receiver asks for one, this certificate.
+pub(super) fn client_config_for(
+    roots: Arc<RootCertStore>,
+    identity: Option<Arc<CertifiedKey>>,
+) -> Result<Arc<ClientConfig>, super::OutboundError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| super::OutboundError::Tls(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        None => config.with_no_client_auth(),
+        Some(identity) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity))),
+    };
     config.alpn_protocols = vec![ALPN_HTTP2.to_vec(), ALPN_HTTP1.to_vec()];
     Ok(Arc::new(config))
 }

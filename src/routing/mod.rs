@@ -3,17 +3,20 @@
 //! An application's entry is swapped whole when anything in it changes; readers keep the one they have. It is one entry an
 //! application, not one table for all, because a change would otherwise copy every application of the process.
 
+mod access;
 mod catalogue;
 mod profile;
 mod profiles;
 mod route;
 
+pub use access::{CREDENTIALS_PURPOSE, PROXY_PURPOSE, open_credentials, open_proxy};
 pub use profile::{CompiledProfile, Signer, compiled_built_in};
-pub use route::{HEADER_PURPOSE, Route, RouteError, SECRET_PURPOSE, Wanted};
+pub use route::{HEADER_PURPOSE, Route, RouteError, SECRET_PURPOSE, Sending, Wanted};
 
 use crate::{
     crypto::Vault,
-    model::{AppId, Application, Endpoint, EndpointId, EventType, OrgId, OwnProfile},
+    model::{AppId, Application, Endpoint, EndpointId, EventType, OrgId, Organization, OwnProfile},
+    outbound::{Target, Way},
 };
 use catalogue::Catalogue;
 use foldhash::HashMap;
@@ -147,7 +150,7 @@ impl Routing {
     /// # Errors
     /// As [`Routing::compile`].
     pub fn compile_as(&self, endpoint: &Endpoint, profile: Arc<CompiledProfile>, vault: &Vault) -> Result<Route, RouteError> {
-        Route::compile(endpoint, Resolved { profile, retry_policy: None }, vault, &self.catalogue)
+        Route::compile(endpoint, Resolved { profile, retry_policy: None, proxy: None }, vault, &self.catalogue)
     }
 
     /// The profile of an endpoint: its own, its application's, its organization's, or the default.
@@ -176,10 +179,19 @@ impl Routing {
         self.profiles.wanted(org)
     }
 
-    /// Takes over what an organization wants where nobody says otherwise; whether that is another one than before. Its
-    /// endpoints are to be put again.
-    pub fn want_profile(&self, org: OrgId, name: Option<String>) -> bool {
-        self.profiles.want(org, name)
+    /// Takes over what an organization wants where nobody says otherwise, and its proxy; whether anything is another than
+    /// before. Its endpoints are to be put again.
+    pub fn put_organization(&self, organization: Organization, vault: &Vault) -> bool {
+        let proxy = self.profiles.set_proxy(organization.id, organization.proxy.as_ref(), vault);
+        self.profiles.want(organization.id, organization.profile) || proxy
+    }
+
+    /// A target as the organization reaches it, where no endpoint's credentials are needed.
+    ///
+    /// # Errors
+    /// The organization's proxy cannot be used.
+    pub fn reached(&self, org: OrgId, target: Target) -> Result<Target, RouteError> {
+        Ok(target.by(Way::new("", None, None, self.profiles.proxy(org)?.as_deref())?))
     }
 
     /// Adds a profile of an organization's own, or takes over its new form. Its endpoints are to be put again.
@@ -198,9 +210,10 @@ impl Routing {
         self.apps.read().values().map(|app| &app.application).filter(|app| app.org == org).map(|app| app.id).collect()
     }
 
-    fn put_route(&self, route: Route) {
+    fn put_route(&self, mut route: Route) {
         let mut apps = self.apps.write();
         let Some(app) = apps.get_mut(&route.app) else { return };
+        app.route(route.id).into_iter().for_each(|before| route.sending.inherit(&before.sending));
         self.owners.write().insert(route.id, route.app);
         let change = |routes: &mut Vec<Arc<Route>>| match routes.binary_search_by_key(&route.id, |r| r.id) {
             Ok(at) => routes.get_mut(at).into_iter().for_each(|slot| *slot = Arc::new(route.clone())),

@@ -1,7 +1,10 @@
 //! The profiles of organizations: their own ones, and the one that an organization wants where nobody says otherwise.
 
-use super::{CompiledProfile, RouteError, compiled_built_in};
-use crate::model::{Application, DEFAULT_PROFILE, Endpoint, OrgId, OwnProfile, RetryPolicy};
+use super::{CompiledProfile, RouteError, access::open_proxy, compiled_built_in};
+use crate::{
+    crypto::{Vault, VaultError},
+    model::{Application, DEFAULT_PROFILE, Endpoint, OrgId, OutgoingProxy, OwnProfile, RetryPolicy, Sealed},
+};
 use foldhash::HashMap;
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -11,6 +14,14 @@ use std::sync::Arc;
 struct Own {
     wanted: Option<String>,
     profiles: HashMap<String, Arc<CompiledProfile>>,
+    proxy: Option<OwnProxy>,
+}
+
+/// The proxy of an organization, and what it was opened from.
+#[derive(Debug)]
+struct OwnProxy {
+    sealed: Sealed,
+    opened: Result<Arc<OutgoingProxy>, VaultError>,
 }
 
 /// Of all organizations that have any.
@@ -21,6 +32,8 @@ pub(super) struct Profiles(RwLock<HashMap<OrgId, Own>>);
 pub(super) struct Resolved {
     pub(super) profile: Arc<CompiledProfile>,
     pub(super) retry_policy: Option<Arc<RetryPolicy>>,
+    /// Through which requests leave.
+    pub(super) proxy: Option<Arc<OutgoingProxy>>,
 }
 
 impl Profiles {
@@ -59,6 +72,31 @@ impl Profiles {
         changed
     }
 
+    /// Takes over through which proxy an organization's requests leave; whether that is another one than before.
+    pub(super) fn set_proxy(&self, org: OrgId, sealed: Option<&Sealed>, vault: &Vault) -> bool {
+        let mut all = self.0.write();
+        if sealed.is_none() && !all.contains_key(&org) {
+            return false;
+        }
+        let own = all.entry(org).or_default();
+        let changed = own.proxy.as_ref().map(|proxy| &proxy.sealed) != sealed;
+        if changed {
+            let open = |sealed: &Sealed| open_proxy(vault, sealed).map(Arc::new);
+            own.proxy = sealed.map(|sealed| OwnProxy { sealed: sealed.clone(), opened: open(sealed) });
+        }
+        changed
+    }
+
+    /// The proxy through which an organization's requests leave.
+    ///
+    /// # Errors
+    /// It has one that does not open: nothing may leave by another way.
+    pub(super) fn proxy(&self, org: OrgId) -> Result<Option<Arc<OutgoingProxy>>, VaultError> {
+        let all = self.0.read();
+        let own = all.get(&org).and_then(|own| own.proxy.as_ref());
+        own.map(|proxy| proxy.opened.clone()).transpose()
+    }
+
     /// What an organization wants where nobody says otherwise.
     pub(super) fn wanted(&self, org: OrgId) -> Option<String> {
         self.0.read().get(&org)?.wanted.clone()
@@ -85,6 +123,6 @@ impl Profiles {
             .or_else(|| policy(&of_org));
         let profile = own.or(of_app).or(of_org).or_else(|| compiled_built_in(DEFAULT_PROFILE));
         let profile = profile.ok_or_else(|| RouteError::Profile(DEFAULT_PROFILE.to_owned()))?;
-        Ok(Resolved { profile, retry_policy })
+        Ok(Resolved { profile, retry_policy, proxy: self.proxy(application.org)? })
     }
 }

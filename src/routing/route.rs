@@ -1,14 +1,14 @@
 //! One endpoint, compiled: its URL parsed, its subscriptions ready to match, its secrets and headers decrypted.
 
-use super::{CompiledProfile, Signer, catalogue::Catalogue, profile, profiles::Resolved};
+use super::{CompiledProfile, Signer, access, catalogue::Catalogue, profile, profiles::Resolved};
 use crate::{
     crypto::{Vault, VaultError},
-    model::{AppId, CATEGORY, DisabledBy, Endpoint, EndpointId, Filter, OrgId, RetryPolicy, System, Time},
-    outbound::{Target, TargetError},
+    model::{AppId, CATEGORY, DisabledBy, Endpoint, EndpointId, Filter, OrgId, Outcome, RetryPolicy, System, Time},
+    outbound::{Outbound, OutboundRequest, Target, TargetError, TokenSource, WayError},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header::AUTHORIZATION};
 use postrider_signature::{Key, KeyError};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 use zeroize::Zeroizing;
 
 /// What the vault is told when it seals a signing secret.
@@ -40,6 +40,9 @@ pub enum RouteError {
     /// A custom header is not one.
     #[error("an endpoint's custom header is not a header")]
     Header,
+    /// The credentials, or the organization's proxy, cannot be used.
+    #[error("the endpoint's credentials cannot be used: {0}")]
+    Way(#[from] WayError),
 }
 
 /// A key that signs until it expires.
@@ -101,6 +104,34 @@ impl Wanted {
     }
 }
 
+/// Where requests go, and how they are let in.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    /// The URL, parsed, with the way there.
+    pub target: Arc<Target>,
+    /// Where access tokens come from, if requests need them.
+    pub(super) tokens: Option<Arc<TokenSource>>,
+}
+
+impl Sending {
+    /// One try of a request.
+    pub async fn send(&self, outbound: &Outbound, request: OutboundRequest, deadline: Duration) -> Outcome {
+        match &self.tokens {
+            None => outbound.send(&self.target, request, deadline).await,
+            Some(tokens) => Box::pin(tokens.send(outbound, &self.target, request, deadline)).await,
+        }
+    }
+
+    /// Keeps the tokens of what it replaces, where they are the same.
+    pub(super) fn inherit(&mut self, before: &Sending) {
+        if let (Some(tokens), Some(old)) = (&mut self.tokens, &before.tokens)
+            && tokens.is_same(old)
+        {
+            *tokens = old.clone();
+        }
+    }
+}
+
 /// One endpoint, compiled.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -110,8 +141,8 @@ pub struct Route {
     pub app: AppId,
     /// Owner of the application.
     pub org: OrgId,
-    /// Where deliveries go, parsed.
-    pub target: Arc<Target>,
+    /// Where deliveries go, and how they are let in.
+    pub sending: Sending,
     /// The URL as its owner wrote it.
     pub url: Arc<str>,
     /// Event types it wants. `None`: all.
@@ -148,7 +179,7 @@ impl Route {
         vault: &Vault,
         catalogue: &Arc<Catalogue>,
     ) -> Result<Self, RouteError> {
-        let Resolved { profile, retry_policy } = resolved;
+        let Resolved { profile, retry_policy, proxy } = resolved;
         let target = Target::parse(&endpoint.url)?;
         if profile.https_only && !target.is_https() {
             return Err(RouteError::NotHttps(profile.name.clone()));
@@ -162,11 +193,15 @@ impl Route {
         }
         let list = endpoint.event_types.as_deref();
         let wanted = list.and_then(|list| Wanted::of(list, (endpoint.org, catalogue.clone())));
+        let credentials = endpoint.credentials.as_ref().map(|sealed| access::open_credentials(vault, sealed)).transpose()?;
+        let owner = endpoint.id.to_string();
+        let access = access::access(target, &owner, credentials.as_ref(), proxy.as_deref())?;
+        access.authorization.into_iter().for_each(|value| drop(headers.insert(AUTHORIZATION, value)));
         Ok(Route {
             id: endpoint.id,
             app: endpoint.app,
             org: endpoint.org,
-            target: Arc::new(target),
+            sending: access.sending,
             url: endpoint.url.as_str().into(),
             event_types: wanted.map(Arc::new),
             channels: sorted(endpoint.channels.as_deref()),

@@ -41,6 +41,7 @@ pub(crate) fn endpoint(id: u128, event_types: Option<&[&str]>, channels: Option<
         throttle_rate: None,
         metadata: Metadata::new(),
         headers: BTreeMap::new(),
+        credentials: None,
         secrets: Vec::new(),
         profile: None,
         method: None,
@@ -151,10 +152,15 @@ fn the_nearest_level_says_how_deliveries_look_and_when_they_are_tried_again() {
     assert_eq!(resolved(of_app(Some("ilara"), policy(7)), of_endpoint(Some("nudj"), None)), ("nudj".into(), Some(10)));
     assert_eq!(resolved(of_app(Some("ilara"), policy(7)), of_endpoint(Some("svix"), None)), ("svix".into(), Some(7)));
     assert_eq!(resolved(of_app(None, None), of_endpoint(Some("nudj"), policy(3))), ("nudj".into(), Some(3)));
-    assert!(routing.want_profile(OrgId(1), Some("connect".into())) && !routing.want_profile(OrgId(1), Some("connect".into())));
+    let wants = |org, profile: Option<&str>| {
+        let profile = profile.map(Into::into);
+        let organization = Organization { id: OrgId(org), name: String::new(), profile, proxy: None, created_at: Time(0) };
+        routing.put_organization(organization, &vault())
+    };
+    assert!(wants(1, Some("connect")) && !wants(1, Some("connect")));
     assert_eq!(resolved(of_app(None, None), of_endpoint(None, None)), ("connect".into(), Some(21)));
     assert_eq!(resolved(of_app(Some("standard"), None), of_endpoint(None, None)), ("standard".into(), Some(21)));
-    assert!(!routing.want_profile(OrgId(2), None));
+    assert!(!wants(2, None));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::Surface;
 use crate::{
     api::{Caller, Problem, Shared},
-    model::Grant,
+    model::{Grant, Scope},
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 
@@ -18,7 +18,7 @@ impl FromRequestParts<Shared> for SessionCaller {
         let caller = Caller::from_request_parts(parts, api).await?;
         match caller.grant {
             Grant::Session => Ok(SessionCaller(caller)),
-            Grant::Key => Err(Problem::forbidden(
+            Grant::Key | Grant::Limited { .. } => Err(Problem::forbidden(
                 "An API key may not do this: it takes a user session, the token of a user who is signed in.",
             )),
             Grant::Portal { .. } => Err(Problem::forbidden("A portal token may not do this: it takes a user session.")),
@@ -36,7 +36,11 @@ impl FromRequestParts<Shared> for KeyCaller {
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
         let header = parts.extensions.get::<&'static Surface>().and_then(|surface| surface.token_header);
         let caller = match header.and_then(|name| parts.headers.get(name)) {
-            Some(token) => api.caller(token.to_str().unwrap_or_default().trim()).await?,
+            Some(token) => {
+                let caller = api.caller(token.to_str().unwrap_or_default().trim()).await?;
+                caller.holds(Scope::Manage)?;
+                caller
+            }
             None => Caller::from_request_parts(parts, api).await?,
         };
         caller.manage()?;

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, Output, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -32,7 +32,11 @@ pub struct Server {
     options: Options,
     child: Child,
     address: String,
+    log: Log,
 }
+
+/// Every line that a server has printed, over all its starts.
+type Log = Arc<Mutex<Vec<String>>>;
 
 impl Server {
     /// Starts on a fresh folder.
@@ -58,16 +62,18 @@ impl Server {
     /// Starts exactly as the options say.
     pub async fn start_as(options: Options) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let (child, address) = spawn(data.path(), &options);
-        let server = Server { data, options, child, address };
+        let log = Log::default();
+        let (child, address) = spawn(data.path(), &options, &log);
+        let server = Server { data, options, child, address, log };
         server.healthy().await;
         server
     }
 
     /// Starts on a folder that is there, its data in `data` within it.
     pub async fn start_in(data: TempDir, options: Options) -> Self {
-        let (child, address) = spawn(data.path(), &options);
-        let server = Server { data, options, child, address };
+        let log = Log::default();
+        let (child, address) = spawn(data.path(), &options, &log);
+        let server = Server { data, options, child, address, log };
         server.healthy().await;
         server
     }
@@ -75,6 +81,18 @@ impl Server {
     /// With what its next start finds in the environment.
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.options.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Starts one that speaks TLS as the arguments say; its address is all that is known to work.
+    pub async fn start_tls(args: Vec<String>) -> Self {
+        let mut env = Vec::new();
+        if database::wanted() {
+            env.push(("POSTRIDER_STORE".into(), database::fresh().await));
+        }
+        let (data, options) = (tempfile::tempdir().unwrap(), Options { args, env });
+        let log = Log::default();
+        let (child, address) = spawn(data.path(), &options, &log);
+        Server { data, options, child, address, log }
     }
 
     /// Another server on the same database, with the same master key.
@@ -95,8 +113,9 @@ impl Server {
         let folder = data.path().join("data");
         std::fs::create_dir(&folder).unwrap();
         std::fs::copy(self.data().join("data/master.key"), folder.join("master.key")).unwrap();
-        let (child, address) = spawn(data.path(), &options);
-        let server = Server { data, options, child, address };
+        let log = Log::default();
+        let (child, address) = spawn(data.path(), &options, &log);
+        let server = Server { data, options, child, address, log };
         server.healthy().await;
         server
     }
@@ -121,6 +140,11 @@ impl Server {
         self.options.env.iter().find(|(name, _)| name == "POSTRIDER_STORE").map(|(_, url)| url.as_str())
     }
 
+    /// Every line that it has printed.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
     /// The API with the admin key.
     pub fn api(&self) -> Api {
         Api::new(&self.address, Some(ADMIN_KEY))
@@ -134,7 +158,7 @@ impl Server {
 
     /// Starts again on the same folder.
     pub async fn restart(&mut self) {
-        (self.child, self.address) = spawn(self.data.path(), &self.options);
+        (self.child, self.address) = spawn(self.data.path(), &self.options, &self.log);
         self.healthy().await;
     }
 
@@ -216,20 +240,29 @@ fn binary() -> Command {
 }
 
 /// Starts the binary; returns once it has printed its address.
-fn spawn(data: &Path, options: &Options) -> (Child, String) {
+fn spawn(data: &Path, options: &Options, log: &Log) -> (Child, String) {
     let mut command = binary();
     command.arg("serve").arg("--data").arg(data.join("data")).args(["--listen", "127.0.0.1:0", "--allow-cidr", "127.0.0.0/8"]);
     command.args(&options.args).envs(options.env.iter().cloned());
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let (found, address) = mpsc::channel();
     // Reads on to the end, so that the server never blocks on a full pipe.
+    let (said, complained) = (log.clone(), log.clone());
+    let errors = BufReader::new(child.stderr.take().unwrap()).lines();
+    std::thread::spawn(move || {
+        for line in errors.map_while(Result::ok) {
+            println!("server: {line}");
+            complained.lock().unwrap().push(line);
+        }
+    });
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
             if let Some(address) = address_in(&line) {
                 let _ = found.send(address);
             }
             println!("server: {line}");
+            said.lock().unwrap().push(line);
         }
     });
     let address =
@@ -239,7 +272,7 @@ fn spawn(data: &Path, options: &Options) -> (Child, String) {
 
 /// The `host:port` of a line that has a loopback URL.
 fn address_in(line: &str) -> Option<String> {
-    let (_, rest) = line.split_once("http://127.0.0.1:")?;
+    let (_, rest) = line.split_once("://127.0.0.1:")?;
     let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
     (port.parse::<u16>().ok()? != 0).then(|| format!("127.0.0.1:{port}"))
 }

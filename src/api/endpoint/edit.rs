@@ -237,6 +237,7 @@ mod tests {
             throttle_rate: Some(5),
             metadata: [("k".to_owned(), "v".to_owned())].into(),
             headers: Default::default(),
+            credentials: None,
             secrets: Vec::new(),
             profile: None,
             method: None,

@@ -2,6 +2,7 @@
 //! compiled in its routing table.
 
 mod catch_up;
+mod credentials;
 mod crud;
 mod edit;
 mod example;
@@ -39,6 +40,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(crud::list, crud::create))
         .routes(routes!(crud::get, crud::update, crud::patch, crud::delete))
         .routes(routes!(headers_api::get_headers, headers_api::set_headers, headers_api::patch_headers))
+        .routes(routes!(credentials::get, credentials::set, credentials::remove))
         .routes(routes!(secret::get))
         .routes(routes!(secret::rotate))
         .routes(routes!(send_example::send_example))

@@ -62,6 +62,8 @@ pub(super) async fn get(
     caller: Caller,
     Path((app, endpoint)): Path<(String, String)>,
 ) -> Result<axum::Json<EndpointSecretOut>, Problem> {
+    // Whoever has the secret can sign: that is more than to look.
+    caller.write()?;
     let app = caller.application(&api, &app).await?.application.id;
     current(&api, app, &endpoint).await.map(axum::Json)
 }

@@ -178,6 +178,7 @@ mod tests {
             throttle_rate: None,
             metadata: Default::default(),
             headers: Default::default(),
+            credentials: None,
             secrets: vec![secret],
             profile: None,
             method: None,

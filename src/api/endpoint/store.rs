@@ -116,6 +116,7 @@ pub(super) async fn fresh(api: &Api, app: &AppRoutes, body: EndpointIn) -> Resul
         throttle_rate: None,
         metadata: Default::default(),
         headers,
+        credentials: None,
         secrets: vec![forge.seal(&secret)?],
         profile: None,
         method: None,
@@ -146,6 +147,7 @@ pub(in crate::api) fn refused(error: RouteError) -> Problem {
             Problem::field(&["body", "profile"], "unknown", format!("{rule}: GET /api/v1/profile lists them."))
         }
         RouteError::Key(_) | RouteError::Secret(_) => Problem::field(&["body", "profile"], "secret", rule),
+        RouteError::Way(_) => Problem::field(&["body", "credentials"], "unusable", rule),
         RouteError::Header => Problem::field(&["body", "headers"], "pattern", rule),
         RouteError::Sealed(error) => error.into(),
     }

@@ -189,7 +189,7 @@ fn shown(route: &Route, request: &OutboundRequest) -> PreviewOut {
     PreviewOut {
         profile: Arc::clone(&route.profile.name).to_string(),
         method: request.method.to_string(),
-        url: route.target.url(),
+        url: route.sending.target.url(),
         headers,
         body: String::from_utf8_lossy(&request.body).into_owned(),
         secret: None,

@@ -35,7 +35,7 @@ impl Api {
 /// Whether the caller may see a source: keys all of the organization's, a portal token what its application owns.
 pub(super) fn visible(caller: &Caller, source: &Source) -> bool {
     match &caller.grant {
-        Grant::Key | Grant::Session => true,
+        Grant::Key | Grant::Limited { .. } | Grant::Session => true,
         Grant::Portal { app, .. } => source.app_owned && source.app == *app,
     }
 }
@@ -77,7 +77,7 @@ pub(super) async fn find_owned(api: &Api, caller: &Caller, (app, uid): (Option<&
     let owner = match (app, &caller.grant) {
         (Some(app), _) => named_app(api, caller, app).await?.to_string(),
         (None, Grant::Portal { app, .. }) => app.to_string(),
-        (None, Grant::Key | Grant::Session) => caller.org.to_string(),
+        (None, Grant::Key | Grant::Limited { .. } | Grant::Session) => caller.org.to_string(),
     };
     at(api, caller, &Address::new(Kind::Source, owner, uid)).await
 }
@@ -127,7 +127,7 @@ async fn owner(api: &Api, caller: &Caller, app: Option<&str>) -> Result<(AppId, 
     match (app, &caller.grant) {
         (Some(app), _) => Ok((named_app(api, caller, app).await?, true)),
         (None, Grant::Portal { app, .. }) => Ok((*app, true)),
-        (None, Grant::Key | Grant::Session) => Ok((received(api, caller.org).await?, false)),
+        (None, Grant::Key | Grant::Limited { .. } | Grant::Session) => Ok((received(api, caller.org).await?, false)),
     }
 }
 

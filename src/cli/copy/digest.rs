@@ -57,6 +57,8 @@ impl Section {
                 Kind::CatchUp => "paces of catching up",
                 Kind::Replay => "replays",
                 Kind::Erasure => "erasures",
+                Kind::Audit => "audit entries",
+                Kind::Rotation => "rotations",
             },
             Section::Secrets => "secrets",
             Section::Messages => "messages",
@@ -122,7 +124,7 @@ mod tests {
     fn digest(names: &[&str]) -> Digest {
         let mut digest = Digest::default();
         for (id, name) in (1..).zip(names) {
-            let record = Organization { id: OrgId(id), name: (*name).to_owned(), profile: None, created_at: Time(0) };
+            let record = Organization { id: OrgId(id), name: (*name).to_owned(), profile: None, proxy: None, created_at: Time(0) };
             digest.add(Section::Records(Kind::Organization), &Record::Organization(record)).unwrap();
         }
         digest

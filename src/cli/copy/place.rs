@@ -18,10 +18,12 @@ use std::{
 };
 
 /// Every kind of record, an owner before what it owns.
-pub(super) const KINDS: [Kind; 16] = [
+pub(super) const KINDS: [Kind; 18] = [
     Kind::Organization,
     Kind::Token,
     Kind::Profile,
+    Kind::Audit,
+    Kind::Rotation,
     Kind::EventType,
     Kind::Application,
     Kind::Endpoint,

@@ -2,7 +2,7 @@
 
 use super::Wanted;
 use crate::{
-    api::key::{KeyKind, KeyMadeOut, KeyOut, issue},
+    api::key::{KeyKind, KeyMadeOut, KeyOut, granted, issue},
     cli::folder::Folder,
     clock::{Clock, SystemClock},
     model::{Address, Grant, KeyId, Kind, OrgId, Record, Token},
@@ -42,7 +42,7 @@ impl Local {
         let organization = self.store.find(&Address::new(Kind::Organization, "", org), now).await?;
         ensure!(organization.is_some(), "there is no organization {org}");
         let grant = match wanted.kind {
-            KeyKind::Key => Grant::Key,
+            KeyKind::Key => granted(wanted.scopes).context("a key needs a scope")?,
             KeyKind::Session => Grant::Session,
         };
         let random = Random::from_system()?;
@@ -106,9 +106,16 @@ mod tests {
         };
         let folder = Folder::of(&crate::config::Config::read(&given).unwrap());
         let local = Local::open(&folder).unwrap();
-        let wanted = |org| Wanted { name: "ci".into(), kind: KeyKind::Key, expires_in: Some(Duration::from_secs(60)), org };
+        let wanted =
+            |org| Wanted { name: "ci".into(), kind: KeyKind::Key, expires_in: Some(Duration::from_secs(60)), scopes: None, org };
         assert!(local.create(wanted(None)).await.is_err(), "there is no organization yet");
-        let first = crate::model::Organization { id: FIRST_ORG, name: "x".into(), profile: None, created_at: local.clock.now() };
+        let first = crate::model::Organization {
+            id: FIRST_ORG,
+            name: "x".into(),
+            profile: None,
+            proxy: None,
+            created_at: local.clock.now(),
+        };
         local.store.change(vec![Change::Insert(Record::Organization(first))], local.clock.now()).await.unwrap();
 
         let made = local.create(wanted(None)).await.unwrap();

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::key::{KeyKind, KeyMadeOut, KeyOut},
     config::{Config, StorePlace, duration},
-    model::OrgId,
+    model::{OrgId, Scope},
     store::StoreError,
 };
 use anyhow::{Context, bail, ensure};
@@ -37,6 +37,8 @@ pub(super) struct KeysArgs {
 enum Action {
     /// Make a key and print it
     Create(CreateArgs),
+    /// Put another master key in the place of the one in force; the server goes on running
+    RotateMaster,
     /// List keys and sessions
     List,
     /// Revoke a key or session
@@ -58,6 +60,9 @@ struct CreateArgs {
     /// From when on it is refused, as 24h [default: never; a session lasts 12h]
     #[arg(long, value_name = "DURATION", value_parser = parse_lifetime)]
     expires_in: Option<Duration>,
+    /// What the key may do: read, send, manage, portal; several with commas [default: everything]
+    #[arg(long, value_name = "SCOPES", value_delimiter = ',', value_parser = parse_scope)]
+    scopes: Vec<Scope>,
     /// Its organization; only while no server is running [default: the first one]
     #[arg(long, value_name = "ID")]
     org: Option<OrgId>,
@@ -69,7 +74,12 @@ struct Wanted {
     name: String,
     kind: KeyKind,
     expires_in: Option<Duration>,
+    scopes: Option<Vec<Scope>>,
     org: Option<OrgId>,
+}
+
+fn parse_scope(text: &str) -> Result<Scope, String> {
+    Scope::named(text.trim()).ok_or_else(|| "is read, send, manage or portal".to_owned())
 }
 
 fn parse_lifetime(text: &str) -> Result<Duration, String> {
@@ -82,6 +92,13 @@ pub(super) fn run(args: KeysArgs) -> anyhow::Result<()> {
     let config = args.place.read()?;
     let folder = Folder::of(&config);
     block_on(async {
+        if matches!(args.action, Action::RotateMaster) {
+            let client: Client = args.server.client(&config, &folder, roots(&config)?)?;
+            let sealed = remote::rotate_master(&client).await?;
+            complain(&format!("the master key was rotated; {sealed} records were sealed anew"));
+            complain("keep a copy of the new master.key; copies of the old one open nothing any more");
+            return Ok(());
+        }
         if args.server.url.is_some() {
             return remote(&args, &config, &folder).await;
         }
@@ -102,6 +119,7 @@ pub(super) fn run(args: KeysArgs) -> anyhow::Result<()> {
 async fn here(action: Action, local: local::Local) -> anyhow::Result<()> {
     let done = match action {
         Action::Create(args) => local.create(args.into()).await.map(|made| show_made(&made)),
+        Action::RotateMaster => Err(anyhow::anyhow!("a running server rotates its master key")),
         Action::List => local.list().await.map(|keys| show(&keys)),
         Action::Revoke { id } => local.revoke(&id).await.map(|()| complain(&format!("{id} is revoked"))),
     };
@@ -114,9 +132,16 @@ async fn remote(args: &KeysArgs, config: &Config, folder: &Folder) -> anyhow::Re
     match &args.action {
         Action::Create(create) => {
             ensure!(create.org.is_none(), "--org needs the data folder: a server makes keys of its caller's organization");
-            let wanted = Wanted { name: create.name.clone(), kind: kind(create), expires_in: create.expires_in, org: None };
+            let wanted = Wanted {
+                name: create.name.clone(),
+                kind: kind(create),
+                expires_in: create.expires_in,
+                scopes: scopes(create),
+                org: None,
+            };
             show_made(&remote::create(&client, &wanted).await?);
         }
+        Action::RotateMaster => drop(remote::rotate_master(&client).await?),
         Action::List => show(&remote::list(&client).await?),
         Action::Revoke { id } => {
             remote::revoke(&client, id).await?;
@@ -130,9 +155,13 @@ fn kind(args: &CreateArgs) -> KeyKind {
     if args.session { KeyKind::Session } else { KeyKind::Key }
 }
 
+fn scopes(args: &CreateArgs) -> Option<Vec<Scope>> {
+    (!args.scopes.is_empty()).then(|| args.scopes.clone())
+}
+
 impl From<CreateArgs> for Wanted {
     fn from(args: CreateArgs) -> Self {
-        Wanted { kind: kind(&args), name: args.name, expires_in: args.expires_in, org: args.org }
+        Wanted { kind: kind(&args), scopes: scopes(&args), name: args.name, expires_in: args.expires_in, org: args.org }
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn records(
     (clock, random): (&dyn Clock, &Random),
 ) -> anyhow::Result<AdminKey> {
     let now = clock.now();
-    let organization = Organization { id: FIRST_ORG, name: FIRST_NAME.to_owned(), profile: None, created_at: now };
+    let organization = Organization { id: FIRST_ORG, name: FIRST_NAME.to_owned(), profile: None, proxy: None, created_at: now };
     insert(store, Record::Organization(organization), clock).await?;
     if let Some(text) = &config.admin_key {
         let token = token_of(random, now, (FIRST_ORG, Grant::Key, "admin (configured)".to_owned()), text);
@@ -186,6 +186,7 @@ mod tests {
             throttle_rate: None,
             metadata: Default::default(),
             headers: Default::default(),
+            credentials: None,
             secrets: vec![Secret { sealed, created_at: now, expires_at: None }],
             profile: None,
             method: None,

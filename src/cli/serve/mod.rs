@@ -1,5 +1,7 @@
 //! `postrider serve`: opens everything from the bottom up, serves, and closes it from the top down.
 
+mod certificates;
+mod crowd;
 mod first;
 mod patience;
 pub(super) mod place;
@@ -12,7 +14,7 @@ use super::{
     settings::SettingArgs,
 };
 use crate::{
-    api::{self, Api, ApiOptions, Front, TokenCache, TrustedProxies},
+    api::{self, Api, ApiOptions, Front, Rotating, TokenCache, TrustedProxies},
     clock::{Clock, SystemClock},
     config::{Config, LogFormat, Source, StorePlace},
     flow::{Engine, Parts, Settings},
@@ -77,20 +79,28 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let listener = TcpListener::bind(&config.listen).await.with_context(|| format!("cannot listen at {}", config.listen))?;
     let address = listener.local_addr()?;
+    let entrance = entrance(&config)?;
     let folder = Folder::of(&config);
     folder.make()?;
-    let (store, unlocked) = place::store(&folder, &config, &clock, &random).await?;
+    let (store, unlocked, keys) = place::store(&folder, &config, &clock, &random).await?;
     let admin = first::records(&folder, &*store, &config, (&*clock, &random)).await?;
     let outbound = outbound(&config, clock.clone())?;
     let parts = Parts { store, outbound, clock, random, vault: Arc::new(unlocked.vault), settings: settings(&config) };
     let engine = Engine::start(parts).await.context("the engine cannot start")?;
+    engine.keep_keys_in(keys);
     let inbound = Inbound::start(engine.clone()).await.context("the sources cannot be loaded")?;
     tokio::spawn(upkeep::run(engine.clone()));
     read_outboxes(&engine, &config)?;
-    folder.note_url(&format!("http://{}", reachable(address)))?;
+    folder.note_url(&format!("{}://{}", scheme(&config), reachable(address)))?;
     announce(&config, &folder, address, (unlocked.new, &admin));
 
-    let api = Api { engine: engine.clone(), inbound: inbound.clone(), tokens: TokenCache::default(), options: options(&config) };
+    let api = Api {
+        engine: engine.clone(),
+        inbound: inbound.clone(),
+        tokens: TokenCache::default(),
+        rotating: Rotating::default(),
+        options: options(&config),
+    };
     let api = Arc::new(api);
     let router = api::router(api.clone()).merge(systems::router(api.clone(), systems_options(&config)));
     let front = Front::new(api, router);
@@ -105,7 +115,7 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
         begun.raised().await;
         Instant::now() + config.shutdown_timeout
     });
-    server::serve(listener, move |peer| front.clone().facing(peer), shutdown, config.shutdown_timeout).await;
+    server::serve((listener, entrance), move |peer| front.clone().facing(peer), shutdown, config.shutdown_timeout).await;
     let left = deadline.await.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()));
     folder.forget_url();
     let draining = Instant::now();
@@ -116,6 +126,22 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Who may come in, and whether they speak TLS.
+fn entrance(config: &Config) -> anyhow::Result<server::Entrance> {
+    let tls = match (&config.tls_cert, &config.tls_key) {
+        (None, None) => None,
+        (Some(cert), Some(key)) => Some(certificates::Certificates::read(cert, key)?),
+        _ => bail!("tls_cert and tls_key go together: set both, or neither"),
+    };
+    tls.iter().try_for_each(|certificates| certificates.keep_fresh())?;
+    let crowd = crowd::Crowd::new(config.connections_per_address, config.trusted_proxies.clone());
+    Ok(server::Entrance { crowd, tls })
+}
+
+fn scheme(config: &Config) -> &'static str {
+    if config.tls_cert.is_some() { "https" } else { "http" }
 }
 
 /// Opens the store of a data folder.
@@ -170,6 +196,7 @@ fn options(config: &Config) -> ApiOptions {
         public_url: config.public_url.clone(),
         trusted_proxies: TrustedProxies(config.trusted_proxies.clone()),
         jwt_secret: config.jwt_secret.clone(),
+        scheme: scheme(config),
         ..ApiOptions::new(FIRST_ORG)
     }
 }
@@ -195,9 +222,10 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 fn announce(config: &Config, folder: &Folder, address: SocketAddr, (new, admin): (bool, &AdminKey)) {
-    let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
+    let scheme = scheme(config);
+    let url = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(address)));
     say(&format!("postrider {}", env!("CARGO_PKG_VERSION")));
-    say(&format!("listening on   http://{address}"));
+    say(&format!("listening on   {scheme}://{address}"));
     say(&format!("API reference  {url}/docs"));
     say(&format!("data folder    {}", config.data.display()));
     if let StorePlace::Postgres(options) = &config.store {

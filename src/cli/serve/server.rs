@@ -1,6 +1,10 @@
 //! The listener: HTTP/1.1 and HTTP/2 over cleartext, bounded in what strangers can hold, stopped gracefully.
 
-use super::patience::{Patient, Timed};
+use super::{
+    certificates::Certificates,
+    crowd::Crowd,
+    patience::{Patient, Timed},
+};
 use crate::shutdown::Shutdown;
 use axum::{extract::Request, response::Response};
 use hyper::{
@@ -11,15 +15,19 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
+use tokio_rustls::TlsAcceptor;
 
 /// Connections at once; more wait in the system's backlog.
 const MAX_CONNECTIONS: u32 = 16_384;
 /// How long a client may take for a request's headers, and how long a connection may lie idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long a client may take for its part of a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that an HTTP/1 connection buffers at most; a request's headers fit into it.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
 /// Bytes of an HTTP/2 request's headers.
@@ -52,15 +60,25 @@ struct Protocols<F> {
     http2: http2::Builder<TokioExecutor>,
     facing: F,
     shutdown: Shutdown,
+    entrance: Entrance,
+}
+
+/// Who may come in, and whether they speak TLS.
+#[derive(Clone, Debug)]
+pub(super) struct Entrance {
+    /// How many connections an address may hold.
+    pub(super) crowd: Arc<Crowd>,
+    /// With which certificates TLS is spoken; `None`: it is not.
+    pub(super) tls: Option<Arc<Certificates>>,
 }
 
 /// Serves until the shutdown, then waits for running requests at most `drain`. `facing` gives what answers a peer.
-pub(super) async fn serve<F, S>(listener: TcpListener, facing: F, shutdown: Shutdown, drain: Duration)
+pub(super) async fn serve<F, S>((listener, entrance): (TcpListener, Entrance), facing: F, shutdown: Shutdown, drain: Duration)
 where
     F: Fn(SocketAddr) -> S + Clone + Send + 'static,
     S: Answers,
 {
-    let protocols = Protocols { http1: http1(), http2: http2(), facing, shutdown };
+    let protocols = Protocols { http1: http1(), http2: http2(), facing, shutdown, entrance };
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     let accepting = accept(&listener, &protocols, &slots);
     tokio::select! {
@@ -84,11 +102,12 @@ where
         match listener.accept().await {
             Ok((stream, peer)) => {
                 failing = false;
+                let Some(visit) = protocols.entrance.crowd.enter(peer.ip()) else { continue };
                 let protocols = protocols.clone();
                 let service = (protocols.facing)(peer);
                 tokio::spawn(async move {
                     protocols.serve(stream, service).await;
-                    drop(slot);
+                    drop((slot, visit));
                 });
             }
             Err(error) => {
@@ -104,10 +123,28 @@ where
 impl<F> Protocols<F> {
     async fn serve(self, stream: TcpStream, service: impl Answers) {
         let _slower_without = stream.set_nodelay(true);
-        let speaks_http2 = tokio::select! {
-            told = speaks_http2(&stream) => told,
-            () = self.shutdown.raised() => None,
+        let Some(certificates) = self.entrance.tls.clone() else {
+            let speaks_http2 = tokio::select! {
+                told = speaks_http2(&stream) => told,
+                () = self.shutdown.raised() => None,
+            };
+            return self.answer(stream, speaks_http2, service).await;
         };
+        let handshake = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(certificates.current()).accept(stream));
+        let shaken = tokio::select! {
+            shaken = handshake => shaken,
+            () = self.shutdown.raised() => return,
+        };
+        if let Ok(Ok(stream)) = shaken {
+            let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            self.answer(stream, Some(speaks_http2), service).await;
+        }
+    }
+
+    async fn answer<I>(self, stream: I, speaks_http2: Option<bool>, service: impl Answers)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (io, service) = (TokioIo::new(stream), Patient(service));
         // A connection's end by the other side's fault is nobody's news.
         let _peer_s_business = match speaks_http2 {
@@ -190,8 +227,9 @@ mod tests {
     async fn start(router: Router) -> (SocketAddr, Shutdown, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::default());
+        let entrance = Entrance { crowd: Crowd::new(0, Vec::new()), tls: None };
         let facing = move |_| TowerToHyperService::new(router.clone());
-        (address, shutdown.clone(), tokio::spawn(serve(listener, facing, shutdown, DRAIN)))
+        (address, shutdown.clone(), tokio::spawn(serve((listener, entrance), facing, shutdown, DRAIN)))
     }
 
     #[tokio::test]

@@ -135,6 +135,8 @@ fn kind_byte(kind: Kind) -> u8 {
         Kind::Erasure => 14,
         Kind::Retention => 15,
         Kind::CatchUp => 16,
+        Kind::Audit => 20,
+        Kind::Rotation => 21,
     }
 }
 

@@ -114,8 +114,9 @@ fn is_told(kind: Kind) -> bool {
         | Kind::Failing
         | Kind::Profile
         | Kind::Retention
-        | Kind::CatchUp => true,
-        Kind::Answered | Kind::Purge | Kind::Seen | Kind::Rejection | Kind::Replay | Kind::Erasure => false,
+        | Kind::CatchUp
+        | Kind::Rotation => true,
+        Kind::Answered | Kind::Purge | Kind::Seen | Kind::Rejection | Kind::Replay | Kind::Erasure | Kind::Audit => false,
     }
 }
 

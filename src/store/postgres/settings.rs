@@ -25,4 +25,14 @@ impl PostgresStore {
         let rows = self.open_still()?.records.run(statement, &[(&name, Type::TEXT), (&value, Type::TEXT)]).await?;
         wire::get(rows.first().ok_or_else(|| wire::damaged("a setting"))?, "value")
     }
+
+    /// Sets a setting, whatever it was.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn put_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let statement = "INSERT INTO postrider.settings AS s (name, value) VALUES ($1, $2) \
+                         ON CONFLICT (name) DO UPDATE SET value = $2";
+        self.open_still()?.records.run(statement, &[(&name, Type::TEXT), (&value, Type::TEXT)]).await.map(drop)
+    }
 }

@@ -66,14 +66,16 @@ pub(super) fn kind_number(kind: Kind) -> i16 {
         Kind::Erasure => 13,
         Kind::Retention => 14,
         Kind::CatchUp => 15,
+        Kind::Audit => 20,
+        Kind::Rotation => 21,
     }
 }
 
 /// The kind of a number.
 pub(super) fn kind_of(number: i16) -> Option<Kind> {
     use Kind::{
-        Answered, Application, CatchUp, Endpoint, Erasure, EventType, Failing, Organization, Profile, Purge, Rejection, Replay,
-        Retention, Seen, Source, Token,
+        Answered, Application, Audit, CatchUp, Endpoint, Erasure, EventType, Failing, Organization, Profile, Purge, Rejection,
+        Replay, Retention, Rotation, Seen, Source, Token,
     };
     let all = [
         Organization,
@@ -92,6 +94,8 @@ pub(super) fn kind_of(number: i16) -> Option<Kind> {
         Erasure,
         Retention,
         CatchUp,
+        Audit,
+        Rotation,
     ];
     all.into_iter().find(|kind| kind_number(*kind) == number)
 }

@@ -1,0 +1,167 @@
+//! Auditing: every change of configuration that somebody asked for leaves an entry, in the same commit. The request's
+//! actor is known to the task that answers it; what the engine changes by itself (a failing endpoint that it disables) is
+//! told by operational messages and leaves no entry.
+
+use crate::{
+    model::{Address, AuditAction, AuditActor, AuditEntry, AuditId, KeyId, Kind, OrgId, Record, Time},
+    random::Random,
+    store::{Change, Store, StoreError},
+};
+use serde_json::Value;
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+/// How long entries are kept.
+pub(super) const AUDIT_KEPT: Duration = Duration::from_secs(365 * 86_400);
+/// Fields that change with every change, and say nothing.
+const SILENT: [&str; 1] = ["updated_at"];
+
+/// Who asks for changes, as far as it is known.
+#[derive(Debug, Default)]
+pub struct Actor {
+    /// From where.
+    pub from: Option<IpAddr>,
+    who: OnceLock<Who>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Who {
+    actor: AuditActor,
+    key: Option<KeyId>,
+}
+
+tokio::task_local! {
+    static ACTOR: Arc<Actor>;
+}
+
+impl Actor {
+    /// Somebody at that address.
+    #[must_use]
+    pub fn at(from: Option<IpAddr>) -> Self {
+        Actor { from, who: OnceLock::new() }
+    }
+
+    /// Answers a request: its changes are this actor's.
+    pub async fn answering<T>(self, answer: impl Future<Output = T>) -> T {
+        ACTOR.scope(Arc::new(self), answer).await
+    }
+
+    /// Notes by which token the request that is being answered came.
+    pub fn is(actor: AuditActor, key: Option<KeyId>) {
+        let _nobody_is_audited = ACTOR.try_with(|asking| asking.who.get_or_init(|| Who { actor, key }).actor);
+    }
+
+    /// Whose request the running task answers.
+    pub(super) fn of_this_task() -> Option<Arc<Actor>> {
+        ACTOR.try_with(Arc::clone).ok().filter(|actor| actor.who.get().is_some())
+    }
+
+    /// The entries of changes that are about to be made.
+    pub(super) async fn entries(
+        &self,
+        changes: &[Change],
+        store: &dyn Store,
+        (random, now): (&Random, Time),
+    ) -> Result<Vec<Change>, StoreError> {
+        let Some(who) = self.who.get() else { return Ok(Vec::new()) };
+        let mut entries = Vec::new();
+        for change in changes {
+            let (address, action, new) = match change {
+                Change::Insert(record) => (record.address(), AuditAction::Created, None),
+                Change::Replace(record, _) | Change::Write(record) => (record.address(), AuditAction::Updated, Some(record)),
+                Change::Delete(address) => (address.clone(), AuditAction::Deleted, None),
+            };
+            let Some(what) = audited(address.kind) else { continue };
+            let needs_old = new.is_some() || address.kind == Kind::Endpoint || address.kind == Kind::Source;
+            let old = if needs_old { store.find(&address, now).await? } else { None };
+            let fields = match (&old, new) {
+                (Some(old), Some(new)) => changed(&old.record, new),
+                _ => Vec::new(),
+            };
+            let record = match change {
+                Change::Insert(record) | Change::Replace(record, _) | Change::Write(record) => Some(record),
+                Change::Delete(_) => old.as_ref().map(|old| &old.record),
+            };
+            let Some(org) = owner(&address, record) else { continue };
+            entries.push(Change::Insert(Record::Audit(AuditEntry {
+                id: AuditId(random.id(now)),
+                org,
+                actor: who.actor,
+                key: who.key,
+                from: self.from,
+                action,
+                what: what.to_owned(),
+                app: record.and_then(application).or_else(|| address.scope.parse().ok()),
+                id_of: address.key,
+                fields,
+                expires_at: now.plus(AUDIT_KEPT),
+            })));
+        }
+        Ok(entries)
+    }
+}
+
+/// What a kind is called in the log; `None` for what is not configuration.
+fn audited(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Organization => Some("organization"),
+        Kind::Application => Some("application"),
+        Kind::Endpoint => Some("endpoint"),
+        Kind::EventType => Some("event_type"),
+        Kind::Token => Some("key"),
+        Kind::Source => Some("source"),
+        Kind::Profile => Some("profile"),
+        _ => None,
+    }
+}
+
+fn owner(address: &Address, record: Option<&Record>) -> Option<OrgId> {
+    match record {
+        Some(Record::Endpoint(endpoint)) => Some(endpoint.org),
+        Some(Record::Source(source)) => Some(source.org),
+        Some(Record::Organization(organization)) => Some(organization.id),
+        _ => address.scope.parse().ok(),
+    }
+}
+
+fn application(record: &Record) -> Option<crate::model::AppId> {
+    match record {
+        Record::Endpoint(endpoint) => Some(endpoint.app),
+        Record::Source(source) => Some(source.app),
+        _ => None,
+    }
+}
+
+/// The names of the fields in which two forms of a record differ.
+fn changed(old: &Record, new: &Record) -> Vec<String> {
+    let fields = |record: &Record| match serde_json::to_value(record) {
+        Ok(Value::Object(kind)) => kind.into_iter().next().map(|(_, fields)| fields).unwrap_or_default(),
+        _ => Value::Null,
+    };
+    let (old, new) = (fields(old), fields(new));
+    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return Vec::new() };
+    let mut names: Vec<String> = old.keys().chain(new.keys()).filter(|name| old.get(*name) != new.get(*name)).cloned().collect();
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|name| !SILENT.contains(&name.as_str()));
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Endpoint, EndpointId, Sealed};
+
+    #[test]
+    fn names_of_changed_fields_are_kept_and_no_values() {
+        let old = Endpoint::new((OrgId(1), crate::model::AppId(2), EndpointId(3)), "https://a.example/", Time(1));
+        let mut new = old.clone();
+        new.url = "https://b.example/".into();
+        new.credentials = Some(Sealed("canary".into()));
+        new.updated_at = Time(2);
+        assert_eq!(changed(&Record::Endpoint(old), &Record::Endpoint(new)), ["credentials", "url"]);
+    }
+}

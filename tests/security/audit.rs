@@ -1,0 +1,75 @@
+//! The audit log: every change, by whom, from where; names of fields, never values.
+
+use crate::{
+    support::eventually,
+    tenant::{Tenant, id_of},
+};
+use serde_json::{Value, json};
+
+async fn entries(t: &Tenant, query: &str) -> Vec<Value> {
+    t.api.get(&format!("/api/v1/audit{query}")).await.expect(200)["data"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn every_change_leaves_an_entry_without_values() {
+    let mut t = Tenant::start_with(&["--trusted-proxy", "127.0.0.0/8"]).await;
+    let endpoint = t.endpoint(&t.receiver.url("/url-canary")).await;
+    let path = t.path(&format!("/endpoint/{endpoint}"));
+    let forwarded = [("x-forwarded-for", "203.0.113.9")];
+    t.api.send("PATCH", &path, &forwarded, r#"{"description": "text-canary", "throttleRate": 7}"#).await.expect(200);
+    let basic = json!({"authentication": {"type": "basic", "username": "n", "password": "pass-canary"}});
+    t.give(&endpoint, &basic).await.expect(204);
+    let link = t.api.post(&format!("/api/v1/auth/app-portal-access/{}", t.app), "{}").await.expect(200);
+    let portal = t.api.with_token(link["token"].as_str().unwrap());
+    portal.patch(&path, r#"{"description": "by the portal"}"#).await.expect(200);
+    t.send().await;
+    t.receiver.wait("/url-canary", 1).await;
+    t.api.delete(&path).await.expect(204);
+
+    let all = entries(&t, &format!("?id={endpoint}")).await;
+    let told: Vec<_> = all
+        .iter()
+        .map(|entry| (entry["actor"].as_str().unwrap(), entry["action"].as_str().unwrap(), entry["fields"].clone()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("key", "deleted", json!([])),
+            ("portal", "updated", json!(["description"])),
+            ("key", "updated", json!(["credentials"])),
+            ("key", "updated", json!(["description", "throttle_rate"])),
+            ("key", "created", json!([])),
+        ]
+    );
+    assert_eq!(all[3]["from"], "203.0.113.9");
+    assert_eq!(all[2]["from"], "127.0.0.1");
+    assert!(all.iter().all(|entry| entry["appId"] == json!(t.app) && entry["what"] == "endpoint"));
+    let whole = entries(&t, "?limit=250").await;
+    let text = Value::Array(whole.clone()).to_string();
+    assert!(!text.contains("canary"), "{text}");
+    assert!(whole.iter().any(|entry| entry["what"] == "key" && entry["action"] == "created"), "the portal link: {text}");
+    assert_eq!(entries(&t, "?action=deleted&what=endpoint").await.len(), 1);
+    let key = whole[0]["key"].as_str().unwrap();
+    assert_eq!(entries(&t, &format!("?key={key}&limit=250")).await.len(), whole.len() - 1, "all but the portal's");
+    assert!(entries(&t, "?before=2020-01-01T00:00:00Z").await.is_empty());
+    portal.get("/api/v1/audit").await.expect(403);
+
+    // Pages hold all of it, once each.
+    let (mut seen, mut query) = (Vec::new(), "?limit=2".to_owned());
+    loop {
+        let page = t.api.get(&format!("/api/v1/audit{query}")).await.expect(200);
+        seen.extend(page["data"].as_array().unwrap().iter().map(id_of));
+        if page["done"] == true {
+            break;
+        }
+        query = format!("?limit=2&iterator={}", page["iterator"].as_str().unwrap());
+    }
+    assert_eq!(seen, whole.iter().map(id_of).collect::<Vec<_>>());
+
+    // It is durable.
+    t.server.kill();
+    t.server.restart().await;
+    t.api = t.server.api();
+    let again = eventually("the log is there", || async { Some(entries(&t, "?limit=250").await) }).await;
+    assert_eq!(again, whole);
+}

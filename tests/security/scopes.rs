@@ -1,0 +1,133 @@
+//! What tokens may do: every route of every surface, asked with every kind of token.
+
+use crate::{support::Api, tenant::Tenant};
+use serde_json::{Value, json};
+
+/// `METHOD /path` of every operation of every document that the server has.
+async fn operations(api: &Api) -> Vec<(String, String)> {
+    let mut documents = vec!["/openapi.json".to_owned()];
+    documents.extend(["alakazam", "alumia", "nudj", "ilara", "connect"].map(|name| format!("/docs/{name}/openapi.json")));
+    let mut all = Vec::new();
+    for document in documents {
+        let document = api.get(&document).await.expect(200);
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                // What says of itself that anybody may call it: health, and where third parties post.
+                if operation["security"] != json!([{}]) && ["get", "post", "put", "patch", "delete"].contains(&method.as_str()) {
+                    all.push((method.to_uppercase(), path.clone()));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The path with something for each of its parameters.
+fn filled(path: &str, t: &Tenant, endpoint: &str) -> String {
+    let mut filled = path.to_owned();
+    while let Some((before, rest)) = filled.clone().split_once('{') {
+        let (name, after) = rest.split_once('}').unwrap();
+        let value = match name {
+            "app_id" | "appId" => t.app.as_str(),
+            "endpoint_id" => endpoint,
+            _ => "x",
+        };
+        filled = format!("{before}{value}{after}");
+    }
+    filled
+}
+
+async fn key(t: &Tenant, scopes: &Value) -> Api {
+    let made = t.api.post("/api/v1/key", &json!({"name": "limited", "scopes": scopes}).to_string()).await.expect(201);
+    assert_eq!(made["scopes"], *scopes);
+    t.api.with_token(made["token"].as_str().unwrap())
+}
+
+async fn link(t: &Tenant, body: Value) -> Api {
+    let path = format!("/api/v1/auth/app-portal-access/{}", t.app);
+    let made = t.api.post(&path, &body.to_string()).await.expect(200);
+    t.api.with_token(made["token"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn every_route_asks_for_a_token_and_for_its_scope() {
+    let t = Tenant::start().await;
+    let endpoint = t.endpoint(&t.receiver.url("/hook")).await;
+    let (read, send, portal) =
+        (key(&t, &json!(["read"])).await, key(&t, &json!(["send"])).await, key(&t, &json!(["portal"])).await);
+    let manage = key(&t, &json!(["manage"])).await;
+    let looks = link(&t, json!({"readOnly": true})).await;
+    let operations = operations(&t.api).await;
+    assert!(operations.len() > 100, "{}", operations.len());
+    let (mut asked, mut sends, mut links, mut faults) = (0, 0, 0, Vec::new());
+    for (method, path) in &operations {
+        let target = filled(path, &t, &endpoint);
+        let body = if method == "GET" || method == "DELETE" { "" } else { "{}" };
+        let status = async |api: &Api| api.send(method, &target, &[], body).await.status;
+        let line = format!("{method} {target}");
+        let mut check = |good: bool, who: &str, status: u16| {
+            if !good {
+                faults.push(format!("{line}, with {who}: {status}"));
+            }
+        };
+        for (who, api) in [("nothing", t.api.anonymous()), ("an unknown token", t.api.with_token("pr_unknown"))] {
+            let status = status(&api).await;
+            check(status == 401, who, status);
+        }
+        let is_send = method == "POST" && (path == "/api/v1/app/{app_id}/msg" || path.ends_with("/send-example"));
+        let is_link = method == "POST" && path.starts_with("/api/v1/auth/app");
+        let (by_send, by_portal) = (status(&send).await, status(&portal).await);
+        check((by_send != 403) == is_send, "the scope `send`", by_send);
+        check((by_portal != 403) == is_link, "the scope `portal`", by_portal);
+        if method != "GET" {
+            let (by_read, by_look) = (status(&read).await, status(&looks).await);
+            check(by_read == 403, "the scope `read`", by_read);
+            // Some operations change nothing although they are a POST: there a link that may only look is answered.
+            let harmless = path.ends_with("/logout") || path.ends_with("/validate") || path.contains("/preview");
+            check(harmless || (400..500).contains(&by_look), "a link that may only look", by_look);
+        }
+        if is_send || is_link {
+            let by_manage = status(&manage).await;
+            check(by_manage == 403, "the scope `manage`", by_manage);
+        }
+        (asked, sends, links) = (asked + 1, sends + usize::from(is_send), links + usize::from(is_link));
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(asked > 100 && sends == 2 && links == 2, "{asked} {sends} {links}");
+}
+
+#[tokio::test]
+async fn scopes_open_what_they_name() {
+    let t = Tenant::start().await;
+    let endpoint = t.endpoint(&t.receiver.url("/hook")).await;
+    let one = t.path(&format!("/endpoint/{endpoint}"));
+    let message = r#"{"eventType": "a.b", "payload": {}}"#;
+    let read = key(&t, &json!(["read"])).await;
+    read.get(&one).await.expect(200);
+    read.get(&format!("{one}/secret")).await.refused(403, "manage");
+    read.post(&t.path("/msg"), message).await.refused(403, "send");
+    let send = key(&t, &json!(["send"])).await;
+    send.post(&t.path("/msg"), message).await.expect(202);
+    send.get(&one).await.refused(403, "read");
+    let both = key(&t, &json!(["read", "send"])).await;
+    both.get(&one).await.expect(200);
+    both.post(&t.path("/msg"), message).await.expect(202);
+    let manage = key(&t, &json!(["manage"])).await;
+    manage.patch(&one, r#"{"description": "x"}"#).await.expect(200);
+    manage.get(&format!("{one}/secret")).await.expect(200);
+    manage.post("/api/v1/key", "{}").await.refused(403, "API key");
+    let portal = key(&t, &json!(["portal"])).await;
+    portal.post(&format!("/api/v1/auth/app-portal-access/{}", t.app), "{}").await.expect(200);
+    portal.get(&one).await.expect(403);
+    t.api.post("/api/v1/key", r#"{"scopes": []}"#).await.refused(422, "scope");
+    t.api.post("/api/v1/key", r#"{"scopes": ["all"]}"#).await.refused(422, "scopes");
+}
+
+#[tokio::test]
+async fn a_link_that_may_only_look_does_not_see_secrets() {
+    let t = Tenant::start().await;
+    let endpoint = t.endpoint(&t.receiver.url("/hook")).await;
+    let secret = t.path(&format!("/endpoint/{endpoint}/secret"));
+    link(&t, json!({"readOnly": true})).await.get(&secret).await.refused(403, "only read");
+    link(&t, json!({})).await.get(&secret).await.expect(200);
+}
