@@ -8,7 +8,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-const MESSAGES: u64 = 30;
+const MESSAGES: u64 = 8;
+/// The same, to be compared with lengths.
+const COUNT: usize = MESSAGES as usize;
 
 /// Whether an arrival is signed with that secret.
 fn signed(arrival: &Arrival, secret: &str) -> bool {
@@ -29,7 +31,7 @@ async fn there_and_back(history: bool) {
     let tenant = Tenant::make(&api, &receiver).await;
     let secrets = [tenant.secret(&api, &tenant.failing).await, tenant.secret(&api, &tenant.disabled).await];
     tenant.send(&api, 0..MESSAGES).await;
-    tenant.settled(&api, 30).await;
+    tenant.settled(&api, COUNT).await;
     assert_eq!(server.stop().await, 0);
     let tried = receiver.at("/failing").len();
 
@@ -44,13 +46,13 @@ async fn there_and_back(history: bool) {
     server.restart().await;
     let api = server.api();
     assert_eq!(tenant.secret(&api, &tenant.failing).await, secrets[0]);
-    assert_eq!(tenant.attempts(&api, &tenant.good).await, 30);
-    assert_eq!(receiver.at("/good").len(), 30, "what was delivered is not delivered again");
+    assert_eq!(tenant.attempts(&api, &tenant.good).await, COUNT);
+    assert_eq!(receiver.at("/good").len(), COUNT, "what was delivered is not delivered again");
     // A new message beside the old ones, and an event id that is known.
     tenant.send(&api, MESSAGES..MESSAGES + 1).await;
     let again = r#"{"eventType": "copy.test", "eventId": "e0", "payload": {}}"#;
     api.post(&format!("/api/v1/app/{}/msg", tenant.app), again).await.expect(409);
-    tenant.settled(&api, 31).await;
+    tenant.settled(&api, COUNT + 1).await;
     assert_eq!(server.stop().await, 0);
 
     let back = tempfile::tempdir().unwrap();
@@ -63,20 +65,20 @@ async fn there_and_back(history: bool) {
     let server = Server::start_in(back, Options::default()).await;
     let api = server.api();
     tenant.enable(&api).await;
-    let disabled = receiver.wait("/disabled", 31).await;
+    let disabled = receiver.wait("/disabled", COUNT + 1).await;
     assert!(disabled.iter().all(|arrival| signed(arrival, &secrets[1])));
     eventually("what failed is delivered by its schedule", || async {
         let delivered = receiver.at("/failing").len();
-        (delivered >= tried + 31).then_some(())
+        (delivered >= tried + COUNT + 1).then_some(())
     })
     .await;
     let failing = receiver.at("/failing");
     assert!(failing.iter().all(|arrival| signed(arrival, &secrets[0]) && arrival.header("x-own") == "kept"));
-    assert_eq!(tenant.messages(&api).await, 31);
+    assert_eq!(tenant.messages(&api).await, COUNT + 1);
     // Once each, where nothing failed.
     for at in ["/disabled", "/good"] {
         let bodies: std::collections::HashSet<_> = receiver.at(at).into_iter().map(|arrival| arrival.body).collect();
-        assert_eq!((bodies.len(), receiver.at(at).len()), (31, 31), "{at}");
+        assert_eq!((bodies.len(), receiver.at(at).len()), (COUNT + 1, COUNT + 1), "{at}");
     }
 }
 
