@@ -194,6 +194,10 @@ impl From<StoreError> for Problem {
                 tracing::warn!(cause, "the store is unavailable");
                 Problem::Unavailable
             }
+            error @ StoreError::Broken => {
+                tracing::warn!(%error, "nothing is written");
+                Problem::Unavailable
+            }
             StoreError::Damaged(cause) => {
                 tracing::error!(cause, "the store is damaged");
                 Problem::Internal

@@ -188,11 +188,11 @@ async fn settle(engine: &Engine, settlements: Vec<Settlement>) -> Vec<Option<Del
         let settled = engine.store.settle(settlements.clone()).await;
         // Whether the store takes results does not depend on which: one that is full or away takes none.
         let away = settled.iter().find_map(|result| match result {
-            Err(error @ (StoreError::Unavailable(_) | StoreError::Full)) => Some(error),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Full | StoreError::Broken)) => Some(error),
             _ => None,
         });
         match away {
-            Some(StoreError::Unavailable(_)) if engine.stopping() => return vec![None; settlements.len()],
+            Some(StoreError::Unavailable(_) | StoreError::Broken) if engine.stopping() => return vec![None; settlements.len()],
             Some(error) => {
                 tracing::error!(%error, count = settlements.len(), "results not recorded yet");
                 tokio::time::sleep(STORE_PAUSE).await;

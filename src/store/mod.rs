@@ -30,6 +30,9 @@ pub enum StoreError {
     /// The store does not answer for now.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// A write failed half-way, for want of space mostly: no more is written until the store is opened again.
+    #[error("an earlier write failed, and the store takes no more until it is opened again")]
+    Broken,
     /// What is stored cannot be understood.
     #[error("the store is damaged: {0}")]
     Damaged(String),

@@ -1,5 +1,6 @@
 //! `postrider serve`: opens everything from the bottom up, serves, and closes it from the top down.
 
+mod again;
 mod certificates;
 mod crowd;
 mod first;
@@ -90,6 +91,9 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
     engine.keep_keys_in(keys);
     let inbound = Inbound::start(engine.clone()).await.context("the sources cannot be loaded")?;
     tokio::spawn(upkeep::run(engine.clone()));
+    if !demo {
+        tokio::spawn(again::when_broken(engine.store.clone(), folder.store().to_owned()));
+    }
     read_outboxes(&engine, &config)?;
     folder.note_url(&format!("{}://{}", scheme(&config), reachable(address)))?;
     announce(&config, &folder, address, (unlocked.new, &admin));

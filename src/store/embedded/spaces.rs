@@ -224,7 +224,7 @@ pub(super) fn failure(error: fjall::Error) -> StoreError {
     match error {
         fjall::Error::Io(error) => io_failure(&error),
         fjall::Error::Storage(fjall::LsmError::Io(error)) => io_failure(&error),
-        fjall::Error::Poisoned => StoreError::Unavailable("an earlier write failed; restart to recover".into()),
+        fjall::Error::Poisoned => StoreError::Broken,
         fjall::Error::Locked => StoreError::Unavailable("another process has opened the folder".into()),
         other => StoreError::Damaged(other.to_string()),
     }
