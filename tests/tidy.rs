@@ -34,9 +34,16 @@ const LAYERS: [&[&str]; 10] = [
     &["api", "outbox", "systems", "dashboard", "config", "telemetry", "shutdown"],
     &["cli"],
 ];
-/// Of one layer, and yet: receiving and upkeep work through the engine, the systems are surfaces on what the API does, and
-/// what comes by the outbox keeps the API's rules.
-const NEIGHBOURS: [(&str, &str); 4] = [("inbound", "flow"), ("upkeep", "flow"), ("systems", "api"), ("outbox", "api")];
+/// Of one layer, and yet: receiving and upkeep work through the engine, the systems are surfaces on what the API does, what
+/// comes by the outbox keeps its rules, and the dashboard shows all of it.
+const NEIGHBOURS: [(&str, &str); 6] = [
+    ("inbound", "flow"),
+    ("upkeep", "flow"),
+    ("systems", "api"),
+    ("outbox", "api"),
+    ("dashboard", "api"),
+    ("dashboard", "systems"),
+];
 /// Modules that only `cli` may import.
 const CLI_ONLY: [&str; 3] = ["config", "telemetry", "shutdown"];
 /// Files and folders that decide and do nothing else.

@@ -40,6 +40,7 @@ mod scope;
 pub mod source;
 #[cfg(test)]
 mod tests;
+pub mod user;
 
 pub use auth::{Caller, TokenCache};
 pub use base::Base;

@@ -53,6 +53,7 @@ pub(crate) const PAGE: &str = "text/html; charset=utf-8";
         (name = "Filter", description = "Conditions on payloads, tried out."),
         (name = "Authentication", description = "Portal links and tokens."),
         (name = "Key", description = "API keys, sessions, and the master key."),
+        (name = "User", description = "People who sign in to the dashboard."),
         (name = "Proxy", description = "The proxy through which requests leave."),
         (name = "Audit", description = "Who changed what, when and from where."),
         (name = "Operational Webhook Endpoint", description = "URLs that receive your organization's own messages, such as a disabled endpoint."),

@@ -2,7 +2,7 @@
 
 use super::{
     Api, Problem, Shared, application, attempt, audit, authentication, body::BodyLimit, endpoint, erase, event_type, filter,
-    health, key, ledger, master_key, message, openapi, operational, profile, proxy, receive, replay, retention, source,
+    health, key, ledger, master_key, message, openapi, operational, profile, proxy, receive, replay, retention, source, user,
 };
 use axum::{Extension, Router, extract::DefaultBodyLimit};
 use utoipa_axum::router::OpenApiRouter;
@@ -48,6 +48,7 @@ pub(super) fn resources() -> OpenApiRouter<Shared> {
         .merge(filter::routes())
         .merge(key::routes())
         .merge(master_key::routes())
+        .merge(user::routes())
         .merge(authentication::routes())
         .merge(health::routes())
 }

@@ -16,6 +16,7 @@ mod serve;
 mod settings;
 mod signature;
 mod systems;
+mod users;
 
 use clap::{Parser, Subcommand};
 use std::{io::Write, process::ExitCode};
@@ -38,6 +39,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Make, list and revoke API keys and sessions
     Keys(keys::KeysArgs),
+    /// Make and list users of the dashboard, and print links that sign them in
+    Users(users::UsersArgs),
     /// List, show, make, copy and preview profiles: how deliveries look and behave
     Profiles(profiles::ProfilesArgs),
     /// Judge a signed request, or every case of a file, and name the likely mistake
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Send(args) => send::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Keys(args) => keys::run(args),
+        Command::Users(args) => users::run(args),
         Command::Profiles(args) => profiles::run(args),
         Command::Verify(args) => signature::verify(&args),
         Command::Sign(args) => signature::sign(&args),
@@ -125,6 +129,7 @@ mod tests {
             read("postrider keys create --session --expires-in 24h --data d --url http://x"),
             Ok(Cli { command: Command::Keys(_) })
         ));
+        assert!(matches!(read("postrider users add ann@example.com --role operator"), Ok(Cli { command: Command::Users(_) })));
         for bad in
             ["postrider", "postrider serv", "postrider serve --admin-key x", "postrider send --type x", "postrider keys revoke"]
         {

@@ -34,6 +34,15 @@ impl Health {
 }
 
 impl Engine {
+    /// Endpoints that have failed since their last success, in the order of their ids; at most so many.
+    #[must_use]
+    pub fn failing(&self, most: usize) -> Vec<Failing> {
+        let mut failing: Vec<Failing> = self.health.0.lock().values().cloned().collect();
+        failing.sort_unstable_by_key(|failing| failing.endpoint);
+        failing.truncate(most);
+        failing
+    }
+
     /// Another process has seen an endpoint succeed.
     pub(super) fn recovered(&self, address: &Address) {
         if let Ok(endpoint) = address.key.parse() {

@@ -190,6 +190,10 @@ ids! {
     AuditId = "audit_";
     /// A request that a source refused.
     RejectionId = "rej_";
+    /// A person who may sign in.
+    UserId = "user_";
+    /// A person who is signed in, or a link to sign in once.
+    SessionId = "sess_";
 }
 
 impl DeliveryId {

@@ -24,6 +24,7 @@ mod stringify;
 mod system;
 mod time;
 mod token;
+mod user;
 
 pub use application::{Application, Metadata, OPERATIONAL_UID};
 pub use attempt::Attempt;
@@ -37,8 +38,8 @@ pub use event_type::EventType;
 pub use filter::{Filter, FilterError, Finding, MAX_FILTER_BYTES, MAX_FILTER_CONDITIONS, MAX_FILTER_DEPTH, PayloadPath};
 pub use headers::{Headers, is_of_the_connection};
 pub use id::{
-    AppId, AttemptId, AuditId, DeliveryId, EndpointId, EventTypeId, KeyId, MsgId, NotAnId, OrgId, RejectionId, SourceId, TaskId,
-    next_number,
+    AppId, AttemptId, AuditId, DeliveryId, EndpointId, EventTypeId, KeyId, MsgId, NotAnId, OrgId, RejectionId, SessionId, SourceId,
+    TaskId, UserId, next_number,
 };
 pub use message::Message;
 pub use outcome::{AddressClass, Cause, Outcome, Phases};
@@ -55,3 +56,4 @@ pub use stringify::stringify;
 pub use system::System;
 pub use time::{LATEST, Time};
 pub use token::{Grant, Scope, Token};
+pub use user::{Opens, Role, Session, Triage, TriageState, User};

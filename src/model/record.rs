@@ -3,7 +3,7 @@
 
 use super::{
     AppId, Application, AuditEntry, CatchUp, Endpoint, EndpointId, Erasure, EventType, KeyId, OrgId, OwnProfile, Rejection, Replay,
-    Retention, Sealed, Seen, Source, SourceId, TaskId, Time, Token,
+    Retention, Sealed, Seen, Session, Source, SourceId, TaskId, Time, Token, Triage, User,
 };
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,12 @@ pub enum Kind {
     Audit,
     /// [`Rotation`]
     Rotation,
+    /// [`User`]
+    User,
+    /// [`Session`]
+    Session,
+    /// [`Triage`]
+    Triage,
 }
 
 /// Owner of everything below it.
@@ -152,6 +158,12 @@ pub enum Record {
     Audit(AuditEntry),
     /// A master key that is taking the place of another.
     Rotation(Rotation),
+    /// A user.
+    User(User),
+    /// A user's session.
+    Session(Session),
+    /// An issue that somebody has seen.
+    Triage(Triage),
 }
 
 /// Where a record is kept: its kind, its parent and its key within the parent. Lists are in the order of `key`.
@@ -261,6 +273,9 @@ impl Record {
             Record::CatchUp(r) => Address::catch_up(r.app, r.endpoint),
             Record::Audit(r) => Address::new(Kind::Audit, r.org, r.id),
             Record::Rotation(_) => Address::rotation(),
+            Record::User(r) => Address::new(Kind::User, r.org, r.id),
+            Record::Session(r) => Address::new(Kind::Session, r.org, r.id),
+            Record::Triage(r) => Address::new(Kind::Triage, r.org, format!("{}.{}", r.endpoint, r.cause)),
         }
     }
 
@@ -273,6 +288,8 @@ impl Record {
             Record::Endpoint(r) => r.uid.as_deref().map(|uid| (r.app.to_string(), uid)),
             Record::Token(r) => Some((String::new(), &r.hash)),
             Record::Source(r) => r.uid.as_deref().map(|uid| (r.owner(), uid)),
+            Record::User(r) => Some((String::new(), &r.login)),
+            Record::Session(r) => Some((String::new(), &r.hash)),
             _ => None,
         }
     }
@@ -287,6 +304,7 @@ impl Record {
             Record::Rejection(r) => Some(r.expires_at),
             Record::Replay(r) => r.expires_at,
             Record::Audit(r) => Some(r.expires_at),
+            Record::Session(r) => Some(r.expires_at),
             _ => None,
         }
     }

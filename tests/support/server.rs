@@ -130,6 +130,17 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    /// The link with which the first user signs in to the dashboard.
+    pub async fn link(&self) -> String {
+        let text = eventually("a link is printed", || async {
+            let log = self.log.lock().unwrap();
+            let (_, rest) = log.iter().find_map(|line| line.split_once("/dashboard/enter?link="))?;
+            rest.split(' ').next().map(str::to_owned)
+        })
+        .await;
+        format!("{}/dashboard/enter?link={text}", self.url())
+    }
+
     /// Where it keeps everything.
     pub fn data(&self) -> &Path {
         self.data.path()

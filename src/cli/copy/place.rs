@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Every kind of record, an owner before what it owns.
-pub(super) const KINDS: [Kind; 18] = [
+pub(super) const KINDS: [Kind; 21] = [
     Kind::Organization,
     Kind::Token,
     Kind::Profile,
@@ -37,6 +37,9 @@ pub(super) const KINDS: [Kind; 18] = [
     Kind::CatchUp,
     Kind::Replay,
     Kind::Erasure,
+    Kind::User,
+    Kind::Session,
+    Kind::Triage,
 ];
 
 /// Where a store is.

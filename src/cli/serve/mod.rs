@@ -5,6 +5,7 @@ mod certificates;
 mod crowd;
 mod first;
 mod patience;
+mod people;
 pub(super) mod place;
 mod server;
 
@@ -18,6 +19,7 @@ use crate::{
     api::{self, Api, ApiOptions, Front, Rotating, TokenCache, TrustedProxies},
     clock::{Clock, SystemClock},
     config::{Config, LogFormat, Source, StorePlace},
+    dashboard,
     flow::{Engine, Parts, Settings},
     inbound::Inbound,
     outbound::{Outbound, OutboundConfig, read_roots},
@@ -85,6 +87,7 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
     folder.make()?;
     let (store, unlocked, keys) = place::store(&folder, &config, &clock, &random).await?;
     let admin = first::records(&folder, &*store, &config, (&*clock, &random)).await?;
+    let link = people::first_link(&*store, demo, (&*clock, &random)).await.context("the first user cannot be made")?;
     let outbound = outbound(&config, clock.clone())?;
     let parts = Parts { store, outbound, clock, random, vault: Arc::new(unlocked.vault), settings: settings(&config) };
     let engine = Engine::start(parts).await.context("the engine cannot start")?;
@@ -96,7 +99,7 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
     }
     read_outboxes(&engine, &config)?;
     folder.note_url(&format!("{}://{}", scheme(&config), reachable(address)))?;
-    announce(&config, &folder, address, (unlocked.new, &admin));
+    announce(&config, &folder, address, (unlocked.new, &admin, link));
 
     let api = Api {
         engine: engine.clone(),
@@ -106,7 +109,8 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
         options: options(&config),
     };
     let api = Arc::new(api);
-    let router = api::router(api.clone()).merge(systems::router(api.clone(), systems_options(&config)));
+    let service = api::router(api.clone()).merge(systems::router(api.clone(), systems_options(&config)));
+    let router = service.clone().merge(dashboard::router(api.clone(), service));
     let front = Front::new(api, router);
     let key = config.admin_key.clone().map_or_else(|| folder.read_admin_key(), |key| Ok(Some(key)));
     let sample = match key? {
@@ -225,11 +229,15 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     reachable
 }
 
-fn announce(config: &Config, folder: &Folder, address: SocketAddr, (new, admin): (bool, &AdminKey)) {
+fn announce(config: &Config, folder: &Folder, address: SocketAddr, (new, admin, link): (bool, &AdminKey, Option<String>)) {
     let scheme = scheme(config);
     let url = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(address)));
     say(&format!("postrider {}", env!("CARGO_PKG_VERSION")));
     say(&format!("listening on   {scheme}://{address}"));
+    match link {
+        Some(path) => say(&format!("dashboard      {url}{path}  (signs in once, within 24 hours)")),
+        None => say(&format!("dashboard      {url}/dashboard")),
+    }
     say(&format!("API reference  {url}/docs"));
     say(&format!("data folder    {}", config.data.display()));
     if let StorePlace::Postgres(options) = &config.store {

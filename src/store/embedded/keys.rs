@@ -137,6 +137,9 @@ fn kind_byte(kind: Kind) -> u8 {
         Kind::CatchUp => 16,
         Kind::Audit => 20,
         Kind::Rotation => 21,
+        Kind::User => 30,
+        Kind::Session => 31,
+        Kind::Triage => 32,
     }
 }
 

@@ -116,7 +116,16 @@ fn is_told(kind: Kind) -> bool {
         | Kind::Retention
         | Kind::CatchUp
         | Kind::Rotation => true,
-        Kind::Answered | Kind::Purge | Kind::Seen | Kind::Rejection | Kind::Replay | Kind::Erasure | Kind::Audit => false,
+        Kind::Answered
+        | Kind::Purge
+        | Kind::Seen
+        | Kind::Rejection
+        | Kind::Replay
+        | Kind::Erasure
+        | Kind::Audit
+        | Kind::User
+        | Kind::Session
+        | Kind::Triage => false,
     }
 }
 

@@ -68,6 +68,9 @@ pub(super) fn kind_number(kind: Kind) -> i16 {
         Kind::CatchUp => 15,
         Kind::Audit => 20,
         Kind::Rotation => 21,
+        Kind::User => 30,
+        Kind::Session => 31,
+        Kind::Triage => 32,
     }
 }
 
@@ -75,7 +78,7 @@ pub(super) fn kind_number(kind: Kind) -> i16 {
 pub(super) fn kind_of(number: i16) -> Option<Kind> {
     use Kind::{
         Answered, Application, Audit, CatchUp, Endpoint, Erasure, EventType, Failing, Organization, Profile, Purge, Rejection,
-        Replay, Retention, Rotation, Seen, Source, Token,
+        Replay, Retention, Rotation, Seen, Session, Source, Token, Triage, User,
     };
     let all = [
         Organization,
@@ -96,6 +99,9 @@ pub(super) fn kind_of(number: i16) -> Option<Kind> {
         CatchUp,
         Audit,
         Rotation,
+        User,
+        Session,
+        Triage,
     ];
     all.into_iter().find(|kind| kind_number(*kind) == number)
 }

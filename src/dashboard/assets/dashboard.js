@@ -1,0 +1,137 @@
+// What the browser adds to pages that work without it: times in the reader's zone, copying, questions before what cannot be
+// undone, the live tail, and trying a filter while it is written. No framework, nothing from another host.
+
+const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+function times(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    if (!Number.isNaN(at.getTime())) time.textContent = zoned.format(at);
+  }
+}
+
+function copies(root) {
+  for (const button of root.querySelectorAll("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const source = document.querySelector(button.dataset.copy);
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+        button.textContent = "Copied";
+      } catch {
+        getSelection().selectAllChildren(source);
+        button.textContent = "Selected: press Ctrl+C";
+      }
+    });
+  }
+}
+
+for (const form of document.querySelectorAll("form[data-confirm]")) {
+  form.addEventListener("submit", (event) => {
+    if (!confirm(form.dataset.confirm)) event.preventDefault();
+  });
+}
+
+for (const form of document.querySelectorAll("form[data-back]")) {
+  form.elements.back.value = location.pathname + location.search;
+}
+
+for (const link of document.querySelectorAll("[data-go-back]")) {
+  if (history.length < 2) continue;
+  link.hidden = false;
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    history.back();
+  });
+}
+
+// Fields of date and time are in the reader's zone here; what is sent is an exact instant.
+for (const field of document.querySelectorAll("input[type=datetime-local]")) {
+  const instant = field.dataset.instant;
+  if (instant) {
+    const at = new Date(instant);
+    field.value = new Date(at.getTime() - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+  }
+  field.form.addEventListener("formdata", (event) => {
+    if (field.name && field.value) event.formData.set(field.name, new Date(field.value).toISOString());
+  });
+}
+// Empty fields make no part of a URL that is shared.
+for (const form of document.querySelectorAll("form[method=get]")) {
+  form.addEventListener("formdata", (event) => {
+    for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+  });
+}
+
+// The live tail: asks for what is newer, and puts it on top.
+const tail = document.querySelector("[data-tail]");
+if (tail) {
+  const EVERY_MS = 2000;
+  const button = document.querySelector("[data-tail-switch]");
+  const status = document.querySelector("[data-tail-status]");
+  let on = false;
+  const look = async () => {
+    if (!on || document.hidden) return;
+    try {
+      const answer = await fetch(location.href, { headers: { "x-part": "1" }, credentials: "same-origin" });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const known = new Set([...tail.rows].map((row) => row.id));
+      const rows = [...page.querySelector("[data-tail]").rows];
+      const fresh = rows.filter((row) => row.id && !known.has(row.id)).length;
+      for (const row of rows) {
+        times(row);
+        if (!known.has(row.id)) row.classList.add("fresh");
+      }
+      tail.replaceChildren(...rows);
+      if (fresh) status.textContent = `${fresh} new`;
+    } catch (error) {
+      status.textContent = `The tail has stopped (${error.message}).`;
+      on = false;
+      button.setAttribute("aria-pressed", "false");
+    }
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    on = !on;
+    button.setAttribute("aria-pressed", String(on));
+    button.textContent = on ? "Stop the tail" : "Live tail";
+    status.textContent = on ? "Watching" : "";
+    look();
+  });
+  setInterval(look, EVERY_MS);
+}
+
+// Trying a filter: the same form, sent to where it is judged, and only its answer is put in.
+for (const trial of document.querySelectorAll("[data-trial]")) {
+  const PAUSE_MS = 350;
+  const form = trial.closest("form");
+  let timer = 0;
+  const judge = async () => {
+    const body = new URLSearchParams(new FormData(form));
+    const answer = await fetch(trial.dataset.trial, { method: "POST", body, headers: { "x-part": "1" }, credentials: "same-origin" });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const verdict = page.querySelector("[data-verdict]");
+    if (verdict) trial.replaceChildren(...verdict.childNodes);
+  };
+  for (const field of form.querySelectorAll("[data-trial-input]")) {
+    field.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(judge, PAUSE_MS);
+    });
+  }
+}
+
+// On a narrow screen the menu starts closed.
+const menu = document.querySelector(".menu");
+if (menu && matchMedia("(max-width: 800px)").matches) menu.open = false;
+
+// Somebody who has chosen a page with a word of what was done wants a URL without it.
+if (new URLSearchParams(location.search).has("note")) {
+  const url = new URL(location.href);
+  url.searchParams.delete("note");
+  history.replaceState(null, "", url);
+}
+
+times(document);
+copies(document);

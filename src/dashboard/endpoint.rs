@@ -1,0 +1,329 @@
+//! One endpoint: how it does, its attempts, its secrets, and what can be done with it.
+
+use super::{
+    Dashboard,
+    applications::AppView,
+    chart::Latency,
+    endpoint_edit::EndpointView,
+    error::Shown,
+    fields::{Fields, Filled, segment},
+    page::{Page, Shell},
+    survey::WINDOW,
+    view::{Badge, Listed, Pager, When, grouped, millis, percent, pretty, span},
+    visitor::Visitor,
+};
+use crate::{
+    api::Problem,
+    model::{Attempt, AttemptId, EndpointId, Time},
+    store::Window,
+};
+use askama::Template;
+use axum::{
+    Router,
+    extract::Path,
+    http::Method,
+    response::{IntoResponse, Redirect},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// Attempts of a page.
+const LIMIT: usize = 20;
+/// Newest attempts of the chart.
+const CHARTED: usize = 500;
+/// How far back failed deliveries are queued again unless told otherwise.
+const RECOVER: Duration = Duration::from_secs(86_400);
+/// Deliveries are counted by whole minutes: the one that is running counts.
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    const ONE: &str = "/dashboard/applications/{app}/endpoints/{endpoint}";
+    Router::new()
+        .route(ONE, get(show))
+        .route(&format!("{ONE}/pause"), post(pause))
+        .route(&format!("{ONE}/test"), post(test))
+        .route(&format!("{ONE}/recover"), post(recover))
+        .route(&format!("{ONE}/rotate"), post(rotate))
+        .route(&format!("{ONE}/secret"), post(secret))
+        .route(&format!("{ONE}/delete"), post(delete))
+}
+
+/// An attempt of a list, as the API shows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AttemptRow {
+    id: String,
+    msg_id: String,
+    response_status_code: u16,
+    response_duration_ms: f64,
+    status_text: String,
+    timestamp: When,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    msg: Option<OfMessage>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfMessage {
+    event_type: String,
+}
+
+impl AttemptRow {
+    fn badge(&self) -> Badge {
+        Badge::state(&self.status_text)
+    }
+
+    fn took(&self) -> String {
+        millis(self.response_duration_ms)
+    }
+}
+
+/// A request as it would be sent, as the API shows it.
+#[derive(Debug, Deserialize)]
+struct Preview {
+    method: String,
+    url: String,
+    headers: BTreeMap<String, String>,
+    body: String,
+    profile: String,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/endpoint.html")]
+struct EndpointPage {
+    shell: Shell,
+    app: AppView,
+    endpoint: EndpointView,
+    health: Health,
+    chart: Option<Latency>,
+    rows: Vec<AttemptRow>,
+    pager: Pager,
+    asked: Fields,
+    secrets: Vec<SecretRow>,
+    preview: Option<Preview>,
+    since: String,
+    types: Vec<String>,
+    secret: Option<String>,
+}
+
+impl EndpointPage {
+    /// The event type that a test suggests.
+    fn suggested(&self) -> &str {
+        self.endpoint.event_types.as_deref().and_then(|types| types.first()).map_or("", String::as_str)
+    }
+}
+
+/// How it does.
+struct Health {
+    word: &'static str,
+    class: &'static str,
+    detail: Option<When>,
+    rate: Option<String>,
+    delivered: String,
+    failed: String,
+    pending: u64,
+    in_flight: usize,
+    average: Option<String>,
+    percentiles: Option<[String; 2]>,
+    drain: Option<String>,
+    next: Option<When>,
+}
+
+struct SecretRow {
+    made: When,
+    expires: Option<When>,
+}
+
+async fn show(visitor: Visitor, Path((app, endpoint)): Path<(String, String)>) -> Shown {
+    page(visitor, (&app, &endpoint), None).await
+}
+
+async fn page(visitor: Visitor, (app, endpoint): (&str, &str), secret: Option<String>) -> Shown {
+    let path = format!("/api/v1/app/{}", segment(app));
+    let app: AppView = visitor.desk.get(&path).await?;
+    let path = format!("{path}/endpoint/{}", segment(endpoint));
+    let endpoint: EndpointView = visitor.desk.get(&path).await?;
+    let id: EndpointId = endpoint.id.parse().map_err(|_| Problem::Internal)?;
+    let asked = Fields::parse(visitor.query.as_bytes());
+    let listed: Listed<AttemptRow> = visitor.desk.get(&attempts_path(&app.id, &endpoint.id, &asked)).await?;
+    let now = visitor.now();
+    let attempts = newest(&visitor, id, now).await?;
+    let preview = visitor.desk.call(Method::POST, &format!("{path}/preview"), Some(json!({}))).await.ok();
+    let since = asked.time("since")?.unwrap_or_else(|| now.minus(RECOVER));
+    let page = EndpointPage {
+        shell: Shell::new(&visitor, endpoint.url.clone(), "applications"),
+        health: health(&visitor, id, &attempts, endpoint.disabled).await?,
+        chart: Latency::of(&attempts, now.minus(WINDOW), now),
+        secrets: secrets(&visitor, &app.id, &endpoint.id).await?,
+        pager: listed.pager(&visitor.query),
+        rows: listed.data,
+        preview: preview.map(|preview: Preview| Preview { body: pretty(&preview.body), ..preview }),
+        since: since.to_string(),
+        types: super::event_types::names(&visitor).await?,
+        app,
+        endpoint,
+        asked,
+        secret,
+    };
+    Ok(Page(page).into_response())
+}
+
+/// The list of attempts that a query asks for.
+fn attempts_path(app: &str, endpoint: &str, asked: &Fields) -> String {
+    let status = match asked.text("status") {
+        "delivered" => Some("0"),
+        "failed" => Some("2"),
+        _ => None,
+    };
+    let limit = LIMIT.to_string();
+    let mut fixed = vec![("limit", limit.as_str()), ("with_msg", "true"), ("with_content", "false")];
+    fixed.extend(status.map(|status| ("status", status)));
+    let names = [("type", "event_types"), ("class", "status_code_class"), ("iterator", "iterator"), ("tag", "tag")];
+    format!("/api/v1/app/{app}/attempt/endpoint/{endpoint}?{}", asked.query(&fixed, &names))
+}
+
+/// The newest attempts of the last day.
+async fn newest(visitor: &Visitor, endpoint: EndpointId, now: Time) -> Result<Vec<Attempt>, Problem> {
+    let above = AttemptId::lowest_at(now.minus(WINDOW)).0.saturating_sub(1);
+    let window = Window { above, below: u128::MAX, newest_first: true, limit: CHARTED };
+    Ok(visitor.desk.api().engine.store.attempts(endpoint, window).await?)
+}
+
+async fn health(visitor: &Visitor, endpoint: EndpointId, attempts: &[Attempt], disabled: bool) -> Result<Health, Problem> {
+    let engine = &visitor.desk.api().engine;
+    let now = visitor.now();
+    let stats = engine.store.stats(endpoint, now.minus(WINDOW), now.plus(MINUTE)).await?;
+    let failing = engine.failing(usize::MAX).into_iter().find(|failing| failing.endpoint == endpoint);
+    let due = engine.store.queued_endpoints().await?.into_iter().find(|(id, _)| *id == endpoint).map(|(_, due)| due);
+    let mut took: Vec<u32> =
+        attempts.iter().filter(|attempt| attempt.outcome.status.is_some()).map(|attempt| attempt.outcome.phases.total_us).collect();
+    took.sort_unstable();
+    let percentile = |part: usize| {
+        took.get((took.len() * part / 100).min(took.len().saturating_sub(1))).map(|us| millis(f64::from(*us) / 1000.0))
+    };
+    let ended = stats.delivered + stats.exhausted;
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let (rate, average) = (
+        (ended > 0).then(|| percent(stats.delivered as f64 / ended as f64)),
+        (!took.is_empty()).then(|| millis(took.iter().map(|us| f64::from(*us)).sum::<f64>() / took.len() as f64 / 1000.0)),
+    );
+    let (word, class) = match (disabled, failing.is_some(), attempts.is_empty()) {
+        (true, ..) => ("disabled: deliveries are held", "held"),
+        (_, true, _) => ("failing", "bad"),
+        (_, _, true) => ("nothing sent in the last day", "dim"),
+        _ => ("healthy", "ok"),
+    };
+    Ok(Health {
+        word,
+        class,
+        detail: failing.map(|failing| When(failing.since)),
+        rate,
+        delivered: grouped(stats.delivered),
+        failed: grouped(stats.exhausted),
+        pending: stats.pending,
+        in_flight: engine.in_flight_count(endpoint),
+        average,
+        percentiles: percentile(50).zip(percentile(95)).map(|(p50, p95)| [p50, p95]),
+        drain: drain(attempts, stats.pending),
+        next: due.map(When),
+    })
+}
+
+/// How long the backlog takes at the pace of the newest attempts.
+fn drain(attempts: &[Attempt], pending: u64) -> Option<String> {
+    let (newest, oldest) = (attempts.first()?.id.time(), attempts.last()?.id.time());
+    let (took, count) = (newest.since(oldest).as_millis(), attempts.len() as u128);
+    (pending > 0 && took > 0 && count > 1)
+        .then(|| span(u64::try_from(u128::from(pending) * took / count / 1000).unwrap_or(u64::MAX)))
+}
+
+/// When its secrets were made and when they expire. Their text is shown on demand.
+async fn secrets(visitor: &Visitor, app: &str, endpoint: &str) -> Result<Vec<SecretRow>, Problem> {
+    let (Ok(app), Ok(endpoint)) = (app.parse(), endpoint.parse()) else { return Ok(Vec::new()) };
+    let found = visitor.desk.api().engine.store.find(&crate::model::Address::endpoint(app, endpoint), visitor.now()).await?;
+    let Some(crate::model::Record::Endpoint(endpoint)) = found.map(|stored| stored.record) else { return Ok(Vec::new()) };
+    let live = endpoint.secrets.iter().rev().filter(|secret| secret.expires_at.is_none_or(|end| end > visitor.now()));
+    Ok(live.map(|secret| SecretRow { made: When(secret.created_at), expires: secret.expires_at.map(When) }).collect())
+}
+
+fn api_path(app: &str, endpoint: &str) -> String {
+    format!("/api/v1/app/{}/endpoint/{}", segment(app), segment(endpoint))
+}
+
+pub(super) fn page_path(app: &str, endpoint: &str) -> String {
+    format!("/dashboard/applications/{}/endpoints/{}", segment(app), segment(endpoint))
+}
+
+fn back(app: &str, endpoint: &str, note: &str) -> Shown {
+    Ok(Redirect::to(&format!("{}?note={note}", page_path(app, endpoint))).into_response())
+}
+
+/// Holds its deliveries, or lets them go.
+async fn pause(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
+    let disabled = filled.fields.text("disabled") == "true";
+    filled.change(Method::PATCH, &api_path(&app, &endpoint), json!({ "disabled": disabled })).await?;
+    back(&app, &endpoint, if disabled { "paused" } else { "resumed" })
+}
+
+async fn test(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
+    let event_type = filled.fields.text("type");
+    let path = format!("{}/send-example", api_path(&app, &endpoint));
+    // A type without an example in the catalogue is tried with an empty payload.
+    match filled.change(Method::POST, &path, json!({ "eventType": event_type })).await {
+        Err(Problem::NotFound(_) | Problem::Invalid(_) | Problem::BadRequest(..)) => {
+            filled.change(Method::POST, &path, json!({ "eventType": event_type, "payload": { "test": true } })).await?;
+        }
+        other => other?,
+    }
+    back(&app, &endpoint, "tested")
+}
+
+/// Queues failed deliveries again.
+async fn recover(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
+    let since = filled.fields.time("since")?.ok_or_else(|| Problem::field(&["since"], "missing", "Since when?"))?;
+    let until = filled.fields.time("until")?.map(|until| until.to_string());
+    let path = format!("{}/recover", api_path(&app, &endpoint));
+    filled.change(Method::POST, &path, json!({ "since": since.to_string(), "until": until })).await?;
+    back(&app, &endpoint, "recovered")
+}
+
+async fn rotate(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
+    let grace = filled.fields.given("grace").map(str::parse::<u64>).transpose();
+    let grace = grace.map_err(|_| Problem::field(&["grace"], "type_error", "This is not a number."))?;
+    filled
+        .change(Method::POST, &format!("{}/secret/rotate", api_path(&app, &endpoint)), json!({ "gracePeriodSeconds": grace }))
+        .await?;
+    back(&app, &endpoint, "rotated")
+}
+
+/// Shows the secret. A form, so that only who may change things sees it, and no history keeps it.
+async fn secret(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
+    #[derive(Deserialize)]
+    struct Key {
+        key: String,
+    }
+    let key: Key = filled.visitor.desk.get(&format!("{}/secret", api_path(&app, &endpoint))).await?;
+    page(filled.visitor, (&app, &endpoint), Some(key.key)).await
+}
+
+async fn delete(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
+    filled.change(Method::DELETE, &api_path(&app, &endpoint), Value::Null).await?;
+    Ok(Redirect::to(&format!("/dashboard/applications/{}?note=deleted", segment(&app))).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_reach_the_api_by_its_names() {
+        let asked = Fields::parse(b"status=failed&type=a.b&class=500&iterator=-x&note=saved");
+        let path = attempts_path("app_1", "ep_1", &asked);
+        assert!(path.ends_with("&status=2&event_types=a.b&status_code_class=500&iterator=-x"), "{path}");
+        assert!(drain(&[], 5).is_none());
+    }
+}

@@ -1,0 +1,165 @@
+//! Event types: the catalogue, by category, with schema and example.
+
+use super::{
+    Dashboard,
+    error::{Shown, reasons},
+    fields::{Fields, Filled, segment},
+    page::{Page, Shell},
+    view::{Listed, Pager, When, pretty},
+    visitor::Visitor,
+};
+use crate::api::Problem;
+use askama::Template;
+use axum::{
+    Router,
+    extract::Path,
+    http::{Method, StatusCode},
+    response::{IntoResponse, Redirect},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// Entries of a page.
+const LIMIT: usize = 100;
+/// Names that other pages offer.
+const OFFERED: usize = 250;
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    Router::new()
+        .route("/dashboard/event-types", get(list).post(make))
+        .route("/dashboard/event-types/{name}", get(show).post(edit))
+        .route("/dashboard/event-types/{name}/archive", post(archive))
+}
+
+/// An event type, as the API shows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TypeView {
+    name: String,
+    description: String,
+    archived: bool,
+    #[serde(default)]
+    deprecated: bool,
+    #[serde(default)]
+    reserved: bool,
+    #[serde(default)]
+    group_name: Option<String>,
+    #[serde(default)]
+    schemas: Option<Map<String, Value>>,
+    created_at: When,
+}
+
+impl TypeView {
+    fn group(&self) -> &str {
+        self.group_name.as_deref().unwrap_or("–")
+    }
+
+    fn state(&self) -> (&'static str, &'static str) {
+        match (self.archived, self.reserved, self.deprecated) {
+            (true, ..) => ("dim", "archived"),
+            (_, true, _) => ("held", "reserved"),
+            (_, _, true) => ("wait", "deprecated"),
+            _ => ("ok", "active"),
+        }
+    }
+
+    /// The newest schema.
+    fn schema(&self) -> Option<(&String, &Value)> {
+        self.schemas.as_ref()?.iter().next_back()
+    }
+
+    fn schema_text(&self) -> String {
+        self.schema().map(|(_, schema)| pretty(&schema.to_string())).unwrap_or_default()
+    }
+
+    fn example(&self) -> Option<String> {
+        let (_, schema) = self.schema()?;
+        let example = schema.get("examples").and_then(|all| all.get(0)).or_else(|| schema.get("example"))?;
+        Some(pretty(&example.to_string()))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/event_types.html")]
+struct EventTypes {
+    shell: Shell,
+    rows: Vec<TypeView>,
+    pager: Pager,
+    archived: bool,
+    fault: Vec<String>,
+    given: Fields,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/event_type.html")]
+struct EventTypePage {
+    shell: Shell,
+    row: TypeView,
+}
+
+/// Names of event types, for forms of other pages.
+pub(super) async fn names(visitor: &Visitor) -> Result<Vec<String>, Problem> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let all: Listed<Named> = visitor.desk.get(&format!("/api/v1/event-type?limit={OFFERED}")).await?;
+    Ok(all.data.into_iter().map(|named| named.name).collect())
+}
+
+async fn list(visitor: Visitor) -> Shown {
+    page(visitor, Vec::new(), Fields::default()).await
+}
+
+async fn page(visitor: Visitor, fault: Vec<String>, given: Fields) -> Shown {
+    let asked = Fields::parse(visitor.query.as_bytes());
+    let archived = asked.ticked("archived");
+    let from = segment(asked.text("iterator"));
+    let path = format!("/api/v1/event-type?limit={LIMIT}&include_archived={archived}&iterator={from}");
+    let listed: Listed<TypeView> = visitor.desk.get(&path).await?;
+    let pager = listed.pager(&visitor.query);
+    let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let shell = Shell::new(&visitor, "Event types", "event-types");
+    Ok((status, Page(EventTypes { shell, rows: listed.data, pager, archived, fault, given })).into_response())
+}
+
+async fn make(filled: Filled) -> Shown {
+    match try_make(&filled).await {
+        Ok(()) => Ok(Redirect::to("/dashboard/event-types?note=made").into_response()),
+        Err(problem) => page(filled.visitor, reasons(&problem), filled.fields).await,
+    }
+}
+
+async fn try_make(filled: &Filled) -> Result<(), Problem> {
+    let fields = &filled.fields;
+    let schemas = fields.json("schema")?.map(|schema| json!({ "1": schema }));
+    let body = json!({
+        "name": fields.text("name"), "description": fields.text("description"),
+        "groupName": fields.given("group"), "schemas": schemas,
+    });
+    filled.change(Method::POST, "/api/v1/event-type", body).await
+}
+
+async fn show(visitor: Visitor, Path(name): Path<String>) -> Shown {
+    let row: TypeView = visitor.desk.get(&format!("/api/v1/event-type/{}", segment(&name))).await?;
+    Ok(Page(EventTypePage { shell: Shell::new(&visitor, row.name.clone(), "event-types"), row }).into_response())
+}
+
+async fn edit(Path(name): Path<String>, filled: Filled) -> Shown {
+    let fields = &filled.fields;
+    let mut body = json!({ "description": fields.text("description"), "groupName": fields.given("group") });
+    if let (Some(schema), Some(body)) = (fields.json("schema")?, body.as_object_mut()) {
+        let version = fields.given("version").unwrap_or("1");
+        body.insert("schemas".into(), json!({ version: schema }));
+    }
+    filled.change(Method::PATCH, &format!("/api/v1/event-type/{}", segment(&name)), body).await?;
+    Ok(Redirect::to(&format!("/dashboard/event-types/{}?note=saved", segment(&name))).into_response())
+}
+
+async fn archive(Path(name): Path<String>, filled: Filled) -> Shown {
+    let archived = filled.fields.text("archived") == "true";
+    filled.change(Method::PATCH, &format!("/api/v1/event-type/{}", segment(&name)), json!({ "archived": archived })).await?;
+    Ok(Redirect::to(&format!("/dashboard/event-types/{}?note=saved", segment(&name))).into_response())
+}

@@ -1,0 +1,310 @@
+//! Settings → Integrations → Webhooks: Ilara's way through, as its document walks it: add, URL, events, authentication,
+//! test and save; then the logs with delivery history, success rate, average latency and error details.
+
+use super::{
+    Dashboard,
+    endpoint_edit::headers,
+    error::{Shown, reasons},
+    fields::{Fields, Filled, segment},
+    page::{Page, Shell},
+    view::{Badge, Pager, When, millis, pretty, with},
+    visitor::Visitor,
+};
+use crate::api::Problem;
+use askama::Template;
+use axum::{
+    Router,
+    extract::Path,
+    http::{Method, StatusCode},
+    response::{IntoResponse, Redirect},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// Where the system's own surface is.
+const SURFACE: &str = "/v1/integrations/webhooks";
+/// Where these pages are.
+const PAGES: &str = "/dashboard/settings/integrations/webhooks";
+/// Entries of a log's page.
+const LIMIT: usize = 25;
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    Router::new()
+        .route("/dashboard/settings/integrations", get(async || Redirect::to(PAGES)))
+        .route(PAGES, get(list))
+        .route(&format!("{PAGES}/new"), get(fresh).post(make))
+        .route(&format!("{PAGES}/{{id}}"), get(edit).post(save))
+        .route(&format!("{PAGES}/{{id}}/test"), post(test))
+        .route(&format!("{PAGES}/{{id}}/delete"), post(delete))
+        .route(&format!("{PAGES}/{{id}}/logs"), get(logs))
+}
+
+/// A webhook, as its surface shows it.
+#[derive(Debug, Deserialize)]
+struct Webhook {
+    id: String,
+    name: String,
+    url: String,
+    events: Vec<String>,
+    enabled: bool,
+    #[serde(default)]
+    headers: Map<String, Value>,
+    #[serde(default)]
+    filters: Option<Value>,
+    #[serde(default)]
+    retry_policy: Option<Retries>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Retries {
+    max_retries: u32,
+    backoff: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Log {
+    data: Vec<Entry>,
+    next_cursor: Option<String>,
+}
+
+/// An entry of a log, as its surface shows it.
+#[derive(Debug, Deserialize)]
+struct Entry {
+    event_id: String,
+    #[serde(rename = "type")]
+    event_type: String,
+    status: String,
+    delivery_attempt: u32,
+    request: Request,
+    response: Option<Response>,
+    error: Option<String>,
+    duration_ms: Option<f64>,
+    attempted_at: Option<When>,
+    next_attempt_at: Option<When>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Request {
+    method: String,
+    url: String,
+    headers: Map<String, Value>,
+    body: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Response {
+    status_code: u16,
+    headers: Map<String, Value>,
+    body: String,
+}
+
+impl Entry {
+    fn badge(&self) -> Badge {
+        Badge::state(&self.status)
+    }
+
+    fn took(&self) -> String {
+        self.duration_ms.map(millis).unwrap_or_default()
+    }
+
+    fn sent(&self) -> String {
+        let body = self.request.body.as_ref().map(|body| pretty(&body.to_string())).unwrap_or_default();
+        format!("{} {}\n{}\n{body}", self.request.method, self.request.url, lines(&self.request.headers))
+    }
+
+    fn came(&self) -> Option<String> {
+        let response = self.response.as_ref()?;
+        Some(format!("{}\n{}\n{}", response.status_code, lines(&response.headers), pretty(&response.body)))
+    }
+}
+
+fn lines(headers: &Map<String, Value>) -> String {
+    headers.iter().map(|(name, value)| format!("{name}: {}\n", value.as_str().unwrap_or_default())).collect()
+}
+
+#[derive(Debug, Deserialize)]
+struct Stats {
+    delivered: u64,
+    failed: u64,
+    pending: u64,
+    success_rate: Option<f64>,
+    average_latency_ms: Option<f64>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/webhooks.html")]
+struct Webhooks {
+    shell: Shell,
+    rows: Vec<Webhook>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/webhook_edit.html")]
+struct Edit {
+    shell: Shell,
+    id: String,
+    fault: Vec<String>,
+    given: Fields,
+    chosen: Vec<String>,
+    types: Vec<String>,
+    enabled: bool,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/webhook_logs.html")]
+struct Logs {
+    shell: Shell,
+    webhook: Webhook,
+    stats: Stats,
+    rate: Option<String>,
+    latency: Option<String>,
+    rows: Vec<Entry>,
+    pager: Pager,
+    asked: Fields,
+}
+
+/// What the system's surface answers, or that it is off.
+fn off(problem: Problem) -> Problem {
+    match problem {
+        Problem::Internal => Problem::NotFound("The system `ilara` is switched off on this server.".into()),
+        other => other,
+    }
+}
+
+async fn list(visitor: Visitor) -> Shown {
+    #[derive(Deserialize)]
+    struct All {
+        data: Vec<Webhook>,
+    }
+    let all: All = visitor.desk.get(SURFACE).await.map_err(off)?;
+    Ok(Page(Webhooks { shell: Shell::new(&visitor, "Webhooks", "settings"), rows: all.data }).into_response())
+}
+
+async fn fresh(visitor: Visitor) -> Shown {
+    page(visitor, "", (Fields::default(), Vec::new())).await
+}
+
+async fn page(visitor: Visitor, id: &str, (given, fault): (Fields, Vec<String>)) -> Shown {
+    // The catalogue gets the system's event types when its surface is first used.
+    let _webhooks: Value = visitor.desk.get(SURFACE).await.map_err(off)?;
+    let mut types = super::event_types::names(&visitor).await?;
+    let chosen = given.all("events");
+    types.extend(chosen.iter().filter(|name| !types.contains(name)).cloned().collect::<Vec<_>>());
+    let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let title = if id.is_empty() { "Add webhook" } else { "Edit webhook" };
+    let enabled = given.0.is_empty() || given.ticked("enabled");
+    let shell = Shell::new(&visitor, title, "settings");
+    Ok((status, Page(Edit { shell, id: id.to_owned(), fault, given, chosen, types, enabled })).into_response())
+}
+
+/// The webhook that a form asks for.
+fn body(fields: &Fields, new: bool) -> Result<Value, Problem> {
+    let mut events = fields.all("events");
+    events.extend(fields.words("more_events").unwrap_or_default());
+    let mut body = json!({
+        "name": fields.text("name"), "url": fields.text("url"), "events": events, "enabled": fields.ticked("enabled"),
+        "filters": fields.json("filters")?,
+    });
+    let retries = fields.given("max_retries").map(str::parse::<u32>).transpose();
+    let retries = retries.map_err(|_| Problem::field(&["retry_policy"], "type_error", "This is not a number."))?;
+    let Some(body_of) = body.as_object_mut() else { return Err(Problem::Internal) };
+    if let Some(retries) = retries {
+        let backoff = fields.given("backoff").unwrap_or("exponential");
+        body_of.insert("retry_policy".into(), json!({ "max_retries": retries, "backoff": backoff }));
+    }
+    if let Some(secret) = fields.given("secret") {
+        body_of.insert("secret".into(), json!(secret));
+    }
+    let wanted = headers(fields.raw("headers"))?;
+    if !wanted.is_empty() || (!new && fields.ticked("drop_headers")) {
+        body_of.insert("headers".into(), Value::Object(wanted));
+    }
+    Ok(body)
+}
+
+async fn make(filled: Filled) -> Shown {
+    let made = match body(&filled.fields, true) {
+        Ok(body) => filled.send::<Webhook>(Method::POST, SURFACE, body).await,
+        Err(problem) => Err(problem),
+    };
+    match made {
+        Ok(webhook) => after(filled, &webhook.id, "made").await,
+        Err(problem) => page(filled.visitor, "", (filled.fields, reasons(&problem))).await,
+    }
+}
+
+/// "Test and save" also sends an event.
+async fn after(filled: Filled, id: &str, note: &'static str) -> Shown {
+    let note = match filled.fields.text("then") {
+        "test" => filled.change(Method::POST, &format!("{SURFACE}/{}/test", segment(id)), json!({})).await.map(|()| "tested")?,
+        _ => note,
+    };
+    Ok(Redirect::to(&format!("{PAGES}/{}/logs?note={note}", segment(id))).into_response())
+}
+
+async fn edit(visitor: Visitor, Path(id): Path<String>) -> Shown {
+    let webhook: Webhook = visitor.desk.get(&format!("{SURFACE}/{}", segment(&id))).await.map_err(off)?;
+    let mut fields = vec![
+        ("name".to_owned(), webhook.name),
+        ("url".to_owned(), webhook.url),
+        ("filters".to_owned(), webhook.filters.map(|filters| pretty(&filters.to_string())).unwrap_or_default()),
+        ("headers".to_owned(), lines(&webhook.headers)),
+    ];
+    if let Some(retries) = webhook.retry_policy {
+        fields.push(("max_retries".to_owned(), retries.max_retries.to_string()));
+        fields.push(("backoff".to_owned(), retries.backoff));
+    }
+    if webhook.enabled {
+        fields.push(("enabled".to_owned(), "on".to_owned()));
+    }
+    fields.extend(webhook.events.into_iter().map(|name| ("events".to_owned(), name)));
+    page(visitor, &id, (Fields(fields), Vec::new())).await
+}
+
+async fn save(Path(id): Path<String>, filled: Filled) -> Shown {
+    let saved = match body(&filled.fields, false) {
+        Ok(body) => filled.change(Method::PUT, &format!("{SURFACE}/{}", segment(&id)), body).await,
+        Err(problem) => Err(problem),
+    };
+    match saved {
+        Ok(()) => after(filled, &id, "saved").await,
+        Err(problem) => page(filled.visitor, &id, (filled.fields, reasons(&problem))).await,
+    }
+}
+
+async fn test(Path(id): Path<String>, filled: Filled) -> Shown {
+    filled.change(Method::POST, &format!("{SURFACE}/{}/test", segment(&id)), json!({})).await?;
+    Ok(Redirect::to(&format!("{PAGES}/{}/logs?note=tested", segment(&id))).into_response())
+}
+
+async fn delete(Path(id): Path<String>, filled: Filled) -> Shown {
+    filled.change(Method::DELETE, &format!("{SURFACE}/{}", segment(&id)), Value::Null).await?;
+    Ok(Redirect::to(&format!("{PAGES}?note=deleted")).into_response())
+}
+
+async fn logs(visitor: Visitor, Path(id): Path<String>) -> Shown {
+    let one = format!("{SURFACE}/{}", segment(&id));
+    let webhook: Webhook = visitor.desk.get(&one).await.map_err(off)?;
+    let asked = Fields::parse(visitor.query.as_bytes());
+    let query = asked.query(&[("limit", &LIMIT.to_string())], &[("status", "status"), ("type", "type"), ("cursor", "cursor")]);
+    let log: Log = visitor.desk.get(&format!("{one}/logs?{query}")).await?;
+    let stats: Stats = visitor.desk.get(&format!("{one}/stats")).await?;
+    // The surface's cursors lead one way; back is the way that the reader came.
+    let pager = Pager {
+        previous: asked.given("cursor").map(|_| with(&visitor.query, "cursor", "")),
+        next: log.next_cursor.as_ref().map(|cursor| with(&visitor.query, "cursor", cursor)),
+    };
+    let page = Logs {
+        shell: Shell::new(&visitor, webhook.name.clone(), "settings"),
+        rate: stats.success_rate.map(|rate| super::view::percent(rate / 100.0)),
+        latency: stats.average_latency_ms.map(millis),
+        rows: log.data,
+        webhook,
+        stats,
+        pager,
+        asked,
+    };
+    Ok(Page(page).into_response())
+}

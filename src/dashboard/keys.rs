@@ -1,0 +1,82 @@
+//! Keys: of the API, made, listed and revoked. For admins.
+
+use super::{
+    Dashboard,
+    error::Shown,
+    fields::{Fields, Filled, segment},
+    page::{Page, Shell},
+    view::{Listed, Pager, When},
+    visitor::Visitor,
+};
+use crate::{api::Problem, model::Role};
+use askama::Template;
+use axum::{
+    Router,
+    extract::Path,
+    http::Method,
+    response::{IntoResponse, Redirect},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Entries of a page.
+const LIMIT: usize = 50;
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    Router::new().route("/dashboard/keys", get(list).post(make)).route("/dashboard/keys/{key}/revoke", post(revoke))
+}
+
+/// A key, as the API shows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyView {
+    id: String,
+    name: String,
+    kind: String,
+    created_at: When,
+    #[serde(default)]
+    expires_at: Option<When>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/keys.html")]
+struct Keys {
+    shell: Shell,
+    rows: Vec<KeyView>,
+    pager: Pager,
+    token: Option<String>,
+}
+
+async fn list(visitor: Visitor) -> Shown {
+    page(visitor, None).await
+}
+
+async fn page(visitor: Visitor, token: Option<String>) -> Shown {
+    let asked = Fields::parse(visitor.query.as_bytes());
+    let path = format!("/api/v1/key?limit={LIMIT}&iterator={}", segment(asked.text("iterator")));
+    let listed: Listed<KeyView> = visitor.desk.get(&path).await?;
+    let pager = listed.pager(&visitor.query);
+    Ok(Page(Keys { shell: Shell::new(&visitor, "Keys", "keys"), rows: listed.data, pager, token }).into_response())
+}
+
+/// Makes a key and shows it, once.
+async fn make(filled: Filled) -> Shown {
+    #[derive(Deserialize)]
+    struct Made {
+        token: String,
+    }
+    filled.visitor.need(Role::Admin)?;
+    let days = filled.fields.given("days").map(str::parse::<u64>).transpose();
+    let days = days.map_err(|_| Problem::field(&["days"], "type_error", "This is not a number."))?;
+    let body = json!({ "name": filled.fields.text("name"), "expiresIn": days.map(|days| days.saturating_mul(86_400)) });
+    let made: Made = filled.send(Method::POST, "/api/v1/key", body).await?;
+    page(filled.visitor, Some(made.token)).await
+}
+
+async fn revoke(Path(key): Path<String>, filled: Filled) -> Shown {
+    filled.visitor.need(Role::Admin)?;
+    filled.change(Method::DELETE, &format!("/api/v1/key/{}", segment(&key)), Value::Null).await?;
+    Ok(Redirect::to("/dashboard/keys?note=revoked").into_response())
+}

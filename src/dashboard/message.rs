@@ -1,0 +1,336 @@
+//! One message: its payload, what every endpoint did with it and why, every attempt, and sending it again.
+
+use super::{
+    Dashboard,
+    error::Shown,
+    fields::{Filled, segment},
+    page::{Page, Shell},
+    search::state,
+    survey::sentence,
+    view::{Badge, When, millis, pretty},
+    visitor::Visitor,
+};
+use crate::{
+    api::Problem,
+    flow::{
+        matching::{Skip, Subject, judge},
+        signing,
+    },
+    model::{Attempt, DeliveryState, EndpointId, Message, MsgId, Trigger},
+    routing::{AppRoutes, Route},
+    store::Requeue,
+};
+use askama::Template;
+use axum::{
+    Router,
+    extract::Path,
+    http::Method,
+    response::{IntoResponse, Redirect},
+    routing::{get, post},
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Endpoints that one page shows.
+const MAX_ENDPOINTS: usize = 50;
+/// Newest attempts that it shows of each.
+const MAX_ATTEMPTS: usize = 20;
+/// Bytes of a payload that are shown; the whole is in the API.
+const MAX_SHOWN: usize = 256 * 1024;
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    Router::new()
+        .route("/dashboard/applications/{app}/messages/{msg}", get(show))
+        .route("/dashboard/applications/{app}/messages/{msg}/resend", post(resend))
+        .route("/dashboard/applications/{app}/messages/{msg}/expunge", post(expunge))
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/message.html")]
+struct MessagePage {
+    shell: Shell,
+    app: Arc<AppRoutes>,
+    message: Message,
+    at: When,
+    deliver_at: Option<When>,
+    payload: String,
+    cut: bool,
+    origin: Option<OriginView>,
+    rows: Vec<Row>,
+    hidden: usize,
+}
+
+struct OriginView {
+    source: String,
+    method: String,
+    headers: Vec<(String, String)>,
+}
+
+/// What one endpoint did with it.
+struct Row {
+    id: EndpointId,
+    /// `None`: it is deleted.
+    url: Option<String>,
+    badge: Badge,
+    why: String,
+    next: Option<When>,
+    tries: Vec<Try>,
+    more_tries: usize,
+    sent: bool,
+}
+
+/// One attempt.
+struct Try {
+    id: String,
+    number: u32,
+    badge: Badge,
+    at: When,
+    manual: bool,
+    status: Option<u16>,
+    took: String,
+    sentence: String,
+    url: String,
+    method: String,
+    request_headers: Vec<(String, String)>,
+    request_body: String,
+    response_headers: Vec<(String, String)>,
+    response_body: String,
+    cut: bool,
+    bar: Vec<Piece>,
+    curl: String,
+}
+
+/// A part of an attempt's time: its name, its label, where it begins and how wide it is, in thousandths.
+struct Piece {
+    name: &'static str,
+    label: &'static str,
+    from: u32,
+    width: u32,
+    took: String,
+}
+
+async fn find(visitor: &Visitor, app: &str, msg: &str) -> Result<(Arc<AppRoutes>, Message), Problem> {
+    let engine = &visitor.desk.api().engine;
+    let app = engine.app(visitor.user.org, app).ok_or_else(|| Problem::not_found("application"))?;
+    let found = match msg.parse::<MsgId>() {
+        Ok(id) => engine.store.message(app.application.id, id).await?,
+        Err(_) => engine.store.message_by_event_id(app.application.id, msg).await?,
+    };
+    Ok((app, found.ok_or_else(|| Problem::not_found("message"))?))
+}
+
+async fn show(visitor: Visitor, Path((app, msg)): Path<(String, String)>) -> Shown {
+    let (app, message) = find(&visitor, &app, &msg).await?;
+    let mut ids: Vec<EndpointId> = app.routes.iter().map(|route| route.id).chain(message.endpoints.iter().copied()).collect();
+    ids.sort_unstable_by_key(|id| (!message.endpoints.contains(id), *id));
+    ids.dedup();
+    let hidden = ids.len().saturating_sub(MAX_ENDPOINTS);
+    let mut rows = Vec::new();
+    for id in ids.into_iter().take(MAX_ENDPOINTS) {
+        rows.push(row(&visitor, &app, &message, id).await?);
+    }
+    let text = String::from_utf8_lossy(&message.payload);
+    let cut = text.len() > MAX_SHOWN;
+    let payload = if cut { text.chars().take(MAX_SHOWN).collect() } else { pretty(&text) };
+    let origin = message.origin.as_ref().map(|origin| OriginView {
+        source: origin.source.to_string(),
+        method: origin.method.clone(),
+        headers: origin.headers.iter().map(|(n, v)| (n.clone(), String::from_utf8_lossy(v).into_owned())).collect(),
+    });
+    let page = MessagePage {
+        shell: Shell::new(&visitor, message.event_type.clone(), "messages"),
+        at: When(message.id.time()),
+        deliver_at: message.deliver_at.map(When),
+        payload,
+        cut,
+        origin,
+        rows,
+        hidden,
+        app,
+        message,
+    };
+    Ok(Page(page).into_response())
+}
+
+async fn row(visitor: &Visitor, app: &AppRoutes, message: &Message, id: EndpointId) -> Result<Row, Problem> {
+    let engine = &visitor.desk.api().engine;
+    let route = app.route(id);
+    let url = route.map(|route| route.url.to_string());
+    let delivery = match message.endpoints.contains(&id) {
+        true => engine.store.delivery(message, id).await?,
+        false => None,
+    };
+    let Some(delivery) = delivery else {
+        let why = route.map_or("It is deleted.", |route| skipped(route, message));
+        let tries = Vec::new();
+        return Ok(Row {
+            id,
+            url,
+            badge: Badge::state("skipped"),
+            why: why.to_owned(),
+            next: None,
+            tries,
+            more_tries: 0,
+            sent: false,
+        });
+    };
+    let disabled = route.is_some_and(|route| route.disabled.is_some());
+    let word = state(engine, delivery.state, (id, message.id), disabled);
+    let mut tries = Vec::new();
+    for attempt in delivery.attempts.iter().rev().take(MAX_ATTEMPTS) {
+        if let Some(attempt) = engine.store.attempt(id, *attempt).await? {
+            tries.push(Try::new(attempt, app, route, message));
+        }
+    }
+    let last = tries.first().map(|newest| newest.sentence.clone()).unwrap_or_default();
+    let next = match delivery.state {
+        DeliveryState::Pending(due) if word == "pending" => Some(When(due)),
+        _ => None,
+    };
+    let why = match word {
+        "held" => "The endpoint is disabled: its deliveries are kept until it is enabled.".to_owned(),
+        "cancelled" => "It was withdrawn.".to_owned(),
+        "pending" if tries.is_empty() => "Waits for its first attempt.".to_owned(),
+        _ => last,
+    };
+    let more_tries = delivery.attempts.len().saturating_sub(MAX_ATTEMPTS);
+    Ok(Row { id, url, badge: Badge::state(word), why, next, tries, more_tries, sent: true })
+}
+
+/// Why an endpoint did not get it, as its settings are now.
+fn skipped(route: &Route, message: &Message) -> &'static str {
+    if route.id.time() > message.id.time() {
+        return "It was made after the message.";
+    }
+    match judge(route, &Subject::new(&message.event_type, &message.channels, &message.payload)) {
+        Err(Skip::EventType) => "It does not subscribe to this event type.",
+        Err(Skip::Channel) => "It wants channels that the message does not carry.",
+        Err(Skip::Filter) => "The payload does not meet its filter.",
+        Ok(()) => "It did not want this message when it came; as it is set now, it would.",
+    }
+}
+
+impl Try {
+    fn new(attempt: Attempt, app: &AppRoutes, route: Option<&Arc<Route>>, message: &Message) -> Self {
+        let outcome = &attempt.outcome;
+        let body = route
+            .filter(|_| !message.expunged)
+            .map(|route| signing::body(app, route, message, (attempt.id.time(), attempt.number)));
+        let body = body.unwrap_or_default();
+        let text: String = String::from_utf8_lossy(&body).chars().take(MAX_SHOWN).collect();
+        let method = route.map_or("POST".to_owned(), |route| route.method.to_string());
+        let request_headers = attempt.request_headers.to_pairs();
+        let curl = curl(&method, &attempt.url, &request_headers, &text);
+        Try {
+            number: attempt.number,
+            badge: if outcome.succeeded() { Badge::state("delivered") } else { Badge::state("failed") },
+            at: When(attempt.id.time()),
+            manual: attempt.trigger == Trigger::Manual,
+            status: outcome.status,
+            took: millis(f64::from(outcome.phases.total_us) / 1000.0),
+            sentence: match outcome.detail.as_str() {
+                "" => sentence(&attempt),
+                detail => format!("{} {detail}", sentence(&attempt)),
+            },
+            response_headers: outcome.headers.to_pairs(),
+            response_body: pretty(&String::from_utf8_lossy(&outcome.body)),
+            cut: outcome.body_cut,
+            bar: bar(outcome.phases),
+            id: attempt.id.to_string(),
+            url: attempt.url,
+            method,
+            request_headers,
+            request_body: pretty(&text),
+            curl,
+        }
+    }
+}
+
+/// Where the time of an attempt went.
+fn bar(phases: crate::model::Phases) -> Vec<Piece> {
+    let before = phases.dns_us + phases.connect_us + phases.tls_us;
+    let server = phases.first_byte_us.saturating_sub(before);
+    let rest = phases.total_us.saturating_sub(phases.first_byte_us.max(before));
+    let parts = [
+        ("dns", "Name", phases.dns_us),
+        ("connect", "Connect", phases.connect_us),
+        ("tls", "TLS", phases.tls_us),
+        ("server", "Receiver", server),
+        ("body", "Body", rest),
+    ];
+    let total = parts.iter().map(|(.., us)| *us).sum::<u32>().max(1);
+    let thousandths = |us: u32| u32::try_from(u64::from(us) * 1000 / u64::from(total)).unwrap_or(0);
+    let mut from = 0;
+    let mut pieces = Vec::new();
+    for (name, label, us) in parts.into_iter().filter(|(.., us)| *us > 0) {
+        let width = thousandths(us);
+        pieces.push(Piece { name, label, from, width, took: millis(f64::from(us) / 1000.0) });
+        from += width;
+    }
+    pieces
+}
+
+/// The request as a line for a shell. Headers of the connection are the tool's own to make.
+fn curl(method: &str, url: &str, headers: &[(String, String)], body: &str) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+    let mut line = format!("curl -X {method} {}", quoted(url));
+    for (name, value) in headers.iter().filter(|(name, _)| !matches!(name.as_str(), "host" | "content-length" | "connection")) {
+        line.push_str(&format!(" \\\n  -H {}", quoted(&format!("{name}: {value}"))));
+    }
+    line.push_str(&format!(" \\\n  --data-binary {}", quoted(body)));
+    line
+}
+
+/// Sends it to one endpoint again.
+async fn resend(Path((app, msg)): Path<(String, String)>, filled: Filled) -> Shown {
+    let (routes, message) = find(&filled.visitor, &app, &msg).await?;
+    let endpoint = filled.fields.text("endpoint").to_owned();
+    let path = format!("/api/v1/app/{}/msg/{}/endpoint/{}/resend", routes.application.id, message.id, segment(&endpoint));
+    if endpoint == "failed" {
+        let engine = &filled.visitor.desk.api().engine;
+        for id in message.endpoints.iter().filter(|id| routes.route(**id).is_some()) {
+            let failed = engine.store.delivery(&message, *id).await?.is_some_and(|d| d.state == DeliveryState::Exhausted);
+            if failed {
+                engine.requeue(routes.application.id, *id, Requeue::Once(message.id)).await?;
+            }
+        }
+    } else {
+        filled.change(Method::POST, &path, Value::Null).await?;
+    }
+    Ok(Redirect::to(&format!("/dashboard/applications/{}/messages/{}?note=resent", routes.application.id, message.id))
+        .into_response())
+}
+
+/// Deletes its payload.
+async fn expunge(Path((app, msg)): Path<(String, String)>, filled: Filled) -> Shown {
+    let (app, message) = find(&filled.visitor, &app, &msg).await?;
+    let path = format!("/api/v1/app/{}/msg/{}/content", app.application.id, message.id);
+    filled.change(Method::DELETE, &path, Value::Null).await?;
+    Ok(Redirect::to(&format!("/dashboard/applications/{}/messages/{}?note=expunged", app.application.id, message.id))
+        .into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Phases;
+
+    #[test]
+    fn a_curl_line_can_be_pasted() {
+        let headers = [("host".to_owned(), "x".to_owned()), ("webhook-id".to_owned(), "it's".to_owned())];
+        let line = curl("POST", "https://a.example/x?y='", &headers, "{\"a\":\"b'c\"}");
+        assert_eq!(
+            line,
+            "curl -X POST 'https://a.example/x?y='\\''' \\\n  -H 'webhook-id: it'\\''s' \\\n  --data-binary '{\"a\":\"b'\\''c\"}'"
+        );
+    }
+
+    #[test]
+    fn time_is_split_into_its_parts() {
+        let phases = Phases { dns_us: 100, connect_us: 200, tls_us: 0, first_byte_us: 900, total_us: 1000 };
+        let pieces = bar(phases);
+        let shown: Vec<_> = pieces.iter().map(|piece| (piece.name, piece.from, piece.width)).collect();
+        assert_eq!(shown, [("dns", 0, 100), ("connect", 100, 200), ("server", 300, 600), ("body", 900, 100)]);
+        assert!(bar(Phases::default()).is_empty());
+    }
+}

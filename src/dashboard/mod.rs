@@ -1,0 +1,84 @@
+//! The dashboard: pages for people, made on the server from what the API answers, one file a page.
+//!
+//! A page reads through the API's own handlers, called in the process with the visitor's rights, so that it can show and do
+//! nothing that the API would refuse. Pages run no script of their own: the one module in `assets/` sharpens what works
+//! without it.
+
+mod applications;
+mod assets;
+mod chart;
+mod cookies;
+mod desk;
+mod endpoint;
+mod endpoint_edit;
+mod error;
+mod event_types;
+mod fields;
+mod integrations;
+mod issues;
+mod keys;
+mod message;
+mod messages;
+mod overview;
+mod page;
+mod password;
+mod search;
+mod settings;
+mod sign_in;
+mod sources;
+mod survey;
+mod users;
+mod view;
+mod visitor;
+
+use crate::api::Shared;
+use axum::{Router, extract::DefaultBodyLimit, middleware::map_response, response::Redirect, routing::get};
+use std::{fmt, sync::Arc};
+
+/// Where the dashboard is.
+pub const HOME: &str = "/dashboard";
+/// The longest form, in bytes.
+const MAX_FORM_BYTES: usize = 2 << 20;
+
+/// What the pages share.
+pub(crate) struct Dashboard {
+    /// The engine and its options.
+    api: Shared,
+    /// The API and the documented systems, called without a network between.
+    service: Router,
+    /// Who has guessed too often.
+    doorman: password::Doorman,
+}
+
+impl fmt::Debug for Dashboard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dashboard").finish_non_exhaustive()
+    }
+}
+
+/// The pages. `service` answers the API's requests.
+pub fn router(api: Shared, service: Router) -> Router {
+    let dashboard = Arc::new(Dashboard { api, service, doorman: password::Doorman::default() });
+    let pages = Router::new()
+        .merge(sign_in::routes())
+        .merge(overview::routes())
+        .merge(messages::routes())
+        .merge(message::routes())
+        .merge(applications::routes())
+        .merge(endpoint::routes())
+        .merge(endpoint_edit::routes())
+        .merge(issues::routes())
+        .merge(sources::routes())
+        .merge(event_types::routes())
+        .merge(keys::routes())
+        .merge(users::routes())
+        .merge(settings::routes())
+        .merge(integrations::routes())
+        .merge(assets::routes())
+        .route("/", get(async || Redirect::to(HOME)))
+        .route("/dashboard/", get(async || Redirect::to(HOME)))
+        .route("/dashboard/{*rest}", get(error::nothing_here))
+        .layer(map_response(page::guarded))
+        .layer(DefaultBodyLimit::max(MAX_FORM_BYTES));
+    pages.with_state(dashboard)
+}

@@ -1,0 +1,332 @@
+//! Searching messages: over the applications of an organization, newest first, within a bounded amount of work. Where the
+//! search stopped it says so, and the next request goes on from there.
+
+use super::{fields::Fields, view::Badge, visitor::Visitor};
+use crate::{
+    api::Problem,
+    flow::Engine,
+    model::{AppId, DeliveryState, EndpointId, Filter, Message, MsgId, Time},
+    routing::AppRoutes,
+    store::{StoreError, Window},
+};
+use serde_json::{Value, json};
+use std::{collections::VecDeque, sync::Arc};
+
+/// Messages that one search looks at.
+const ROWS: usize = 2_000;
+/// Bytes of payloads that one search reads.
+const BYTES: usize = 32 << 20;
+/// Deliveries and attempts that one search reads.
+const READS: usize = 3_000;
+/// Applications that are searched together; more have to be chosen from.
+pub(super) const MAX_APPS: usize = 50;
+/// Messages fetched at once from all applications together, and at least from one.
+const CHUNK: usize = 128;
+const MIN_CHUNK: usize = 8;
+/// Endpoints of one message whose deliveries are looked at.
+const MAX_ENDPOINTS: usize = 25;
+
+/// What to look for. Everything that is given must agree.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sought {
+    event_type: Option<String>,
+    state: Option<String>,
+    code: Option<u16>,
+    tag: Option<String>,
+    field: Option<Filter>,
+    since: Option<Time>,
+    until: Option<Time>,
+    /// Exclusive start.
+    from: Option<MsgId>,
+    /// From there to newer ones.
+    newer: bool,
+}
+
+/// A message that was found.
+pub(super) struct Hit {
+    /// Its application.
+    pub(super) app: Arc<AppRoutes>,
+    /// The message.
+    pub(super) message: Message,
+    /// Its deliveries that were looked at.
+    pub(super) deliveries: Vec<Standing>,
+}
+
+/// How a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// The endpoint.
+    pub(super) endpoint: EndpointId,
+    /// `delivered`, `pending`, `in_flight`, `held`, `exhausted` or `cancelled`.
+    pub(super) state: &'static str,
+    /// The last attempt's status, where it was asked for.
+    pub(super) code: Option<u16>,
+}
+
+/// What a search found.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Newest first.
+    pub(super) hits: Vec<Hit>,
+    /// How many messages were looked at.
+    pub(super) searched: usize,
+    /// The last one that was looked at, when the search stopped for its bounds.
+    pub(super) stopped: Option<MsgId>,
+    /// Whether there is more in this direction.
+    pub(super) more: bool,
+}
+
+impl Sought {
+    /// What a query asks for.
+    ///
+    /// # Errors
+    /// Something in it is not understood.
+    pub(super) fn read(asked: &Fields) -> Result<Self, Problem> {
+        let code =
+            asked.given("code").map(|code| code.parse().map_err(|_| Problem::field(&["code"], "status", "This is not a status.")));
+        let id = |name: &str| match asked.given(name) {
+            None => Ok(None),
+            Some(text) => text.parse::<MsgId>().map(Some).map_err(|_| Problem::field(&[name], "id", "This is not a message's id.")),
+        };
+        let (before, after) = (id("before")?, id("after")?);
+        Ok(Sought {
+            event_type: asked.given("type").map(str::to_owned),
+            state: asked.given("status").map(str::to_owned),
+            code: code.transpose()?,
+            tag: asked.given("tag").map(str::to_owned),
+            field: asked.given("field").map(|path| field(path, asked.text("value"))).transpose()?,
+            since: asked.time("since")?,
+            until: asked.time("until")?,
+            newer: after.is_some(),
+            from: after.or(before),
+        })
+    }
+
+    /// Whether deliveries have to be looked at to decide.
+    fn needs_deliveries(&self) -> bool {
+        self.state.is_some() || self.code.is_some()
+    }
+
+    fn admits(&self, message: &Message) -> bool {
+        let of_type = |wanted: &String| match wanted.strip_suffix('*') {
+            Some(beginning) => message.event_type.starts_with(beginning),
+            None => message.event_type == *wanted,
+        };
+        self.event_type.as_ref().is_none_or(of_type)
+            && self.tag.as_ref().is_none_or(|tag| message.tags.contains(tag))
+            && self.field.as_ref().is_none_or(|filter| {
+                let payload: Value = serde_json::from_slice(&message.payload).unwrap_or_default();
+                filter.holds(&payload)
+            })
+    }
+
+    fn admits_deliveries(&self, deliveries: &[Standing]) -> bool {
+        deliveries.iter().any(|delivery| {
+            self.state
+                .as_deref()
+                .is_none_or(|wanted| delivery.state == wanted || (wanted == "failed" && delivery.state == "exhausted"))
+                && self.code.is_none_or(|code| delivery.code == Some(code))
+        })
+    }
+
+    fn window(&self, limit: usize) -> Window {
+        let lowest = |time: Time| MsgId::lowest_at(time).0;
+        let mut window = Window {
+            above: self.since.map_or(0, |since| lowest(since).saturating_sub(1)),
+            below: self.until.map_or(u128::MAX, lowest),
+            newest_first: !self.newer,
+            limit,
+        };
+        match self.from {
+            Some(from) if self.newer => window.above = window.above.max(from.0),
+            Some(from) => window.below = window.below.min(from.0),
+            None => {}
+        }
+        window
+    }
+}
+
+/// A condition on one field of the payload. The value is compared as text, and as a number, truth or null if it reads as one.
+fn field(path: &str, value: &str) -> Result<Filter, Problem> {
+    let refused = |error: crate::model::FilterError| Problem::field(&["field"], "path", error.rule);
+    if value.is_empty() {
+        return Filter::parse(json!({ path: { "exists": true } })).map_err(refused);
+    }
+    let mut any = vec![json!({ path: { "eq": value } })];
+    if let Ok(plain) = serde_json::from_str::<Value>(value)
+        && !plain.is_object()
+        && !plain.is_array()
+        && !plain.is_string()
+    {
+        any.push(json!({ path: { "eq": plain } }));
+    }
+    Filter::parse(json!({ "any": any })).map_err(refused)
+}
+
+/// The messages of one application that were fetched and not looked at yet.
+struct List {
+    app: Arc<AppRoutes>,
+    rest: Window,
+    rows: VecDeque<Message>,
+    ended: bool,
+}
+
+impl List {
+    async fn fetch(&mut self, engine: &Engine) -> Result<(), StoreError> {
+        let found = engine.store.messages(self.app.application.id, self.rest).await?;
+        self.ended = found.len() < self.rest.limit;
+        match found.last() {
+            Some(last) if self.rest.newest_first => self.rest.below = last.id.0,
+            Some(last) => self.rest.above = last.id.0,
+            None => {}
+        }
+        self.rows = found.into();
+        Ok(())
+    }
+}
+
+/// Looks for messages of these applications; at most `limit` of them.
+pub(super) async fn search(visitor: &Visitor, apps: &[AppId], sought: &Sought, limit: usize) -> Result<Found, Problem> {
+    let engine = &visitor.desk.api().engine;
+    let chunk = (CHUNK / apps.len().max(1)).max(MIN_CHUNK);
+    let routes = apps.iter().filter_map(|app| engine.routing.by_id(*app));
+    let mut lists: Vec<List> =
+        routes.map(|app| List { app, rest: sought.window(chunk), rows: VecDeque::new(), ended: false }).collect();
+    let (mut found, mut bytes, mut reads) = (Found::default(), BYTES, READS);
+    while let Some((app, message)) = next(engine, &mut lists, sought.newer).await? {
+        if found.hits.len() >= limit {
+            found.more = true;
+            break;
+        }
+        found.searched += 1;
+        bytes = bytes.saturating_sub(message.payload.len());
+        let id = message.id;
+        if sought.admits(&message) {
+            let deliveries = standings(engine, &app, &message, (sought.code.is_some(), &mut reads)).await?;
+            if !sought.needs_deliveries() || sought.admits_deliveries(&deliveries) {
+                found.hits.push(Hit { app, message, deliveries });
+            }
+        }
+        if found.searched >= ROWS || bytes == 0 || reads == 0 {
+            found.stopped = Some(id);
+            break;
+        }
+    }
+    if sought.newer {
+        found.hits.reverse();
+    }
+    Ok(found)
+}
+
+/// The newest row of all lists; the oldest when going to newer ones.
+async fn next(engine: &Engine, lists: &mut [List], newer: bool) -> Result<Option<(Arc<AppRoutes>, Message)>, StoreError> {
+    for list in lists.iter_mut().filter(|list| list.rows.is_empty() && !list.ended) {
+        list.fetch(engine).await?;
+    }
+    let full = lists.iter_mut().filter(|list| !list.rows.is_empty());
+    let number = |list: &&mut List| list.rows.front().map(|message| message.id);
+    let list = if newer { full.min_by_key(number) } else { full.max_by_key(number) };
+    Ok(list.and_then(|list| Some((list.app.clone(), list.rows.pop_front()?))))
+}
+
+/// How the deliveries of a message stand, with the last attempts' statuses if they are asked for.
+async fn standings(
+    engine: &Engine,
+    app: &AppRoutes,
+    message: &Message,
+    (with_code, reads): (bool, &mut usize),
+) -> Result<Vec<Standing>, StoreError> {
+    let mut standings = Vec::new();
+    for endpoint in message.endpoints.iter().copied().take(MAX_ENDPOINTS) {
+        if *reads == 0 {
+            break;
+        }
+        *reads -= 1;
+        let Some(delivery) = engine.store.delivery(message, endpoint).await? else { continue };
+        let disabled = app.route(endpoint).is_some_and(|route| route.disabled.is_some());
+        let state = state(engine, delivery.state, (endpoint, message.id), disabled);
+        let mut code = None;
+        if let Some(last) = delivery.attempts.last().filter(|_| with_code) {
+            *reads = reads.saturating_sub(1);
+            code = engine.store.attempt(endpoint, *last).await?.and_then(|attempt| attempt.outcome.status);
+        }
+        standings.push(Standing { endpoint, state, code });
+    }
+    Ok(standings)
+}
+
+/// The word of a delivery's state.
+pub(super) fn state(engine: &Engine, state: DeliveryState, (endpoint, msg): (EndpointId, MsgId), disabled: bool) -> &'static str {
+    match state {
+        DeliveryState::Delivered => "delivered",
+        DeliveryState::Exhausted => "exhausted",
+        DeliveryState::Cancelled => "cancelled",
+        DeliveryState::Pending(_) if engine.in_flight(endpoint, msg) => "in_flight",
+        DeliveryState::Pending(_) if disabled => "held",
+        DeliveryState::Pending(_) => "pending",
+    }
+}
+
+impl Hit {
+    /// States with how often there are, worst first.
+    pub(super) fn counts(&self) -> Vec<(Badge, usize)> {
+        let order = ["exhausted", "held", "pending", "in_flight", "delivered", "cancelled"];
+        let count = |word: &str| self.deliveries.iter().filter(|delivery| delivery.state == word).count();
+        order.iter().map(|word| (Badge::state(word), count(word))).filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sought(query: &str) -> Result<Sought, Problem> {
+        Sought::read(&Fields::parse(query.as_bytes()))
+    }
+
+    fn message(payload: &str) -> Message {
+        Message {
+            id: MsgId(5 << 80),
+            app: AppId(1),
+            org: crate::model::OrgId(1),
+            event_type: "invoice.paid".into(),
+            event_id: None,
+            channels: Vec::new(),
+            tags: vec!["vip".into()],
+            deliver_at: None,
+            payload_expires_at: None,
+            endpoints: Vec::new(),
+            payload: payload.to_owned().into(),
+            expunged: false,
+            origin: None,
+        }
+    }
+
+    #[test]
+    fn everything_that_is_asked_for_must_agree() {
+        let admits = |query: &str| sought(query).unwrap().admits(&message(r#"{"a":{"b":[1,"x"]},"n":5}"#));
+        assert!(admits("") && admits("type=invoice.paid&tag=vip") && admits("type=invoice.*"));
+        assert!(!admits("type=invoice") && !admits("tag=v"));
+        assert!(admits("field=a.b&value=x") && admits("field=n&value=5") && admits("field=n"));
+        assert!(!admits("field=n&value=6") && !admits("field=none"));
+    }
+
+    #[test]
+    fn deliveries_are_asked_for_by_word_and_code() {
+        let standing = |state, code| Standing { endpoint: EndpointId(1), state, code };
+        let all = [standing("delivered", Some(200)), standing("exhausted", Some(503))];
+        let admits = |query: &str| sought(query).unwrap().admits_deliveries(&all);
+        assert!(admits("status=failed") && admits("status=delivered") && admits("code=503") && admits("status=failed&code=503"));
+        assert!(!admits("status=held") && !admits("status=delivered&code=503"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for bad in ["code=x", "before=1", "since=yesterday", "field=..&value=1"] {
+            assert!(sought(bad).is_err(), "{bad}");
+        }
+        let window = sought(&format!("before={}&since=2026-01-01T00:00", MsgId(9 << 90))).unwrap().window(3);
+        assert!(window.below == 9 << 90 && window.above > 0 && window.newest_first);
+        assert!(!sought(&format!("after={}", MsgId(9))).unwrap().window(3).newest_first);
+    }
+}

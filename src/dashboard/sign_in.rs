@@ -1,0 +1,299 @@
+//! Signing in and out: by password, or once by a link; and one's own account.
+
+use super::{
+    Dashboard, HOME, cookies,
+    error::{PageError, Shown, reasons},
+    fields::{Fields, Filled, dashboard_host, same_site},
+    page::{Bare, Page, Shell, note},
+    password,
+    view::When,
+    visitor::{self, Visitor, theme},
+};
+use crate::{
+    api::{Base, Problem, user::begin},
+    model::{Address, Kind, Opens, Record, Session, SessionId, User},
+    store::{Change, ListPage, StoreError},
+};
+use askama::Template;
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How long somebody stays signed in.
+const SESSION_LASTS: Duration = Duration::from_secs(7 * 86_400);
+/// The longest name of a browser that is kept, in characters.
+const MAX_AGENT: usize = 200;
+/// Sessions of an account that are shown, and ended with it.
+const MAX_SESSIONS: usize = 200;
+/// The longest form of these pages, in bytes.
+const MAX_BODY: usize = 16 * 1024;
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    Router::new()
+        .route("/dashboard/sign-in", get(form).post(sign_in))
+        .route("/dashboard/enter", get(enter_page).post(enter))
+        .route("/dashboard/sign-out", post(sign_out))
+        .route("/dashboard/account", get(account))
+        .route("/dashboard/account/password", post(set_password))
+        .route("/dashboard/account/revoke", post(revoke))
+        .route("/dashboard/theme", post(set_theme))
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/sign_in.html")]
+struct SignIn {
+    shell: Shell,
+    login: String,
+    next: String,
+    fault: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/enter.html")]
+struct Enter {
+    shell: Shell,
+    link: String,
+    /// Whose link it is. `None`: nobody's any more.
+    who: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/account.html")]
+struct Account {
+    shell: Shell,
+    user: User,
+    sessions: Vec<Row>,
+    fault: Option<String>,
+    min: usize,
+}
+
+struct Row {
+    id: SessionId,
+    agent: String,
+    since: When,
+    until: When,
+    here: bool,
+}
+
+/// What a request of somebody unknown came with.
+struct Guest {
+    theme: &'static str,
+    secure: bool,
+    agent: String,
+    fields: Fields,
+}
+
+impl FromRequestParts<Arc<Dashboard>> for Guest {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, dashboard: &Arc<Dashboard>) -> Result<Self, Response> {
+        let Ok(Base(base)) = Base::from_request_parts(parts, &dashboard.api).await;
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        Ok(Guest {
+            theme: theme(parts),
+            secure: base.starts_with("https:"),
+            agent: agent.chars().take(MAX_AGENT).collect(),
+            fields: Fields::parse(parts.uri.query().unwrap_or_default().as_bytes()),
+        })
+    }
+}
+
+impl Guest {
+    fn shell(&self, title: &str) -> Shell {
+        let shell = Shell::bare(title, Bare { theme: self.theme });
+        Shell { note: note(self.fields.raw("note")), ..shell }
+    }
+}
+
+/// A path of ours, and nobody else's.
+fn ours(next: &str) -> &str {
+    let inside = next.starts_with("/dashboard") && !next.contains(['\\', '\r', '\n']) && !next.starts_with("/dashboard/sign-");
+    if inside { next } else { HOME }
+}
+
+async fn form(guest: Guest) -> Response {
+    let next = ours(guest.fields.raw("next")).to_owned();
+    Page(SignIn { shell: guest.shell("Sign in"), login: String::new(), next, fault: None }).into_response()
+}
+
+/// The form of somebody who is not signed in, from a page of ours.
+async fn read(request: Request) -> Result<Fields, PageError> {
+    let headers: &HeaderMap = request.headers();
+    same_site(headers, &dashboard_host(headers))?;
+    let bytes: Bytes = axum::body::to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| PageError(Problem::TooLarge))?;
+    Ok(Fields::parse(&bytes))
+}
+
+async fn sign_in(State(dashboard): State<Arc<Dashboard>>, guest: Guest, request: Request) -> Shown {
+    let fields = read(request).await?;
+    let login = fields.text("login").to_lowercase();
+    let (now, store) = (dashboard.api.engine.clock.now(), &dashboard.api.engine.store);
+    let found = store.find(&Address::new(Kind::User, "", &login), now).await?;
+    let user = found.and_then(|stored| if let Record::User(user) = stored.record { Some(user) } else { None });
+    let hash = user.as_ref().and_then(|user| user.password.as_deref());
+    let admitted = dashboard.doorman.admits(&login, hash, fields.raw("password"), now).await;
+    let fault = match (admitted, user) {
+        (Ok(true), Some(user)) => return open(&dashboard, &guest, &user, ours(fields.raw("next"))).await,
+        (Ok(_), _) => "The name or the password is wrong.".to_owned(),
+        (Err(problem), _) => reasons(&problem).join(" "),
+    };
+    let next = ours(fields.raw("next")).to_owned();
+    let page = SignIn { shell: guest.shell("Sign in"), login: fields.text("login").to_owned(), next, fault: Some(fault) };
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response())
+}
+
+/// Begins a session and leads into the dashboard.
+async fn open(dashboard: &Dashboard, guest: &Guest, user: &User, next: &str) -> Shown {
+    let engine = &dashboard.api.engine;
+    let now = engine.clock.now();
+    let (session, text) = begin(&engine.random, (now, now.plus(SESSION_LASTS)), user, (Opens::Dashboard, guest.agent.clone()));
+    engine.store.change(vec![Change::Insert(Record::Session(session))], now).await?;
+    let mut response = Redirect::to(next).into_response();
+    let cookie = cookies::set(cookies::SESSION, &text, SESSION_LASTS, guest.secure).ok_or(Problem::Internal)?;
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// A link only asks: what fetches links ahead of people does not use it up.
+async fn enter_page(State(dashboard): State<Arc<Dashboard>>, guest: Guest) -> Shown {
+    let link = guest.fields.raw("link").to_owned();
+    let found = visitor::session(&dashboard, &link, Opens::Once).await?;
+    let user = match &found {
+        Some(session) => visitor::user(&dashboard, session).await?,
+        None => None,
+    };
+    let who = user.map(|user| if user.name.is_empty() { user.login } else { user.name });
+    let status = if who.is_some() { StatusCode::OK } else { StatusCode::GONE };
+    Ok((status, Page(Enter { shell: guest.shell("Sign in"), link, who })).into_response())
+}
+
+async fn enter(State(dashboard): State<Arc<Dashboard>>, guest: Guest, request: Request) -> Shown {
+    let fields = read(request).await?;
+    let gone = || PageError(Problem::NotFound("This link was used already, or is too old. Ask for a new one.".into()));
+    let link = visitor::session(&dashboard, fields.raw("link"), Opens::Once).await?.ok_or_else(gone)?;
+    let engine = &dashboard.api.engine;
+    let now = engine.clock.now();
+    let stored = engine.store.find(&Address::new(Kind::Session, link.org, link.id), now).await?.ok_or_else(gone)?;
+    // Under its revision, so that of two who come at the same moment one is too late.
+    let used = Record::Session(Session { expires_at: now, ..link.clone() });
+    match engine.store.change(vec![Change::Replace(used, stored.revision)], now).await {
+        Err(StoreError::Stale) => return Err(gone()),
+        other => other?,
+    }
+    let user = visitor::user(&dashboard, &link).await?.ok_or_else(gone)?;
+    let next = if user.password.is_none() { "/dashboard/account" } else { HOME };
+    open(&dashboard, &guest, &user, next).await
+}
+
+async fn sign_out(filled: Filled) -> Shown {
+    let session = &filled.visitor.session;
+    end(&filled.visitor, &[session.id]).await?;
+    let mut response = Redirect::to("/dashboard/sign-in?note=signed-out").into_response();
+    let secure = filled.visitor.base.starts_with("https:");
+    if let Some(cookie) = cookies::set(cookies::SESSION, "", SESSION_LASTS, secure) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+async fn end(visitor: &Visitor, sessions: &[SessionId]) -> Result<(), Problem> {
+    let changes = sessions.iter().map(|id| Change::Delete(Address::new(Kind::Session, visitor.user.org, *id)));
+    Ok(visitor.desk.api().engine.store.change(changes.collect(), visitor.now()).await?)
+}
+
+/// The visitor's own sessions, newest first.
+pub(super) async fn sessions_of(visitor: &Visitor, user: &User) -> Result<Vec<Session>, Problem> {
+    let page = ListPage { after: None, backwards: true, limit: MAX_SESSIONS };
+    let found = visitor.desk.api().engine.store.list(Kind::Session, &user.org.to_string(), page, visitor.now()).await?;
+    let sessions =
+        found.into_iter().filter_map(|stored| if let Record::Session(session) = stored.record { Some(session) } else { None });
+    Ok(sessions.filter(|session| session.user == user.id).collect())
+}
+
+async fn account(visitor: Visitor) -> Shown {
+    account_page(visitor, None).await
+}
+
+async fn account_page(visitor: Visitor, fault: Option<String>) -> Shown {
+    let sessions = sessions_of(&visitor, &visitor.user).await?.into_iter().filter(|session| session.opens == Opens::Dashboard);
+    let here = visitor.session.id;
+    let sessions = sessions.map(|session| Row {
+        id: session.id,
+        here: session.id == here,
+        since: When(session.created_at),
+        until: When(session.expires_at),
+        agent: session.agent,
+    });
+    let status = if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let shell = Shell::new(&visitor, "Your account", "account");
+    let page = Account { shell, sessions: sessions.collect(), user: visitor.user, fault, min: password::MIN_PASSWORD };
+    Ok((status, Page(page)).into_response())
+}
+
+/// Sets the password; every other session of the account ends.
+async fn set_password(Filled { visitor, fields }: Filled) -> Shown {
+    let dashboard = visitor.desk.dashboard().clone();
+    let (now, engine) = (visitor.now(), &dashboard.api.engine);
+    if let Some(hash) = &visitor.user.password {
+        let right = dashboard.doorman.admits(&visitor.user.login, Some(hash), fields.raw("current"), now).await;
+        if !matches!(right, Ok(true)) {
+            return account_page(visitor, Some("The current password is wrong.".into())).await;
+        }
+    }
+    let hash = match dashboard.doorman.hash(&engine.random, fields.raw("password")).await {
+        Ok(hash) => hash,
+        Err(problem) => return account_page(visitor, Some(reasons(&problem).join(" "))).await,
+    };
+    let address = Address::new(Kind::User, visitor.user.org, visitor.user.id);
+    let stored = engine.store.find(&address, now).await?.ok_or(Problem::Unauthorized)?;
+    let user = User { password: Some(hash), updated_at: now, ..visitor.user.clone() };
+    let mut changes = vec![Change::Replace(Record::User(user), stored.revision)];
+    let others = sessions_of(&visitor, &visitor.user).await?.into_iter().filter(|session| session.id != visitor.session.id);
+    changes.extend(others.map(|session| Change::Delete(Address::new(Kind::Session, session.org, session.id))));
+    engine.store.change(changes, now).await?;
+    Ok(Redirect::to("/dashboard/account?note=password").into_response())
+}
+
+async fn revoke(filled: Filled) -> Shown {
+    let wanted = filled.fields.text("session");
+    let own = sessions_of(&filled.visitor, &filled.visitor.user).await?;
+    let found: Vec<SessionId> = own.iter().map(|session| session.id).filter(|id| id.to_string() == wanted).collect();
+    end(&filled.visitor, &found).await?;
+    Ok(Redirect::to("/dashboard/account?note=revoked").into_response())
+}
+
+/// Light, dark, or as the reader's system says. Nothing of anybody's is changed, so anybody may.
+async fn set_theme(guest: Guest, request: Request) -> Shown {
+    const LASTS: Duration = Duration::from_secs(365 * 86_400);
+    let fields = read(request).await?;
+    let theme = match fields.raw("theme") {
+        "light" => "light",
+        "dark" => "dark",
+        _ => "",
+    };
+    let back = ours(fields.raw("back"));
+    let mut response = Redirect::to(back).into_response();
+    if let Some(cookie) = cookies::set(cookies::THEME, theme, LASTS, guest.secure) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signing_in_leads_nowhere_else() {
+        assert_eq!(ours("/dashboard/messages?type=x"), "/dashboard/messages?type=x");
+        for bad in ["", "//evil.example", "https://evil.example", "/in/x", "/dashboard\\@evil", "/dashboard/sign-out"] {
+            assert_eq!(ours(bad), HOME, "{bad}");
+        }
+    }
+}

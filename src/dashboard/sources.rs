@@ -1,0 +1,277 @@
+//! Sources: where third parties post; what came, what was refused and why.
+
+use super::{
+    Dashboard,
+    error::{Shown, reasons},
+    fields::{Fields, Filled, segment},
+    page::{Page, Shell},
+    view::{Listed, Pager, When, pretty},
+    visitor::Visitor,
+};
+use crate::api::Problem;
+use askama::Template;
+use axum::{
+    Router,
+    extract::Path,
+    http::{Method, StatusCode},
+    response::{IntoResponse, Redirect},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// Entries of a page.
+const LIMIT: usize = 50;
+/// Recent events and rejections of one source.
+const RECENT: usize = 20;
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    Router::new()
+        .route("/dashboard/sources", get(list).post(make))
+        .route("/dashboard/sources/{source}", get(show))
+        .route("/dashboard/sources/{source}/judge", post(judge))
+        .route("/dashboard/sources/{source}/act", post(act))
+        .route("/dashboard/sources/{source}/rejections/{rejection}", get(rejection))
+}
+
+/// A source, as the API shows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SourceView {
+    id: String,
+    name: String,
+    #[serde(default)]
+    uid: Option<String>,
+    url: String,
+    #[serde(default)]
+    provider: Option<String>,
+    app_id: String,
+    paused: bool,
+    #[serde(default)]
+    awaits_secret: bool,
+    dedup_window: u64,
+    event_type_prefix: String,
+    created_at: When,
+}
+
+impl SourceView {
+    fn title(&self) -> &str {
+        if self.name.is_empty() { self.provider.as_deref().unwrap_or(&self.id) } else { &self.name }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Provider {
+    name: String,
+    title: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EventRow {
+    id: String,
+    event_type: String,
+    #[serde(default)]
+    event_id: Option<String>,
+    timestamp: When,
+}
+
+#[derive(Debug, Deserialize)]
+struct RejectionView {
+    id: String,
+    reason: String,
+    detail: String,
+    method: String,
+    remote: String,
+    timestamp: When,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    #[serde(default)]
+    body: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/sources.html")]
+struct Sources {
+    shell: Shell,
+    rows: Vec<SourceView>,
+    pager: Pager,
+    providers: Vec<Provider>,
+    asked: Fields,
+    fault: Vec<String>,
+    given: Fields,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/source.html")]
+struct SourcePage {
+    shell: Shell,
+    source: SourceView,
+    events: Vec<EventRow>,
+    events_pager: Pager,
+    rejections: Vec<RejectionView>,
+    asked: Fields,
+    verdict: Option<Verdict>,
+    given: Fields,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/rejection.html")]
+struct RejectionPage {
+    shell: Shell,
+    source: String,
+    row: RejectionView,
+    body: String,
+}
+
+/// What a source says of a request, as the API shows it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Verdict {
+    valid: bool,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    detail: Option<String>,
+    #[serde(default)]
+    event_type: Option<String>,
+    #[serde(default)]
+    hints: Vec<Hint>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Hint {
+    text: String,
+}
+
+async fn list(visitor: Visitor) -> Shown {
+    page(visitor, Vec::new(), Fields::default()).await
+}
+
+async fn page(visitor: Visitor, fault: Vec<String>, given: Fields) -> Shown {
+    #[derive(Deserialize)]
+    struct Providers {
+        data: Vec<Provider>,
+    }
+    let asked = Fields::parse(visitor.query.as_bytes());
+    let limit = LIMIT.to_string();
+    let names = [("provider", "provider"), ("paused", "paused"), ("iterator", "iterator")];
+    let query = asked.query(&[("limit", &limit), ("order", "descending")], &names);
+    let listed: Listed<SourceView> = visitor.desk.get(&format!("/api/v1/source?{query}")).await?;
+    let providers: Providers = visitor.desk.get("/api/v1/source/provider").await?;
+    let pager = listed.pager(&visitor.query);
+    let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let shell = Shell::new(&visitor, "Sources", "sources");
+    let page = Sources { shell, rows: listed.data, pager, providers: providers.data, asked, fault, given };
+    Ok((status, Page(page)).into_response())
+}
+
+async fn make(filled: Filled) -> Shown {
+    match try_make(&filled).await {
+        Ok(source) => Ok(Redirect::to(&format!("/dashboard/sources/{}?note=made", source.id)).into_response()),
+        Err(problem) => page(filled.visitor, reasons(&problem), filled.fields).await,
+    }
+}
+
+async fn try_make(filled: &Filled) -> Result<SourceView, Problem> {
+    let fields = &filled.fields;
+    let body = json!({
+        "name": fields.text("name"), "provider": fields.given("provider"), "secret": fields.given("secret"),
+        "appId": fields.given("app"),
+    });
+    filled.send(Method::POST, "/api/v1/source", body).await
+}
+
+async fn show(visitor: Visitor, Path(source): Path<String>) -> Shown {
+    one(visitor, &source, None, Fields::default()).await
+}
+
+async fn one(visitor: Visitor, source: &str, verdict: Option<Verdict>, given: Fields) -> Shown {
+    let path = format!("/api/v1/source/{}", segment(source));
+    let source: SourceView = visitor.desk.get(&path).await?;
+    let asked = Fields::parse(visitor.query.as_bytes());
+    let from = segment(asked.text("iterator"));
+    let events: Listed<EventRow> =
+        visitor.desk.get(&format!("{path}/event?limit={RECENT}&with_content=false&iterator={from}")).await?;
+    let reason = asked.given("reason").map(|reason| format!("&reason={}", segment(reason))).unwrap_or_default();
+    let rejections: Listed<RejectionView> = visitor.desk.get(&format!("{path}/rejection?limit={RECENT}{reason}")).await?;
+    let page = SourcePage {
+        shell: Shell::new(&visitor, source.title().to_owned(), "sources"),
+        events_pager: events.pager(&visitor.query),
+        events: events.data,
+        rejections: rejections.data,
+        source,
+        asked,
+        verdict,
+        given,
+    };
+    Ok(Page(page).into_response())
+}
+
+/// A request as people paste it: a request line and headers, an empty line, the body. The request line may be left out.
+fn pasted(text: &str) -> Value {
+    let text = text.replace("\r\n", "\n");
+    let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let (mut headers, mut method) = (Map::<String, Value>::new(), None);
+    for (at, line) in head.trim_start().lines().enumerate() {
+        // A request line has spaces before any colon.
+        let name_ends = line.find(':').filter(|end| !line.get(..*end).unwrap_or_default().contains(' '));
+        match name_ends.map(|end| line.split_at(end)) {
+            Some((name, value)) => {
+                headers.insert(name.trim().to_owned(), json!(value.trim_start_matches(':').trim()));
+            }
+            None if at == 0 => method = line.split(' ').next().map(str::to_owned),
+            None => {}
+        }
+    }
+    json!({ "method": method, "headers": headers, "body": body })
+}
+
+/// Judges a pasted request by the source's rules. Nothing is recorded.
+async fn judge(Path(source): Path<String>, filled: Filled) -> Shown {
+    let mut ask = pasted(filled.fields.raw("request"));
+    if let (Some(at), Some(ask)) = (filled.fields.time("now")?, ask.as_object_mut()) {
+        ask.insert("now".into(), json!(at.to_string()));
+    }
+    let judged = filled.send(Method::POST, &format!("/api/v1/source/{}/verify", segment(&source)), ask).await;
+    let verdict = judged.unwrap_or_else(|problem| Verdict { detail: Some(reasons(&problem).join(" ")), ..Verdict::default() });
+    one(filled.visitor, &source, Some(verdict), filled.fields).await
+}
+
+/// Pauses, resumes, moves, or deletes.
+async fn act(Path(source): Path<String>, filled: Filled) -> Shown {
+    let path = format!("/api/v1/source/{}", segment(&source));
+    let note = match filled.fields.text("act") {
+        "pause" => filled.change(Method::POST, &format!("{path}/pause"), Value::Null).await.map(|()| "paused"),
+        "resume" => filled.change(Method::POST, &format!("{path}/resume"), Value::Null).await.map(|()| "saved"),
+        "rotate-url" => filled.change(Method::POST, &format!("{path}/url/rotate"), json!({})).await.map(|()| "moved"),
+        "delete" => {
+            filled.change(Method::DELETE, &path, Value::Null).await?;
+            return Ok(Redirect::to("/dashboard/sources?note=deleted").into_response());
+        }
+        _ => Err(Problem::not_found("action")),
+    }?;
+    Ok(Redirect::to(&format!("/dashboard/sources/{}?note={note}", segment(&source))).into_response())
+}
+
+async fn rejection(visitor: Visitor, Path((source, rejection)): Path<(String, String)>) -> Shown {
+    let path = format!("/api/v1/source/{}/rejection/{}", segment(&source), segment(&rejection));
+    let row: RejectionView = visitor.desk.get(&path).await?;
+    let shell = Shell::new(&visitor, "A refused request", "sources");
+    let body = row.body.as_deref().map(pretty).unwrap_or_default();
+    Ok(Page(RejectionPage { shell, source, row, body }).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pasted_request_is_read() {
+        let told = pasted("POST /in/x HTTP/1.1\r\nX-Sig: a:b\r\nHost: h\r\n\r\n{\"a\":1}\n\nmore");
+        assert_eq!(told, json!({"method": "POST", "headers": {"X-Sig": "a:b", "Host": "h"}, "body": "{\"a\":1}\n\nmore"}));
+        assert_eq!(pasted("X-Sig: c\n\n{}")["headers"], json!({"X-Sig": "c"}));
+        assert_eq!(pasted("")["body"], "");
+    }
+}

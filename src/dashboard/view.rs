@@ -1,0 +1,199 @@
+//! Small things that pages show: instants, states, sizes, ways to the next page.
+
+use crate::model::Time;
+use askama::filters::HtmlSafe;
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+
+/// An instant. The page's script writes it in the reader's zone; without it, it is UTC. Hovering shows it exactly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct When(pub(super) Time);
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exact = self.0.to_string();
+        let shown = exact.get(..19).unwrap_or(&exact).replace('T', " ");
+        write!(f, "<time datetime=\"{exact}\" title=\"{exact}\">{shown} UTC</time>")
+    }
+}
+
+// Digits and punctuation of our own making.
+impl HtmlSafe for When {}
+
+impl<'de> Deserialize<'de> for When {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Time::parse(&text).map(When).ok_or_else(|| serde::de::Error::custom("not an instant"))
+    }
+}
+
+/// A state as a coloured word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Badge(pub(super) &'static str, pub(super) &'static str);
+
+impl Badge {
+    /// Of a delivery's state.
+    pub(super) fn state(word: &str) -> Self {
+        match word {
+            "delivered" | "success" => Badge("ok", "delivered"),
+            "pending" => Badge("wait", "pending"),
+            "retrying" => Badge("wait", "retrying"),
+            "in_flight" | "sending" => Badge("wait", "in flight"),
+            "held" => Badge("held", "held"),
+            "exhausted" | "fail" | "failed" => Badge("bad", "failed"),
+            "cancelled" | "canceled" => Badge("dim", "cancelled"),
+            "skipped" => Badge("dim", "skipped"),
+            _ => Badge("dim", "unknown"),
+        }
+    }
+}
+
+impl fmt::Display for Badge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<span class=\"badge {}\">{}</span>", self.0, self.1)
+    }
+}
+
+// Both words are of our own making.
+impl HtmlSafe for Badge {}
+
+/// Milliseconds for people.
+pub(super) fn millis(ms: f64) -> String {
+    match ms {
+        ms if ms >= 10_000.0 => format!("{:.1} s", ms / 1000.0),
+        ms if ms >= 100.0 => format!("{ms:.0} ms"),
+        ms if ms >= 1.0 => format!("{ms:.1} ms"),
+        ms if ms > 0.0 => format!("{ms:.2} ms"),
+        _ => "0 ms".to_owned(),
+    }
+}
+
+/// How long, for people, by its two largest units.
+pub(super) fn span(seconds: u64) -> String {
+    let units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+    let mut rest = seconds;
+    let mut parts = Vec::new();
+    for (size, name) in units {
+        let count = rest / size;
+        rest %= size;
+        if count > 0 && parts.len() < 2 {
+            parts.push(format!("{count} {name}"));
+        } else if !parts.is_empty() {
+            break;
+        }
+    }
+    if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
+}
+
+/// A number with spaces between groups of three digits.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A share for people.
+pub(super) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent >= 99.95 || percent == 0.0 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
+}
+
+/// JSON as people read it; what is no JSON stays as it is.
+pub(super) fn pretty(text: &str) -> String {
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(value) => serde_json::to_string_pretty(&value).unwrap_or_else(|_| text.to_owned()),
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// A page of the API's lists.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Listed<T> {
+    /// The entries.
+    pub(super) data: Vec<T>,
+    #[serde(default)]
+    iterator: Option<String>,
+    #[serde(default)]
+    prev_iterator: Option<String>,
+    #[serde(default = "yes")]
+    done: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Ways to the neighbouring pages of a list, as queries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pager {
+    /// To the page before.
+    pub(super) previous: Option<String>,
+    /// To the page behind.
+    pub(super) next: Option<String>,
+}
+
+impl<T> Listed<T> {
+    /// Ways from this page, which was asked for with that query.
+    pub(super) fn pager(&self, query: &str) -> Pager {
+        let asked = super::fields::Fields::parse(query.as_bytes());
+        let from = asked.text("iterator");
+        let (back, there) = (from.starts_with('-'), !self.data.is_empty());
+        let to = |iterator: &Option<String>| iterator.as_ref().map(|at| with(query, "iterator", at));
+        // Going back, `done` says that nothing is before; what we came from is behind.
+        let (before, behind) = if back { (!self.done, true) } else { (!from.is_empty(), !self.done) };
+        Pager {
+            previous: to(&self.prev_iterator).filter(|_| before && there),
+            next: to(&self.iterator).filter(|_| behind && there),
+        }
+    }
+}
+
+/// The query with one field set anew, and without the word of what was just done.
+pub(super) fn with(query: &str, name: &str, value: &str) -> String {
+    let kept =
+        form_urlencoded::parse(query.as_bytes()).filter(|(known, value)| known != name && known != "note" && !value.is_empty());
+    let mut made = form_urlencoded::Serializer::new(String::new());
+    made.extend_pairs(kept);
+    if !value.is_empty() {
+        made.append_pair(name, value);
+    }
+    format!("?{}", made.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!((grouped(1_234_567), grouped(12)), ("1\u{202f}234\u{202f}567".into(), "12".into()));
+        assert_eq!(
+            (span(0), span(61), span(90_000), span(86_400 + 5)),
+            ("0 s".into(), "1 min 1 s".into(), "1 d 1 h".into(), "1 d".into())
+        );
+        assert_eq!((percent(1.0), percent(0.987)), ("100 %".into(), "98.7 %".into()));
+        assert_eq!((millis(0.25), millis(1234.0), millis(12_340.0)), ("0.25 ms".into(), "1234 ms".into(), "12.3 s".into()));
+    }
+
+    #[test]
+    fn an_instant_carries_itself_exactly() {
+        let text = When(Time(1_700_000_000_123)).to_string();
+        assert!(text.contains("datetime=\"2023-11-14T22:13:20.123Z\"") && text.contains(">2023-11-14 22:13:20 UTC<"), "{text}");
+    }
+
+    #[test]
+    fn pages_lead_both_ways() {
+        let page = |done| Listed { data: vec![1], iterator: Some("b".into()), prev_iterator: Some("-a".into()), done };
+        assert_eq!(page(false).pager("type=x&note=saved"), Pager { previous: None, next: Some("?type=x&iterator=b".into()) });
+        assert_eq!(page(true).pager("iterator=z"), Pager { previous: Some("?iterator=-a".into()), next: None });
+        assert_eq!(page(true).pager("iterator=-z"), Pager { previous: None, next: Some("?iterator=b".into()) });
+        assert_eq!(with("a=1&b=2&c=", "b", ""), "?a=1");
+    }
+}

@@ -1,0 +1,342 @@
+// What people do with the dashboard, step by step, on a fresh server. Each check ends with a line `ok …`.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { Browser, ENTER, TAB, eventually } from "./driver.mjs";
+
+const [link, key, axe, pictures] = process.argv.slice(2);
+const base = new URL(link).origin;
+const PASSWORD = "correct horse battery";
+const EVIL = `<script>window.hit=1</script><img src=x onerror="window.hit=1">"'><svg onload=window.hit=1>`;
+
+// Answers as `status` says, with what a stranger could put into a header and a body.
+const receiver = { status: 200, came: 0 };
+const server = createServer((request, response) => {
+  request.resume().on("end", () => {
+    receiver.came += 1;
+    response.writeHead(receiver.status, { "x-evil": "<script>window.hit=1</script>", "content-type": "text/html" });
+    response.end(EVIL);
+  });
+});
+await new Promise((done) => server.listen(0, "127.0.0.1", done));
+const hooks = `http://127.0.0.1:${server.address().port}`;
+
+async function api(method, path, body) {
+  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+  const answer = await fetch(base + path, { method, headers, body: body && JSON.stringify(body) });
+  const text = await answer.text();
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
+  return text && JSON.parse(text);
+}
+
+const browser = await Browser.start();
+const go = (path) => browser.open(base + path);
+const path = async () => { const url = new URL(await browser.url()); return url.pathname + url.search; };
+const ok = (what) => console.log(`ok ${what}`);
+
+async function accessible(name) {
+  await browser.run(readFileSync(axe, "utf8"));
+  const found = await browser.later(`
+    const done = arguments[arguments.length - 1];
+    axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] })
+      .then((told) => done(told.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 160)).join(" | "))));`);
+  assert.deepEqual(found, [], name);
+}
+
+async function harmless(name) {
+  assert.equal(await browser.run("return window.hit ?? null"), null, name);
+  const elsewhere = await browser.run(
+    "return performance.getEntriesByType('resource').map((e) => e.name).filter((n) => new URL(n).origin !== location.origin)");
+  assert.deepEqual(elsewhere, [], name);
+  const refused = (await browser.logs()).filter((line) => line.message.includes("Content Security Policy"));
+  assert.deepEqual(refused, [], name);
+}
+
+try {
+  // First run to first delivered message.
+  await go("/dashboard/messages?type=x");
+  assert.match(await path(), /^\/dashboard\/sign-in\?next=/);
+  await accessible("sign-in");
+  await browser.picture(pictures, "sign-in");
+  await browser.open(link);
+  await browser.picture(pictures, "enter");
+  await browser.click("button.primary", "Sign in");
+  await browser.sees("Set a password");
+  await browser.fill("input[name=password]", PASSWORD);
+  await browser.click("button.primary", "Set the password");
+  await browser.sees("Your password is set");
+  await go("/dashboard");
+  await browser.sees("Send your first message");
+  await browser.picture(pictures, "overview-empty");
+  await browser.click("main a.button", "Make an application");
+  await browser.fill("#new input[name=name]", "Acme");
+  await browser.click("#new button.primary");
+  await browser.click("a.button.primary", "Add an endpoint");
+  await browser.fill("input[name=url]", `${hooks}/first`);
+  await browser.fill("input[name=retry]", "[]");
+  await browser.click("button.primary", "Add the endpoint");
+  await browser.sees("Made.");
+  const acme = (await path()).split("/")[3];
+  await go(`/dashboard/applications/${acme}`);
+  await api("POST", "/api/v1/event-type", { name: "order.placed", description: "An order was placed" });
+  await browser.fill("main input[name=type]", "order.placed");
+  await browser.click("button.primary", "Send");
+  await browser.one("#payload");
+  await eventually("delivered", async () => {
+    await browser.run("location.reload()");
+    return (await browser.text()).includes("delivered");
+  });
+  assert.equal(receiver.came, 1);
+  ok("first run to first delivered message");
+
+  // Signing out and in, and what is refused.
+  await browser.click("header button.link", "Sign out");
+  await browser.sees("You are signed out");
+  await browser.fill("input[name=login]", "Admin");
+  await browser.fill("input[name=password]", "wrong password");
+  await browser.click("button.primary");
+  await browser.sees("The name or the password is wrong");
+  await browser.fill("input[name=password]", PASSWORD);
+  await browser.click("button.primary");
+  await browser.sees("Overview");
+  const status = (script) => browser.later(`const done = arguments[arguments.length - 1]; ${script}.then((a) => done(a.status))`);
+  assert.equal(await status("fetch('/dashboard/applications', {method: 'POST', body: new URLSearchParams({name: 'x'})})"), 403);
+  const used = await fetch(link);
+  assert.equal(used.status, 410, "the link works once");
+  const foreign = await fetch(`${base}/dashboard/sign-in`, { method: "POST", headers: { origin: "https://evil.example" }, body: "login=a" });
+  assert.equal(foreign.status, 403);
+  const policy = (await fetch(`${base}/dashboard/sign-in`)).headers.get("content-security-policy");
+  assert.ok(policy.includes("default-src 'none'") && !policy.includes("unsafe"));
+  ok("signing out and in; forms from elsewhere are refused");
+
+  // The failing endpoint: found, fixed and replayed.
+  receiver.status = 503;
+  const sent = await api("POST", `/api/v1/app/${acme}/msg`, { eventType: "order.placed", payload: { n: 1 } });
+  await eventually("an issue", async () => {
+    await go("/dashboard");
+    return (await browser.text()).includes("answered 503");
+  });
+  await browser.picture(pictures, "overview");
+  await go("/dashboard/issues");
+  await browser.picture(pictures, "issues");
+  await accessible("issues");
+  await browser.click("button", "Acknowledge");
+  await browser.sees("No such issues");
+  await go("/dashboard/issues?state=acknowledged");
+  await browser.sees("acknowledged by admin");
+  await browser.click("a.button", "Newest failure");
+  await browser.sees("The receiver answered 503");
+  await browser.picture(pictures, "message");
+  receiver.status = 200;
+  await go("/dashboard/issues?state=acknowledged");
+  await browser.click("a.button", "Fixed? Replay");
+  await browser.click("#recover button.primary");
+  await browser.sees("queued again");
+  await eventually("the replay", async () => {
+    await go(`/dashboard/applications/${acme}/messages/${sent.id}`);
+    const text = await browser.text();
+    return text.includes("Attempt 2") && text.includes("delivered");
+  });
+  ok("the failing endpoint found, fixed and replayed");
+
+  // Markup of strangers is text everywhere.
+  const evil = await api("POST", "/api/v1/app", { name: EVIL, uid: "evil" });
+  const target = await api("POST", `/api/v1/app/${evil.id}/endpoint`, {
+    url: `${hooks}/x?a="'><script>window.hit=1</script>`, description: EVIL, metadata: { a: EVIL }, headers: { "X-A": EVIL },
+  });
+  const marked = await api("POST", `/api/v1/app/${evil.id}/msg`, {
+    eventType: "order.placed", eventId: "evil.1", payload: { [EVIL]: EVIL }, tags: ["<b>tag"], channels: ["ch"],
+  }).catch(() => api("POST", `/api/v1/app/${evil.id}/msg`, { eventType: "order.placed", payload: { [EVIL]: EVIL } }));
+  await api("POST", "/api/v1/key", { name: EVIL });
+  const source = await api("POST", "/api/v1/source", { name: EVIL, provider: "github", secret: "s3cr3ts3cr3t" });
+  await fetch(source.url, { method: "POST", headers: { "x-github-event": "<script>window.hit=1</script>", "x-hub-signature-256": "sha256=00" }, body: EVIL });
+  const made = (await eventually("a rejection", async () => {
+    const { data } = await api("GET", `/api/v1/source/${source.id}/rejection`);
+    return data.length && data;
+  }))[0];
+  await eventually("its attempt", async () => (await api("GET", `/api/v1/app/${evil.id}/attempt/endpoint/${target.id}`)).data.length);
+  const one = `/dashboard/applications/${evil.id}`;
+  const pages = {
+    overview: "/dashboard", issues: "/dashboard/issues?state=all", messages: "/dashboard/messages", applications: "/dashboard/applications",
+    application: one, "endpoint-evil": `${one}/endpoints/${target.id}`, "endpoint-edit": `${one}/endpoints/${target.id}/edit`,
+    "message-evil": `${one}/messages/${marked.id}`, sources: "/dashboard/sources", source: `/dashboard/sources/${source.id}`,
+    rejection: `/dashboard/sources/${source.id}/rejections/${made.id}`, "event-types": "/dashboard/event-types",
+    "event-type": "/dashboard/event-types/order.placed", keys: "/dashboard/keys", users: "/dashboard/users", settings: "/dashboard/settings",
+    profile: "/dashboard/settings/profiles/standard", webhooks: "/dashboard/settings/integrations/webhooks",
+    "webhook-new": "/dashboard/settings/integrations/webhooks/new", account: "/dashboard/account",
+    endpoint: `/dashboard/applications/${acme}`, error: "/dashboard/none",
+  };
+  for (const [name, page] of Object.entries(pages)) {
+    await go(page);
+    await browser.one("h1");
+    await harmless(name);
+  }
+  await go(`/dashboard/messages?tag=${encodeURIComponent(EVIL)}&type=${encodeURIComponent(EVIL)}&note=${encodeURIComponent(EVIL)}`);
+  await harmless("a search for markup");
+  ok("markup of strangers is text");
+
+  // A pasted request is judged.
+  await go(pages.source);
+  await browser.fill("textarea[name=request]", "X-GitHub-Event: push\nX-Hub-Signature-256: sha256=00\n\n{}");
+  await browser.click("#judge button.primary");
+  await browser.sees("refused");
+  await browser.picture(pictures, "source");
+  ok("why a signature fails");
+
+  // Filters and paging, both ways, by URLs that can be shared.
+  for (let n = 0; n < 60; n += 1) {
+    await api("POST", `/api/v1/app/${acme}/msg`, { eventType: "order.placed", payload: { n, data: { who: n % 2 ? "ann" : "bob" } }, tags: [`t${n % 3}`] });
+  }
+  await go(`/dashboard/messages?app=${acme}&type=order.*`);
+  const rows = () => browser.run("return [...document.querySelectorAll('tbody tr')].map((row) => row.id)");
+  const newest = await rows();
+  assert.equal(newest.length, 50);
+  await browser.click("a[rel=next]");
+  const older = await rows();
+  assert.ok(older.length >= 12 && older.every((id) => id < newest[49]));
+  const shared = await browser.url();
+  await browser.click("a[rel=prev]");
+  assert.deepEqual(await rows(), newest);
+  await browser.open(shared);
+  assert.deepEqual(await rows(), older);
+  await go("/dashboard/messages");
+  await browser.fill("input[name=field]", "data.who");
+  await browser.fill("input[name=value]", "ann");
+  await browser.fill("input[name=tag]", "t1");
+  await browser.click("button.primary", "Search");
+  assert.equal((await rows()).length, 10);
+  assert.equal(new URL(await browser.url()).searchParams.toString(), "tag=t1&field=data.who&value=ann");
+  await browser.click("button", "Replay all of this search");
+  await browser.sees("10 deliveries of 10 messages");
+  await browser.picture(pictures, "replay");
+  await browser.click("button.primary", "Replay 10");
+  await browser.sees("Queued.");
+  ok("filters, paging, and replaying what was found");
+
+  // The live tail.
+  await go("/dashboard/messages");
+  await browser.click("[data-tail-switch]");
+  const late = await api("POST", `/api/v1/app/${acme}/msg`, { eventType: "order.placed", payload: { late: true } });
+  await eventually("the tail shows it", async () => (await rows())[0] === late.id);
+  await browser.picture(pictures, "messages");
+  ok("the live tail");
+
+  // The filter editor with a trial, pausing and resuming.
+  await go(`/dashboard/applications/${acme}`);
+  await browser.click("td a", "first");
+  const endpoint = await path();
+  await browser.picture(pictures, "endpoint");
+  await browser.click("a.button.primary", "Edit");
+  await browser.fill("textarea[name=filter]", '{"n": {"gte": 5}}');
+  await browser.fill("textarea[name=sample]", '{"n": 7}');
+  await browser.sees("This payload passes");
+  await browser.fill("textarea[name=sample]", '{"n": 3}');
+  await browser.sees("does not pass");
+  await browser.picture(pictures, "endpoint-edit");
+  await browser.click("button.primary", "Save");
+  await browser.sees("Saved.");
+  await browser.click("button", "Pause");
+  await browser.sees("deliveries are held");
+  const held = await api("POST", `/api/v1/app/${acme}/msg`, { eventType: "order.placed", payload: { n: 9 } });
+  await go(`/dashboard/applications/${acme}/messages/${held.id}`);
+  await browser.sees("held");
+  await go(endpoint);
+  await browser.click("button", "Resume");
+  await browser.sees("Resumed");
+  await eventually("what was held is delivered", async () => {
+    await go(`/dashboard/applications/${acme}/messages/${held.id}`);
+    return (await browser.text()).includes("delivered");
+  });
+  ok("a filter tried, an endpoint paused and resumed");
+
+  // Settings, Integrations, Webhooks: the document's six steps, then the logs.
+  await go("/dashboard/settings");
+  await browser.click(".tabs a", "Integrations");
+  await browser.click("a.button.primary", "Add Webhook");
+  await browser.fill("input[name=name]", "Purchase Notification");
+  await browser.fill("input[name=url]", `${hooks}/ilara`);
+  await browser.click("input[value='event.purchase_complete']");
+  await browser.fill("input[name=secret]", "whsec_your_signing_secret");
+  await browser.picture(pictures, "webhook-new");
+  await browser.click("button.primary", "Test and save");
+  await browser.sees("Delivery history");
+  await eventually("the delivery history", async () => {
+    await browser.run("location.reload()");
+    const text = await browser.text();
+    return text.includes("event.purchase_complete") && text.includes("100 %");
+  });
+  await browser.click(".attempt summary");
+  await browser.sees("x-ilara-signature");
+  await browser.picture(pictures, "webhook-logs");
+  await harmless("logs");
+  await accessible("logs");
+  ok("webhooks as the document walks them");
+
+  // Every page: accessible in light and dark, and no wider than a small screen.
+  pages["webhook-logs"] = await path();
+  pages.endpoint = endpoint;
+  for (const theme of ["Light", "Dark"]) {
+    await go("/dashboard");
+    await browser.click("header button", theme);
+    await eventually("the theme", () => browser.run(`return document.documentElement.dataset.theme === "${theme.toLowerCase()}"`));
+    for (const [name, page] of Object.entries(pages)) {
+      await go(page);
+      await browser.one("h1");
+      await accessible(`${name}, ${theme}`);
+      await browser.picture(pictures, theme === "Dark" ? `${name}-dark` : name);
+    }
+  }
+  await browser.size(360, 740);
+  for (const [name, page] of Object.entries(pages)) {
+    await go(page);
+    await browser.one("h1");
+    const wide = await browser.run("return document.documentElement.scrollWidth");
+    assert.ok(wide <= 360, `${name} is ${wide} wide`);
+    await accessible(`${name}, narrow`);
+    await browser.picture(pictures, `${name}-narrow`);
+  }
+  await browser.size(1280, 900);
+  ok("every page, light, dark and narrow");
+
+  // By keyboard alone.
+  await go("/dashboard/applications");
+  await browser.keys(TAB, ENTER);
+  assert.equal(await browser.run("return document.activeElement.id"), "main");
+  const reach = async (script) => {
+    for (let n = 0; n < 200; n += 1) {
+      if (await browser.run(`return document.activeElement?.matches(${JSON.stringify(script)}) ?? false`)) return;
+      await browser.keys(TAB);
+    }
+    throw new Error(`${script} is not reached by Tab`);
+  };
+  await reach("#new input[name=name]");
+  await browser.keys(..."By keyboard", ENTER);
+  await browser.sees("Made.");
+  assert.equal(await browser.text("h1"), "By keyboard");
+  ok("an application made by keyboard");
+
+  // A viewer looks and changes nothing.
+  await go("/dashboard/users");
+  await browser.fill("input[name=login]", "vic@example.com");
+  await browser.click("button.primary", "Add and make a link");
+  const invited = await browser.text("#link");
+  await browser.click("header button.link", "Sign out");
+  await browser.sees("You are signed out");
+  await browser.open(invited);
+  await browser.click("button.primary", "Sign in");
+  await browser.sees("Set a password");
+  await go(endpoint);
+  await browser.sees("Attempts");
+  assert.equal((await browser.all("main form[method=post]")).length, 0);
+  const token = await browser.run("return document.querySelector('input[name=form_token]').value");
+  assert.equal(await status(`fetch('${endpoint}/pause', {method: 'POST', body: new URLSearchParams({form_token: '${token}', disabled: 'true'})})`), 403);
+  assert.equal(await status("fetch('/dashboard/users')"), 403);
+  ok("a viewer only looks");
+} catch (error) {
+  console.error(error, await browser.url().catch(() => ""));
+  await browser.picture(pictures, "failed").catch(() => {});
+  process.exitCode = 1;
+} finally {
+  await browser.stop();
+  server.close();
+}
