@@ -82,6 +82,17 @@ impl Caller {
         }
     }
 
+    /// Notes that the request that is being answered is this caller's.
+    pub fn asks(&self) {
+        let actor = match (&self.grant, self.key) {
+            (_, None) => AuditActor::Jwt,
+            (Grant::Key | Grant::Limited { .. }, _) => AuditActor::Key,
+            (Grant::Session, _) => AuditActor::Session,
+            (Grant::Portal { .. }, _) => AuditActor::Portal,
+        };
+        Actor::is(actor, self.key);
+    }
+
     /// Refuses portal tokens that may only look.
     ///
     /// # Errors
@@ -144,13 +155,7 @@ impl Api {
     /// 401 for nobody; 503 when the store has to be asked and is away.
     pub async fn caller(&self, token: &str) -> Result<Caller, Problem> {
         let caller = self.known_caller(token).await?;
-        let actor = match (&caller.grant, caller.key) {
-            (_, None) => AuditActor::Jwt,
-            (Grant::Key | Grant::Limited { .. }, _) => AuditActor::Key,
-            (Grant::Session, _) => AuditActor::Session,
-            (Grant::Portal { .. }, _) => AuditActor::Portal,
-        };
-        Actor::is(actor, caller.key);
+        caller.asks();
         Ok(caller)
     }
 

@@ -19,6 +19,9 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+/// From here on doubles stand for several whole numbers: 2^53.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// The operations on erasures.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get))
@@ -97,6 +100,10 @@ fn doomed(body: &EraseIn) -> Result<Doomed, Problem> {
     let filter = match (&body.path, &body.value) {
         (Some(path), _) if ["any", "all", "not"].contains(&path.as_str()) => {
             return Err(Problem::field(&["body", "path"], "pattern", "Write it in double quotes."));
+        }
+        // Beyond 64 bits whole numbers are compared as doubles, which would find others too.
+        (Some(_), Some(Value::Number(number))) if number.is_f64() && number.as_f64().is_none_or(|n| n.abs() >= EXACT) => {
+            return Err(Problem::field(&["body", "value"], "range", "A number is below 2^53, or a whole one of 64 bits."));
         }
         (Some(path), Some(value @ (Value::String(_) | Value::Number(_) | Value::Bool(_)))) => {
             let written = json!({path.as_str(): {"eq": value}});

@@ -176,6 +176,10 @@ fn ways(query: &str, asked: &Fields, found: &Found) -> (Pager, Option<String>) {
 async fn replay(Filled { visitor, fields }: Filled) -> Shown {
     let query = fields.raw("query").to_owned();
     let asked = Fields::parse(query.as_bytes());
+    if asked.given("id").is_some() {
+        // One message is resent from its own page.
+        return Ok(Redirect::to(&format!("/dashboard/messages{}", with(&query, "note", "nothing"))).into_response());
+    }
     let (apps, _) = applications(&visitor, &asked)?;
     let ids: Vec<AppId> = apps.iter().map(|app| app.application.id).collect();
     let found = search(&visitor, &ids, &Sought::read(&asked)?, BULK).await?;

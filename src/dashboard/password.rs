@@ -84,7 +84,8 @@ impl Doorman {
     /// # Errors
     /// The name has been tried too often lately.
     pub(super) async fn admits(&self, login: &str, hash: Option<&str>, password: &str, now: Time) -> Result<bool, Problem> {
-        if self.waits(login, now) {
+        // Counted before it is known to be wrong: guesses that come at once are as many as guesses that come in a row.
+        if !self.may_try(login, now) {
             return Err(Problem::forbidden("Too many wrong passwords for this name. Wait half a minute and try again."));
         }
         let known = hash.is_some();
@@ -92,7 +93,9 @@ impl Doorman {
         let password = password.chars().take(MAX_PASSWORD).collect::<String>();
         let _slot = self.slots.acquire().await.map_err(|_| Problem::Internal)?;
         let right = spawn_blocking(move || verifies(&hash, &password)).await.map_err(|_| Problem::Internal)? && known;
-        self.remember(login, right, now);
+        if right {
+            self.wrong.lock().remove(login);
+        }
         Ok(right)
     }
 
@@ -102,24 +105,20 @@ impl Doorman {
         tokio::task::block_in_place(|| hash_password(random, password))
     }
 
-    fn waits(&self, login: &str, now: Time) -> bool {
-        let wrong = self.wrong.lock().get(login).copied().unwrap_or_default();
-        wrong.times >= FREE_TRIES && now < wrong.last.plus(WAIT)
-    }
-
-    fn remember(&self, login: &str, right: bool, now: Time) {
+    /// Whether another try is free, which is then counted as a wrong one.
+    fn may_try(&self, login: &str, now: Time) -> bool {
         let mut wrong = self.wrong.lock();
-        if right {
-            wrong.remove(login);
-            return;
+        let known = wrong.get(login).copied().unwrap_or_default();
+        if known.times >= FREE_TRIES && now < known.last.plus(WAIT) {
+            return false;
         }
         if wrong.len() >= MAX_NAMES {
             wrong.retain(|_, wrong| now < wrong.last.plus(WAIT));
         }
         if wrong.len() < MAX_NAMES || wrong.contains_key(login) {
-            let known = wrong.entry(login.to_owned()).or_default();
-            *known = Wrong { times: known.times.saturating_add(1), last: now };
+            wrong.insert(login.to_owned(), Wrong { times: known.times.saturating_add(1), last: now });
         }
+        true
     }
 }
 
@@ -151,5 +150,20 @@ mod tests {
         assert!(doorman.admits("ann", None, "guess", Time(2)).await.is_err());
         assert_eq!(doorman.admits("bob", None, "guess", Time(2)).await, Ok(false), "others do not wait");
         assert_eq!(doorman.admits("ann", None, "guess", Time(2).plus(WAIT)).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn guesses_that_come_at_once_are_counted_too() {
+        let doorman = Doorman::default();
+        let tries = futures_util::future::join_all((0..12).map(|_| doorman.admits("ann", None, "guess", Time(1)))).await;
+        assert_eq!(tries.iter().filter(|tried| tried.is_ok()).count(), FREE_TRIES as usize);
+        let hash = hash_password(&Random::seeded(1), "correct horse").unwrap();
+        for _ in 0..FREE_TRIES + 1 {
+            assert_eq!(
+                doorman.admits("bob", Some(&hash), "correct horse", Time(1)).await,
+                Ok(true),
+                "a right one is not held against"
+            );
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! Rows that are good: once each, as they were written, only when committed.
 
-use crate::{SHOP, Site, each_once, messages, shop, support::Receiver};
+use crate::{
+    SHOP, Site, each_once, messages, shop,
+    support::{Api, Receiver, eventually},
+};
 use serde_json::json;
 
 /// A rollback publishes nothing, a commit once, byte for byte; with every column.
@@ -85,6 +88,23 @@ async fn without_notifications_looking_finds_the_rows() {
     each_once(&messages(&api).await, 0..50);
 }
 
+/// Waits until each node knows what was configured through the first of them: they hear of changes in their order, and one
+/// that was made last has an effect at each.
+async fn all_know(nodes: &[&Api], receiver: &Receiver) {
+    nodes[0].post("/api/v1/app", r#"{"name": "known", "uid": "known"}"#).await.expect(201);
+    let endpoint = format!(r#"{{"url": "{}"}}"#, receiver.url("/known"));
+    nodes[0].post("/api/v1/app/known/endpoint", &endpoint).await.expect(201);
+    for node in nodes {
+        eventually("a node knows the endpoint", || async {
+            let sent = node.post("/api/v1/app/known/msg", r#"{"eventType": "a.b", "payload": {}}"#).await.expect(202);
+            let ledger = node.get(&format!("/api/v1/app/known/msg/{}/ledger", sent["id"].as_str().unwrap())).await.expect(200);
+            let state = ledger["data"][0]["state"].as_str().unwrap_or_default();
+            (state != "skipped").then_some(())
+        })
+        .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_servers_share_one_outbox() {
     const ROWS: i32 = 4000;
@@ -92,6 +112,7 @@ async fn three_servers_share_one_outbox() {
     let (second, third) = (site.server.beside().await, site.server.beside().await);
     let (api, receiver) = (site.server.api(), Receiver::start().await);
     shop(&api, &receiver.url("/x")).await;
+    all_know(&[&api, &second.api(), &third.api()], &receiver).await;
     for at in 0..ROWS / 400 {
         site.insert(at * 400..(at + 1) * 400).await;
     }

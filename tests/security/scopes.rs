@@ -130,4 +130,8 @@ async fn a_link_that_may_only_look_does_not_see_secrets() {
     let secret = t.path(&format!("/endpoint/{endpoint}/secret"));
     link(&t, json!({"readOnly": true})).await.get(&secret).await.refused(403, "only read");
     link(&t, json!({})).await.get(&secret).await.expect(200);
+    // A signature of what one likes is as good as the secret.
+    let (preview, body) = (t.path(&format!("/endpoint/{endpoint}/preview")), r#"{"eventType": "a.b", "payload": {}}"#);
+    link(&t, json!({"readOnly": true})).await.post(&preview, body).await.refused(403, "only read");
+    link(&t, json!({})).await.post(&preview, body).await.expect(200);
 }

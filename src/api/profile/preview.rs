@@ -127,7 +127,8 @@ pub(super) async fn preview_endpoint(
     Path((app, endpoint)): Path<(String, String)>,
     body: Json<PreviewMessage>,
 ) -> Result<axum::Json<PreviewOut>, Problem> {
-    // The signature of a body of the caller's choice is as good as the secret, which a token that may only read can read too.
+    // The signature of a body of the caller's choice is as good as the secret, which is not for tokens that may only look.
+    caller.write()?;
     let app = caller.application(&api, &app).await?;
     let id = find(&api, app.application.id, &endpoint).await?.id;
     let route = app.route(id).ok_or_else(|| Problem::not_found("endpoint"))?;

@@ -24,7 +24,7 @@ pub(super) struct Report {
     command: String,
     machine: Machine,
     doubts: Vec<String>,
-    /// Requests a second of the client straight into the receiver, before and after the other cases.
+    /// Requests a second of the client straight into the receiver: before, between and after the other cases.
     raw_per_second: Vec<f64>,
     /// Half of their mean.
     ceiling_per_second: Option<f64>,
@@ -56,15 +56,10 @@ struct Row {
 }
 
 impl Report {
-    /// Judges the figures by the mean of the raw ones.
+    /// Judges each figure by the raw ones beside it.
     pub(super) fn new(command: String, machine: Machine, figures: Vec<Figure>) -> Self {
-        let raws = figures.iter().filter_map(|figure| match figure.measure {
-            Some(Measure::Raw(rate)) => Some(rate),
-            _ => None,
-        });
-        let raw_per_second: Vec<f64> = raws.collect();
-        let sum: f64 = raw_per_second.iter().sum();
-        let raw = (sum > 0.0).then(|| sum / raw_per_second.len() as f64);
+        let raws: Vec<Option<f64>> = figures.iter().map(raw_rate).collect();
+        let raw_per_second: Vec<f64> = raws.iter().copied().flatten().collect();
         let mut doubts = machine.doubts();
         doubts.extend(spread(&raw_per_second));
         Report {
@@ -73,8 +68,8 @@ impl Report {
             doubts,
             machine,
             raw_per_second,
-            ceiling_per_second: raw.map(|raw| raw / 2.0),
-            figures: figures.into_iter().map(|figure| Row::new(figure, raw)).collect(),
+            ceiling_per_second: mean(raws.iter().copied().flatten()).map(|raw| raw / 2.0),
+            figures: figures.into_iter().enumerate().map(|(at, figure)| Row::new(figure, beside(&raws, at))).collect(),
         }
     }
 
@@ -82,6 +77,25 @@ impl Report {
     pub(super) fn failures(&self) -> usize {
         self.figures.iter().filter(|row| matches!(row.mark, Mark::Faulty | Mark::Unmeasured)).count()
     }
+}
+
+fn raw_rate(figure: &Figure) -> Option<f64> {
+    match figure.measure {
+        Some(Measure::Raw(rate)) => Some(rate),
+        _ => None,
+    }
+}
+
+/// The mean of the last raw figure before that place and the first one after it.
+fn beside(raws: &[Option<f64>], at: usize) -> Option<f64> {
+    let before = raws.iter().take(at).rev().copied().flatten().next();
+    let after = raws.iter().skip(at + 1).copied().flatten().next();
+    mean(before.into_iter().chain(after))
+}
+
+fn mean(rates: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = rates.fold((0.0, 0.0), |(sum, count), rate| (sum + rate, count + 1.0));
+    (sum > 0.0).then(|| sum / count)
 }
 
 /// What the distance between the raw figures says.
@@ -220,6 +234,13 @@ mod tests {
         assert!(text.contains("start: no disk"));
         assert_eq!(report().failures(), 1);
         assert!(text.contains("note: the raw figures differ by 29 %"), "{text}");
+    }
+
+    #[test]
+    fn each_share_is_judged_by_the_raw_figures_beside_it() {
+        let raws = [Some(50_000.0), None, None, Some(70_000.0), None, Some(40_000.0)];
+        assert_eq!([1, 2, 4].map(|at| beside(&raws, at)), [Some(60_000.0), Some(60_000.0), Some(55_000.0)]);
+        assert_eq!((beside(&raws, 5), beside(&[None, None], 1)), (Some(70_000.0), None));
     }
 
     #[test]

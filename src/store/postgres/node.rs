@@ -16,7 +16,11 @@ use crate::{
     store::{Lease, StoreError},
 };
 use parking_lot::Mutex;
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
@@ -40,6 +44,8 @@ const BEAT: &str = "WITH beat AS ( \
 pub(super) struct Node {
     lease: Duration,
     state: Mutex<State>,
+    /// It gives up its row, or has done so.
+    leaving: AtomicBool,
 }
 
 struct State {
@@ -66,7 +72,7 @@ impl Node {
     /// Registers a new one.
     pub(super) async fn register(links: &Links, lease: Duration) -> Result<Self, StoreError> {
         let state = enlist(links, lease, 0).await?;
-        let node = Node { lease, state: Mutex::new(state) };
+        let node = Node { lease, state: Mutex::new(state), leaving: AtomicBool::new(false) };
         // Who else is there decides whose endpoints are whose.
         node.beat(links).await?;
         Ok(node)
@@ -75,7 +81,7 @@ impl Node {
     /// No node: it holds no leases.
     pub(super) fn none() -> Self {
         let state = State { number: 0, believed_until: Instant::now(), server: String::new(), alive: BTreeSet::new() };
-        Node { lease: Duration::ZERO, state: Mutex::new(state) }
+        Node { lease: Duration::ZERO, state: Mutex::new(state), leaving: AtomicBool::new(false) }
     }
 
     /// How long to wait between heartbeats.
@@ -121,6 +127,10 @@ impl Node {
         let rows = links.run(BEAT, &params).await?;
         let alive = rows.iter().map(|row| wire::get::<i64>(row, "node").map(natural)).collect::<Result<BTreeSet<_>, _>>()?;
         let is_server = rows.first().map_or(Ok(true), |row| wire::get::<String>(row, "server").map(|now| now == server))?;
+        if self.leaving.load(Relaxed) {
+            // Its row is gone because it was given up, and is not to come back.
+            return Ok(Beat::Quiet);
+        }
         if !alive.contains(&number) || !is_server {
             let why = if is_server { "it was away for longer than its leases" } else { "the database has started again" };
             tracing::warn!(number, "this node starts over under a new number: {why}");
@@ -144,6 +154,7 @@ impl Node {
         if self.number() == 0 {
             return Ok(());
         }
+        self.leaving.store(true, Relaxed);
         let leave = "WITH gone AS (DELETE FROM postrider.nodes WHERE node = $1) SELECT pg_notify('postrider', 'queue'), pg_notify('postrider', 'nodes')";
         links.run(leave, &[(&int(self.number()), Type::INT8)]).await.map(drop)
     }

@@ -137,6 +137,10 @@ pub(super) async fn change(links: &Links, changes: &[Change], now: Time) -> Resu
 
 /// The live record with this address or alias.
 pub(super) async fn find(links: &Links, address: &Address, now: Time) -> Result<Option<Stored>, StoreError> {
+    // PostgreSQL has no such texts, so that nothing has such a name.
+    if address.scope.contains('\0') || address.key.contains('\0') {
+        return Ok(None);
+    }
     let params: [(&(dyn ToSql + Sync), Type); 4] = [
         (&address.scope, Type::TEXT),
         (&wire::kind_number(address.kind), Type::INT2),

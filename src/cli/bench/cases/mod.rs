@@ -25,16 +25,26 @@ pub(super) struct Planned {
     pub(super) name: &'static str,
 }
 
-/// The chosen cases in running order; with the raw figure before and after them when it or a share of it is asked for.
+/// The chosen cases in running order; with the raw figure before and after them when it or a share of it is asked for, and
+/// between those that are shares of it: a machine that is shared does not stay the same for as long as all of them take.
 pub(super) fn plan(chosen: &[Case]) -> Vec<Planned> {
-    let raw = chosen.iter().any(|case| matches!(case, Case::Raw | Case::One | Case::Nodes | Case::Ten | Case::Receive));
-    let raw = |name| raw.then_some(Planned { kind: Case::Raw, name });
-    let others = chosen.iter().filter(|case| **case != Case::Raw);
-    let others = others.map(|case| Planned { kind: *case, name: case.name() });
-    raw("raw before").into_iter().chain(others).chain(raw("raw after")).collect()
+    let needed = chosen.iter().any(|case| *case == Case::Raw || case.is_share());
+    let raw = |name, needed: bool| needed.then_some(Planned { kind: Case::Raw, name });
+    let others: Vec<Case> = chosen.iter().copied().filter(|case| *case != Case::Raw).collect();
+    let follows = |at: usize| others.iter().skip(at + 1).any(|case| case.is_share());
+    let cases = others.iter().enumerate().flat_map(|(at, case)| {
+        let between = raw("raw between", case.is_share() && follows(at));
+        std::iter::once(Planned { kind: *case, name: case.name() }).chain(between)
+    });
+    raw("raw before", needed).into_iter().chain(cases).chain(raw("raw after", needed)).collect()
 }
 
 impl Case {
+    /// Whether its figure is a share of the raw one.
+    fn is_share(self) -> bool {
+        matches!(self, Case::One | Case::Nodes | Case::Ten | Case::Receive)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Case::Raw => "raw",
@@ -80,6 +90,8 @@ mod tests {
     fn shares_bring_the_raw_figure_along() {
         let names = |cases: &[Case]| plan(cases).iter().map(|case| case.name).collect::<Vec<_>>();
         assert_eq!(names(&[Case::One]), ["raw before", "one endpoint", "raw after"]);
+        let two = ["raw before", "one endpoint", "raw between", "ten endpoints", "latency", "raw after"];
+        assert_eq!(names(&[Case::One, Case::Ten, Case::Latency]), two);
         assert_eq!(names(&[Case::Latency, Case::Size]), ["latency", "binary size"]);
         assert_eq!(names(&[Case::Raw]), ["raw before", "raw after"]);
     }
