@@ -4,7 +4,7 @@ use super::{
     Caller, Errors, Problem, Query, Shared, Stamp,
     page::{ListResponse, Ordering, PageQuery},
 };
-use crate::model::{AuditAction, AuditActor, AuditEntry, AuditId, Kind, Record, Time};
+use crate::model::{AuditAction, AuditActor, AuditEntry, AuditId, AuditUser, Kind, Record, Time};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -21,9 +21,12 @@ struct AuditQuery {
     iterator: Option<String>,
     /// Made by this key, session or portal link.
     key: Option<String>,
+    /// Made by this user of the dashboard, by id or by the name they sign in with.
+    user: Option<String>,
     /// Of this object, by its id or name.
     id: Option<String>,
-    /// Of this kind of object: `endpoint`, `application`, `event_type`, `key`, `source`, `profile`, `organization`.
+    /// Of this kind of object: `endpoint`, `application`, `event_type`, `key`, `source`, `profile`, `organization`,
+    /// `user`, `session`, `issue`.
     what: Option<String>,
     /// Of this action: `created`, `updated`, `deleted`.
     action: Option<String>,
@@ -31,6 +34,21 @@ struct AuditQuery {
     after: Option<String>,
     /// Before this instant (RFC 3339).
     before: Option<String>,
+}
+
+/// A user of the dashboard.
+#[derive(Debug, Serialize, ToSchema)]
+struct AuditUserOut {
+    /// The user's id.
+    id: String,
+    /// The name under which they signed in.
+    login: String,
+}
+
+impl From<AuditUser> for AuditUserOut {
+    fn from(user: AuditUser) -> Self {
+        AuditUserOut { id: user.id.to_string(), login: user.login }
+    }
 }
 
 /// One change.
@@ -42,11 +60,13 @@ struct AuditOut {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     at: Stamp,
-    /// What kind of token asked for it: `key`, `session`, `portal`, `jwt`.
+    /// Who asked for it: `key`, `session`, `portal`, `jwt` (kinds of tokens), or `user` (a person, in the dashboard).
     #[schema(value_type = String)]
     actor: AuditActor,
-    /// Which one; null for a JWT.
+    /// Which token; null for a JWT and for a user.
     key: Option<String>,
+    /// Which user; null for tokens.
+    user: Option<AuditUserOut>,
     /// From where, past trusted proxies.
     from: Option<String>,
     /// What was done: `created`, `updated`, `deleted`.
@@ -69,6 +89,7 @@ impl From<AuditEntry> for AuditOut {
             at: Stamp(entry.id.time()),
             actor: entry.actor,
             key: entry.key.map(|key| key.to_string()),
+            user: entry.user.map(AuditUserOut::from),
             from: entry.from.map(|from| from.to_string()),
             action: entry.action,
             what: entry.what,
@@ -92,11 +113,13 @@ impl AuditQuery {
             AuditAction::Updated => "updated",
             AuditAction::Deleted => "deleted",
         };
+        let by = |wanted: &String| entry.user.as_ref().is_some_and(|user| user.login == *wanted || user.id.to_string() == *wanted);
         let at = entry.id.time();
         is(&self.what, &entry.what)
             && is(&self.id, &entry.id_of)
             && is(&self.action, action)
             && self.key.as_deref().is_none_or(|wanted| entry.key.is_some_and(|key| key.to_string() == wanted))
+            && self.user.as_ref().is_none_or(by)
             && after.is_none_or(|after| at >= after)
             && before.is_none_or(|before| at < before)
     }

@@ -115,11 +115,19 @@ pub fn new_link(random: &Random, now: Time, user: &User) -> (Session, Zeroizing<
     begin(random, (now, now.plus(LINK_LASTS)), user, (Opens::Once, String::new()))
 }
 
-/// Makes a user; the path of their first link.
+/// Makes a user, whom `write` stores; the path of their first link.
 ///
 /// # Errors
 /// 422 for a name that cannot be one, 409 when somebody has it.
-pub async fn add(store: &dyn Store, random: &Random, now: Time, (org, wanted): (OrgId, UserIn)) -> Result<(User, String), Problem> {
+pub async fn add<F>(
+    write: impl FnOnce(Vec<Change>) -> F,
+    random: &Random,
+    now: Time,
+    (org, wanted): (OrgId, UserIn),
+) -> Result<(User, String), Problem>
+where
+    F: Future<Output = Result<(), StoreError>>,
+{
     let login = wanted.login.trim().to_lowercase();
     let plain = |c: char| !c.is_whitespace() && !c.is_control();
     let mut check = Check::new();
@@ -132,17 +140,26 @@ pub async fn add(store: &dyn Store, random: &Random, now: Time, (org, wanted): (
     let user = User { id, org, login, name, role, password: None, created_at: now, updated_at: now };
     let (session, text) = new_link(random, now, &user);
     let changes = vec![Change::Insert(Record::User(user.clone())), Change::Insert(Record::Session(session))];
-    match store.change(changes, now).await {
+    match write(changes).await {
         Err(StoreError::Conflict(Conflict::Record(Kind::User))) => Err(Problem::conflict("Somebody has this name already.")),
         other => Ok(other.map(|()| (user, link_path(&text)))?),
     }
 }
 
-/// The user with this name or id, and the path of a link for them.
+/// The user with this name or id, and the path of a link for them, which `write` stores.
 ///
 /// # Errors
 /// 404.
-pub async fn relink(store: &dyn Store, random: &Random, now: Time, (org, who): (OrgId, &str)) -> Result<(User, String), Problem> {
+pub async fn relink<F>(
+    store: &dyn Store,
+    write: impl FnOnce(Vec<Change>) -> F,
+    random: &Random,
+    now: Time,
+    (org, who): (OrgId, &str),
+) -> Result<(User, String), Problem>
+where
+    F: Future<Output = Result<(), StoreError>>,
+{
     let address = match who.parse::<UserId>() {
         Ok(id) => Address::new(Kind::User, org, id),
         Err(_) => Address::new(Kind::User, "", who.to_lowercase()),
@@ -153,7 +170,7 @@ pub async fn relink(store: &dyn Store, random: &Random, now: Time, (org, who): (
         return Err(Problem::not_found("user"));
     }
     let (session, text) = new_link(random, now, &user);
-    store.change(vec![Change::Insert(Record::Session(session))], now).await?;
+    write(vec![Change::Insert(Record::Session(session))]).await?;
     Ok((user, link_path(&text)))
 }
 
@@ -196,8 +213,8 @@ async fn create(
     Json { value, .. }: Json<UserIn>,
 ) -> Result<(StatusCode, axum::Json<UserLinkOut>), Problem> {
     whole_key(&caller)?;
-    let (store, random, now) = parts(&api);
-    let made = add(store, random, now, (caller.org, value)).await?;
+    let (_, random, now) = parts(&api);
+    let made = add(|changes| api.engine.change(changes), random, now, (caller.org, value)).await?;
     Ok((StatusCode::CREATED, axum::Json(told(&base, made))))
 }
 
@@ -230,6 +247,6 @@ async fn link(
 ) -> Result<(StatusCode, axum::Json<UserLinkOut>), Problem> {
     whole_key(&caller)?;
     let (store, random, now) = parts(&api);
-    let made = relink(store, random, now, (caller.org, &user)).await?;
+    let made = relink(store, |changes| api.engine.change(changes), random, now, (caller.org, &user)).await?;
     Ok((StatusCode::CREATED, axum::Json(told(&base, made))))
 }

@@ -98,15 +98,16 @@ async fn open(config: &Config, folder: &Folder, clock: Arc<dyn Clock>) -> anyhow
 async fn local(store: &dyn Store, config: &Config, (clock, action): (&dyn Clock, Action)) -> anyhow::Result<()> {
     let (random, now) = (Random::from_system()?, clock.now());
     let refused = |problem: crate::api::Problem| anyhow::anyhow!("{problem:?}");
+    let write = |changes| store.change(changes, now);
     let (user, path) = match action {
         Action::List => {
             show(&all(store, FIRST_ORG, now).await?.iter().map(UserOut::of).collect::<Vec<_>>());
             return Ok(());
         }
         Action::Add { login, name, role } => {
-            add(store, &random, now, (FIRST_ORG, UserIn { login, name, role })).await.map_err(refused)?
+            add(write, &random, now, (FIRST_ORG, UserIn { login, name, role })).await.map_err(refused)?
         }
-        Action::Link { login } => relink(store, &random, now, (FIRST_ORG, &login)).await.map_err(refused)?,
+        Action::Link { login } => relink(store, write, &random, now, (FIRST_ORG, &login)).await.map_err(refused)?,
     };
     let base = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
     show_link(&UserLinkOut { user: UserOut::of(&user), url: format!("{base}{path}") });

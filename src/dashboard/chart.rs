@@ -29,6 +29,7 @@ pub(super) struct Latency {
     slices: Vec<Slice>,
     since: Time,
     slice: Duration,
+    reach: Duration,
     most: f64,
     attempts: usize,
 }
@@ -58,7 +59,7 @@ impl Latency {
         }
         let count = slices.iter().map(|slice| slice.ok + slice.failed).sum();
         let most = slices.iter().filter_map(|slice| slice.p95).fold(0.0, f64::max);
-        (count > 0).then(|| Latency { slices, since, slice, most: ceiling(most), attempts: count })
+        (count > 0).then(|| Latency { slices, since, slice, reach: until.since(since), most: ceiling(most), attempts: count })
     }
 
     fn x(at: usize) -> f64 {
@@ -100,10 +101,11 @@ fn ceiling(ms: f64) -> f64 {
 
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reach = super::view::span(self.reach.as_secs());
         let failed: usize = self.slices.iter().map(|slice| slice.failed).sum();
         write!(
             f,
-            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"Answer time over the last day: {} attempts, {failed} failed\">",
+            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"Answer time over the last {reach}: {} attempts, {failed} failed\">",
             self.attempts
         )?;
         for part in [0.0, 0.5, 1.0] {
@@ -126,9 +128,9 @@ impl fmt::Display for Latency {
         self.line(f, "p95", |slice| slice.p95)?;
         write!(
             f,
-            "<text x=\"{LEFT}\" y=\"{}\">24 h ago</text><text x=\"{WIDTH}\" y=\"{}\" text-anchor=\"end\">now</text></svg>",
-            HEIGHT - 1.0,
-            HEIGHT - 1.0
+            "<text x=\"{LEFT}\" y=\"{}\">{reach} ago</text><text x=\"{WIDTH}\" y=\"{}\" text-anchor=\"end\">now</text></svg>",
+            HEIGHT - 4.0,
+            HEIGHT - 4.0
         )
     }
 }
@@ -163,7 +165,13 @@ mod tests {
         let attempts =
             [attempt(1_000, 2_000, Cause::Success), attempt(1_000, 9_000, Cause::BadStatus), attempt(0, 1, Cause::Success)];
         let text = Latency::of(&attempts, Time(10), Time(4_810)).unwrap().to_string();
-        assert!(text.contains("2 attempts, 1 failed") && text.contains("10.0 ms") && !text.contains("script"), "{text}");
+        assert!(
+            text.contains("2 attempts, 1 failed")
+                && text.contains("10.0 ms")
+                && text.contains(">4 s ago<")
+                && !text.contains("script"),
+            "{text}"
+        );
         assert!(Latency::of(&[], Time(0), Time(9)).is_none());
         assert_eq!((ceiling(0.3), ceiling(3.0), ceiling(12.0), ceiling(70.0)), (1.0, 5.0, 20.0, 100.0));
     }

@@ -7,9 +7,10 @@ use super::{
     endpoint_edit::EndpointView,
     error::Shown,
     fields::{Fields, Filled, segment},
+    lane::Lane,
     page::{Page, Shell},
     survey::WINDOW,
-    view::{Badge, Listed, Pager, When, grouped, millis, percent, pretty, span},
+    view::{Badge, Listed, Pager, When, grouped, millis, percent, pretty},
     visitor::Visitor,
 };
 use crate::{
@@ -99,6 +100,7 @@ struct EndpointPage {
     app: AppView,
     endpoint: EndpointView,
     health: Health,
+    lane: Lane,
     chart: Option<Latency>,
     rows: Vec<AttemptRow>,
     pager: Pager,
@@ -125,12 +127,8 @@ struct Health {
     rate: Option<String>,
     delivered: String,
     failed: String,
-    pending: u64,
-    in_flight: usize,
     average: Option<String>,
     percentiles: Option<[String; 2]>,
-    drain: Option<String>,
-    next: Option<When>,
 }
 
 struct SecretRow {
@@ -157,7 +155,8 @@ async fn page(visitor: Visitor, (app, endpoint): (&str, &str), secret: Option<St
     let page = EndpointPage {
         shell: Shell::new(&visitor, endpoint.url.clone(), "applications"),
         health: health(&visitor, id, &attempts, endpoint.disabled).await?,
-        chart: Latency::of(&attempts, now.minus(WINDOW), now),
+        lane: Lane::of(&visitor, &path).await?,
+        chart: Latency::of(&attempts, charted_from(&attempts, now), now),
         secrets: secrets(&visitor, &app.id, &endpoint.id).await?,
         pager: listed.pager(&visitor.query),
         rows: listed.data,
@@ -186,6 +185,12 @@ fn attempts_path(app: &str, endpoint: &str, asked: &Fields) -> String {
     format!("/api/v1/app/{app}/attempt/endpoint/{endpoint}?{}", asked.query(&fixed, &names))
 }
 
+/// Where the chart begins: with the first attempt that it shows, so that a young endpoint is not a dot at its edge.
+fn charted_from(attempts: &[Attempt], now: Time) -> Time {
+    let first = attempts.last().map_or(now, |attempt| attempt.id.time());
+    first.min(now.minus(MINUTE)).max(now.minus(WINDOW))
+}
+
 /// The newest attempts of the last day.
 async fn newest(visitor: &Visitor, endpoint: EndpointId, now: Time) -> Result<Vec<Attempt>, Problem> {
     let above = AttemptId::lowest_at(now.minus(WINDOW)).0.saturating_sub(1);
@@ -198,7 +203,6 @@ async fn health(visitor: &Visitor, endpoint: EndpointId, attempts: &[Attempt], d
     let now = visitor.now();
     let stats = engine.store.stats(endpoint, now.minus(WINDOW), now.plus(MINUTE)).await?;
     let failing = engine.failing(usize::MAX).into_iter().find(|failing| failing.endpoint == endpoint);
-    let due = engine.store.queued_endpoints().await?.into_iter().find(|(id, _)| *id == endpoint).map(|(_, due)| due);
     let mut took: Vec<u32> =
         attempts.iter().filter(|attempt| attempt.outcome.status.is_some()).map(|attempt| attempt.outcome.phases.total_us).collect();
     took.sort_unstable();
@@ -224,21 +228,9 @@ async fn health(visitor: &Visitor, endpoint: EndpointId, attempts: &[Attempt], d
         rate,
         delivered: grouped(stats.delivered),
         failed: grouped(stats.exhausted),
-        pending: stats.pending,
-        in_flight: engine.in_flight_count(endpoint),
         average,
         percentiles: percentile(50).zip(percentile(95)).map(|(p50, p95)| [p50, p95]),
-        drain: drain(attempts, stats.pending),
-        next: due.map(When),
     })
-}
-
-/// How long the backlog takes at the pace of the newest attempts.
-fn drain(attempts: &[Attempt], pending: u64) -> Option<String> {
-    let (newest, oldest) = (attempts.first()?.id.time(), attempts.last()?.id.time());
-    let (took, count) = (newest.since(oldest).as_millis(), attempts.len() as u128);
-    (pending > 0 && took > 0 && count > 1)
-        .then(|| span(u64::try_from(u128::from(pending) * took / count / 1000).unwrap_or(u64::MAX)))
 }
 
 /// When its secrets were made and when they expire. Their text is shown on demand.
@@ -250,7 +242,7 @@ async fn secrets(visitor: &Visitor, app: &str, endpoint: &str) -> Result<Vec<Sec
     Ok(live.map(|secret| SecretRow { made: When(secret.created_at), expires: secret.expires_at.map(When) }).collect())
 }
 
-fn api_path(app: &str, endpoint: &str) -> String {
+pub(super) fn api_path(app: &str, endpoint: &str) -> String {
     format!("/api/v1/app/{}/endpoint/{}", segment(app), segment(endpoint))
 }
 
@@ -258,7 +250,7 @@ pub(super) fn page_path(app: &str, endpoint: &str) -> String {
     format!("/dashboard/applications/{}/endpoints/{}", segment(app), segment(endpoint))
 }
 
-fn back(app: &str, endpoint: &str, note: &str) -> Shown {
+pub(super) fn back(app: &str, endpoint: &str, note: &str) -> Shown {
     Ok(Redirect::to(&format!("{}?note={note}", page_path(app, endpoint))).into_response())
 }
 
@@ -324,6 +316,5 @@ mod tests {
         let asked = Fields::parse(b"status=failed&type=a.b&class=500&iterator=-x&note=saved");
         let path = attempts_path("app_1", "ep_1", &asked);
         assert!(path.ends_with("&status=2&event_types=a.b&status_code_class=500&iterator=-x"), "{path}");
-        assert!(drain(&[], 5).is_none());
     }
 }

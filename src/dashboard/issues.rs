@@ -109,6 +109,6 @@ async fn triage(Filled { visitor, fields }: Filled) -> Shown {
         "mute" => (said(TriageState::Muted), "muted"),
         _ => (Change::Delete(triage_address(&visitor, endpoint, cause)), "reopened"),
     };
-    engine.store.change(vec![change], visitor.now()).await?;
+    engine.change(vec![change]).await?;
     Ok(Redirect::to(&format!("/dashboard/issues?note={note}")).into_response())
 }

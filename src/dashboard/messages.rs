@@ -132,7 +132,7 @@ async fn list(visitor: Visitor) -> Shown {
 }
 
 /// Applications to choose from.
-fn names(visitor: &Visitor) -> Vec<(String, String)> {
+pub(super) fn names(visitor: &Visitor) -> Vec<(String, String)> {
     let routing = &visitor.desk.api().engine.routing;
     let mut ids = routing.apps_of(visitor.user.org);
     ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));

@@ -6,6 +6,7 @@
 
 mod applications;
 mod assets;
+mod audit;
 mod chart;
 mod cookies;
 mod desk;
@@ -17,11 +18,14 @@ mod fields;
 mod integrations;
 mod issues;
 mod keys;
+mod lane;
 mod message;
 mod messages;
 mod overview;
 mod page;
 mod password;
+mod replay_new;
+mod replays;
 mod search;
 mod settings;
 mod sign_in;
@@ -67,9 +71,13 @@ pub fn router(api: Shared, service: Router) -> Router {
         .merge(applications::routes())
         .merge(endpoint::routes())
         .merge(endpoint_edit::routes())
+        .merge(lane::routes())
         .merge(issues::routes())
         .merge(sources::routes())
         .merge(event_types::routes())
+        .merge(replays::routes())
+        .merge(replay_new::routes())
+        .merge(audit::routes())
         .merge(keys::routes())
         .merge(users::routes())
         .merge(settings::routes())

@@ -71,20 +71,22 @@ const fn entry(section: &'static str, path: &'static str, label: &'static str) -
 }
 
 /// The menu.
-const MENU: [Entry; 9] = [
+const MENU: [Entry; 11] = [
     entry("overview", HOME, "Overview"),
     entry("issues", "/dashboard/issues", "Issues"),
     entry("messages", "/dashboard/messages", "Messages"),
     entry("applications", "/dashboard/applications", "Applications"),
     entry("sources", "/dashboard/sources", "Sources"),
     entry("event-types", "/dashboard/event-types", "Event types"),
+    entry("replays", "/dashboard/replays", "Replays"),
     entry("keys", "/dashboard/keys", "Keys"),
     entry("users", "/dashboard/users", "Users"),
+    entry("audit", "/dashboard/audit", "Audit"),
     entry("settings", "/dashboard/settings", "Settings"),
 ];
 
 /// What a page says was done, by the word in its query. Only these: a link cannot put words into our mouth.
-const NOTES: [(&str, &str); 20] = [
+const NOTES: [(&str, &str); 24] = [
     ("saved", "Saved."),
     ("made", "Made."),
     ("deleted", "Deleted."),
@@ -104,6 +106,10 @@ const NOTES: [(&str, &str); 20] = [
     ("moved", "There is a new URL. The old one works until it expires."),
     ("expunged", "The payload is deleted."),
     ("signed-out", "You are signed out."),
+    ("begun", "The replay has begun."),
+    ("aborted", "Aborted. What was queued until then is still delivered."),
+    ("paced", "Catching up at that pace. New messages are not slowed down."),
+    ("unpaced", "The pace is lifted: what waits goes out as fast as the endpoint takes it."),
     ("role", "The role is changed."),
 ];
 

@@ -147,10 +147,9 @@ impl Sought {
 }
 
 /// A condition on one field of the payload. The value is compared as text, and as a number, truth or null if it reads as one.
-fn field(path: &str, value: &str) -> Result<Filter, Problem> {
-    let refused = |error: crate::model::FilterError| Problem::field(&["field"], "path", error.rule);
+pub(super) fn condition(path: &str, value: &str) -> Value {
     if value.is_empty() {
-        return Filter::parse(json!({ path: { "exists": true } })).map_err(refused);
+        return json!({ path: { "exists": true } });
     }
     let mut any = vec![json!({ path: { "eq": value } })];
     if let Ok(plain) = serde_json::from_str::<Value>(value)
@@ -160,7 +159,12 @@ fn field(path: &str, value: &str) -> Result<Filter, Problem> {
     {
         any.push(json!({ path: { "eq": plain } }));
     }
-    Filter::parse(json!({ "any": any })).map_err(refused)
+    json!({ "any": any })
+}
+
+fn field(path: &str, value: &str) -> Result<Filter, Problem> {
+    let refused = |error: crate::model::FilterError| Problem::field(&["field"], "path", error.rule);
+    Filter::parse(condition(path, value)).map_err(refused)
 }
 
 /// The messages of one application that were fetched and not looked at yet.

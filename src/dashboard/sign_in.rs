@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     api::{Base, Problem, user::begin},
+    flow::Actor,
     model::{Address, Kind, Opens, Record, Session, SessionId, User},
     store::{Change, ListPage, StoreError},
 };
@@ -153,7 +154,8 @@ async fn open(dashboard: &Dashboard, guest: &Guest, user: &User, next: &str) -> 
     let engine = &dashboard.api.engine;
     let now = engine.clock.now();
     let (session, text) = begin(&engine.random, (now, now.plus(SESSION_LASTS)), user, (Opens::Dashboard, guest.agent.clone()));
-    engine.store.change(vec![Change::Insert(Record::Session(session))], now).await?;
+    Actor::is_user(user);
+    engine.change(vec![Change::Insert(Record::Session(session))]).await?;
     let mut response = Redirect::to(next).into_response();
     let cookie = cookies::set(cookies::SESSION, &text, SESSION_LASTS, guest.secure).ok_or(Problem::Internal)?;
     response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -180,13 +182,14 @@ async fn enter(State(dashboard): State<Arc<Dashboard>>, guest: Guest, request: R
     let engine = &dashboard.api.engine;
     let now = engine.clock.now();
     let stored = engine.store.find(&Address::new(Kind::Session, link.org, link.id), now).await?.ok_or_else(gone)?;
+    let user = visitor::user(&dashboard, &link).await?.ok_or_else(gone)?;
+    Actor::is_user(&user);
     // Under its revision, so that of two who come at the same moment one is too late.
     let used = Record::Session(Session { expires_at: now, ..link.clone() });
-    match engine.store.change(vec![Change::Replace(used, stored.revision)], now).await {
+    match engine.change(vec![Change::Replace(used, stored.revision)]).await {
         Err(StoreError::Stale) => return Err(gone()),
         other => other?,
     }
-    let user = visitor::user(&dashboard, &link).await?.ok_or_else(gone)?;
     let next = if user.password.is_none() { "/dashboard/account" } else { HOME };
     open(&dashboard, &guest, &user, next).await
 }
@@ -204,7 +207,7 @@ async fn sign_out(filled: Filled) -> Shown {
 
 async fn end(visitor: &Visitor, sessions: &[SessionId]) -> Result<(), Problem> {
     let changes = sessions.iter().map(|id| Change::Delete(Address::new(Kind::Session, visitor.user.org, *id)));
-    Ok(visitor.desk.api().engine.store.change(changes.collect(), visitor.now()).await?)
+    Ok(visitor.desk.api().engine.change(changes.collect()).await?)
 }
 
 /// The visitor's own sessions, newest first.
@@ -256,7 +259,7 @@ async fn set_password(Filled { visitor, fields }: Filled) -> Shown {
     let mut changes = vec![Change::Replace(Record::User(user), stored.revision)];
     let others = sessions_of(&visitor, &visitor.user).await?.into_iter().filter(|session| session.id != visitor.session.id);
     changes.extend(others.map(|session| Change::Delete(Address::new(Kind::Session, session.org, session.id))));
-    engine.store.change(changes, now).await?;
+    engine.change(changes).await?;
     Ok(Redirect::to("/dashboard/account?note=password").into_response())
 }
 

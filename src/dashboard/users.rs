@@ -80,7 +80,7 @@ async fn make(Filled { visitor, fields }: Filled) -> Shown {
     let role = Role::named(fields.text("role")).ok_or_else(|| Problem::field(&["role"], "enum", "This is not a role."))?;
     let wanted = UserIn { login: fields.text("login").to_owned(), name: fields.text("name").to_owned(), role };
     let (now, engine) = (visitor.now(), &visitor.desk.api().engine);
-    let (user, path) = add(&*engine.store, &engine.random, now, (visitor.user.org, wanted)).await?;
+    let (user, path) = add(|changes| engine.change(changes), &engine.random, now, (visitor.user.org, wanted)).await?;
     let link = format!("{}{path}", visitor.base);
     page(visitor, Some((user.login, link))).await
 }
@@ -108,14 +108,15 @@ async fn role(Path(id): Path<String>, Filled { visitor, fields }: Filled) -> Sho
     let role = Role::named(fields.text("role")).ok_or_else(|| Problem::field(&["role"], "enum", "This is not a role."))?;
     let now = visitor.now();
     let change = Change::Replace(Record::User(User { role, updated_at: now, ..user }), revision);
-    visitor.desk.api().engine.store.change(vec![change], now).await?;
+    visitor.desk.api().engine.change(vec![change]).await?;
     Ok(Redirect::to("/dashboard/users?note=role").into_response())
 }
 
 async fn link(Path(id): Path<String>, Filled { visitor, .. }: Filled) -> Shown {
     visitor.need(Role::Admin)?;
     let (now, engine) = (visitor.now(), &visitor.desk.api().engine);
-    let (user, path) = relink(&*engine.store, &engine.random, now, (visitor.user.org, &id)).await?;
+    let (user, path) =
+        relink(&*engine.store, |changes| engine.change(changes), &engine.random, now, (visitor.user.org, &id)).await?;
     let link = format!("{}{path}", visitor.base);
     page(visitor, Some((user.login, link))).await
 }
@@ -128,6 +129,6 @@ async fn delete(Path(id): Path<String>, Filled { visitor, .. }: Filled) -> Shown
     let sessions = sessions_of(&visitor, &user).await?.into_iter();
     let mut changes: Vec<Change> = sessions.map(|s| Change::Delete(Address::new(Kind::Session, s.org, s.id))).collect();
     changes.push(Change::Delete(Address::new(Kind::User, user.org, user.id)));
-    visitor.desk.api().engine.store.change(changes, visitor.now()).await?;
+    visitor.desk.api().engine.change(changes).await?;
     Ok(Redirect::to("/dashboard/users?note=deleted").into_response())
 }

@@ -4,6 +4,7 @@ use super::{Dashboard, HOME, cookies, desk::Desk, fields::segment};
 use crate::{
     api::{Base, Caller, Problem},
     crypto::fingerprint,
+    flow::Actor,
     model::{Address, Grant, Kind, Opens, Record, Role, Session, Time, User},
 };
 use axum::{
@@ -68,6 +69,7 @@ impl FromRequestParts<Arc<Dashboard>> for Visitor {
         let Some(text) = cookies::read(&parts.headers, cookies::SESSION).map(str::to_owned) else { return Err(to_sign_in(parts)) };
         let found = signed_in(dashboard, &text).await.map_err(|p| super::error::PageError(p).into_response())?;
         let Some((user, session)) = found else { return Err(to_sign_in(parts)) };
+        Actor::is_user(&user);
         // What the API refuses by role is refused in `Filled`; here it is the organization's.
         let caller = Caller { org: user.org, grant: Grant::Key, key: None };
         Ok(Visitor {

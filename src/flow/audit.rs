@@ -3,7 +3,7 @@
 //! told by operational messages and leaves no entry.
 
 use crate::{
-    model::{Address, AuditAction, AuditActor, AuditEntry, AuditId, KeyId, Kind, OrgId, Record, Time},
+    model::{Address, AuditAction, AuditActor, AuditEntry, AuditId, AuditUser, KeyId, Kind, OrgId, Record, Time, User},
     random::Random,
     store::{Change, Store, StoreError},
 };
@@ -27,10 +27,11 @@ pub struct Actor {
     who: OnceLock<Who>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Who {
     actor: AuditActor,
     key: Option<KeyId>,
+    user: Option<AuditUser>,
 }
 
 tokio::task_local! {
@@ -51,7 +52,14 @@ impl Actor {
 
     /// Notes by which token the request that is being answered came.
     pub fn is(actor: AuditActor, key: Option<KeyId>) {
-        let _nobody_is_audited = ACTOR.try_with(|asking| asking.who.get_or_init(|| Who { actor, key }).actor);
+        let _nobody_is_audited = ACTOR.try_with(|asking| asking.who.get_or_init(|| Who { actor, key, user: None }).actor);
+    }
+
+    /// Notes which person sent the request that is being answered.
+    pub fn is_user(user: &User) {
+        let user = AuditUser { id: user.id, login: user.login.clone() };
+        let who = Who { actor: AuditActor::User, key: None, user: Some(user) };
+        let _nobody_is_audited = ACTOR.try_with(|asking| asking.who.set(who));
     }
 
     /// Whose request the running task answers.
@@ -91,6 +99,7 @@ impl Actor {
                 org,
                 actor: who.actor,
                 key: who.key,
+                user: who.user.clone(),
                 from: self.from,
                 action,
                 what: what.to_owned(),
@@ -114,6 +123,9 @@ fn audited(kind: Kind) -> Option<&'static str> {
         Kind::Token => Some("key"),
         Kind::Source => Some("source"),
         Kind::Profile => Some("profile"),
+        Kind::User => Some("user"),
+        Kind::Session => Some("session"),
+        Kind::Triage => Some("issue"),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! The audit log: who changed what of the configuration, when and from where. Names of fields are kept, never values.
 
-use super::{AppId, AuditId, KeyId, OrgId, Time};
+use super::{AppId, AuditId, KeyId, OrgId, Time, UserId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -28,6 +28,17 @@ pub enum AuditActor {
     Portal,
     /// A signed token (JWT).
     Jwt,
+    /// A person, in the dashboard.
+    User,
+}
+
+/// A person who did it. The name stays when the user is deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditUser {
+    /// The user.
+    pub id: UserId,
+    /// The name under which they signed in.
+    pub login: String,
 }
 
 /// One change.
@@ -39,8 +50,10 @@ pub struct AuditEntry {
     pub org: OrgId,
     /// What kind of token asked for it.
     pub actor: AuditActor,
-    /// Which one; `None` for a JWT.
+    /// Which one; `None` for a JWT and for a person.
     pub key: Option<KeyId>,
+    /// The person, for [`AuditActor::User`].
+    pub user: Option<AuditUser>,
     /// From where, past trusted proxies. `None`: it is not known.
     pub from: Option<IpAddr>,
     /// What was done.

@@ -28,7 +28,7 @@ mod user;
 
 pub use application::{Application, Metadata, OPERATIONAL_UID};
 pub use attempt::Attempt;
-pub use audit::{AuditAction, AuditActor, AuditEntry};
+pub use audit::{AuditAction, AuditActor, AuditEntry, AuditUser};
 pub use catch_up::CatchUp;
 pub use credentials::{Authentication, ClientCertificate, ClientGrant, Credentials, Hidden, OutgoingProxy, Placement, ResolvedBy};
 pub use delivery::{Delivery, DeliveryState, Trigger, Verdict};

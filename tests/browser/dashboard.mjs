@@ -124,6 +124,11 @@ try {
   await browser.sees("No such issues");
   await go("/dashboard/issues?state=acknowledged");
   await browser.sees("acknowledged by admin");
+  const audited = (await api("GET", "/api/v1/audit?user=admin&limit=250")).data;
+  assert.ok(audited.every((entry) => entry.actor === "user" && entry.user.login === "admin" && entry.key === null));
+  for (const what of ["session created", "session deleted", "user updated", "application created", "endpoint created", "issue updated"]) {
+    assert.ok(audited.some((entry) => `${entry.what} ${entry.action}` === what), `${what}: ${JSON.stringify(audited)}`);
+  }
   await browser.click("a.button", "Newest failure");
   await browser.sees("The receiver answered 503");
   await browser.picture(pictures, "message");
@@ -161,7 +166,7 @@ try {
     application: one, "endpoint-evil": `${one}/endpoints/${target.id}`, "endpoint-edit": `${one}/endpoints/${target.id}/edit`,
     "message-evil": `${one}/messages/${marked.id}`, sources: "/dashboard/sources", source: `/dashboard/sources/${source.id}`,
     rejection: `/dashboard/sources/${source.id}/rejections/${made.id}`, "event-types": "/dashboard/event-types",
-    "event-type": "/dashboard/event-types/order.placed", keys: "/dashboard/keys", users: "/dashboard/users", settings: "/dashboard/settings",
+    "event-type": "/dashboard/event-types/order.placed", keys: "/dashboard/keys", users: "/dashboard/users", audit: "/dashboard/audit", replays: "/dashboard/replays", settings: "/dashboard/settings",
     profile: "/dashboard/settings/profiles/standard", webhooks: "/dashboard/settings/integrations/webhooks",
     "webhook-new": "/dashboard/settings/integrations/webhooks/new", account: "/dashboard/account",
     endpoint: `/dashboard/applications/${acme}`, error: "/dashboard/none",
@@ -192,11 +197,12 @@ try {
   const newest = await rows();
   assert.equal(newest.length, 50);
   await browser.click("a[rel=next]");
+  await eventually("the older page", async () => (await rows())[0] !== newest[0]);
   const older = await rows();
   assert.ok(older.length >= 12 && older.every((id) => id < newest[49]));
   const shared = await browser.url();
   await browser.click("a[rel=prev]");
-  assert.deepEqual(await rows(), newest);
+  await eventually("the newer page", async () => (await rows()).join() === newest.join());
   await browser.open(shared);
   assert.deepEqual(await rows(), older);
   await go("/dashboard/messages");
@@ -204,7 +210,7 @@ try {
   await browser.fill("input[name=value]", "ann");
   await browser.fill("input[name=tag]", "t1");
   await browser.click("button.primary", "Search");
-  assert.equal((await rows()).length, 10);
+  await eventually("ten messages", async () => (await rows()).length === 10);
   assert.equal(new URL(await browser.url()).searchParams.toString(), "tag=t1&field=data.who&value=ann");
   await browser.click("button", "Replay all of this search");
   await browser.sees("10 deliveries of 10 messages");
@@ -212,6 +218,50 @@ try {
   await browser.click("button.primary", "Replay 10");
   await browser.sees("Queued.");
   ok("filters, paging, and replaying what was found");
+
+  // A replay at a pace: counted, begun, watched and aborted.
+  await go(`/dashboard/messages?app=${acme}&status=delivered&type=order.*`);
+  await browser.click("main a.button", "Replay at a pace");
+  await browser.sees("What it would do");
+  await browser.fill("input[name=rate]", "1");
+  await browser.click("form button", "Count");
+  await eventually("the count", async () => (await path()).includes("rate=1"));
+  await browser.picture(pictures, "replay-new");
+  pages["replay-new"] = await path();
+  await browser.click("button.primary", "Replay");
+  await browser.sees("The replay has begun");
+  pages["replay-one"] = new URL(await browser.url()).pathname;
+  await browser.sees("running");
+  const queued = () => browser.run("return Number(document.querySelector('.figure dd').textContent)");
+  const before = await queued();
+  await eventually("progress, without a reload", async () => (await queued()) > before);
+  await eventually("the button", async () => { await browser.click("button.danger", "Abort"); return true; });
+  await browser.sees("Aborted.");
+  await go("/dashboard/replays");
+  await browser.sees("aborted");
+  ok("a replay counted, begun, watched and aborted");
+
+  // The audit log: filters and paging, both ways, by URLs that can be shared.
+  for (let n = 0; n < 55; n += 1) {
+    await api("PATCH", "/api/v1/event-type/order.placed", { description: `An order was placed (${n})` });
+  }
+  const entries = () => browser.run("return [...document.querySelectorAll('tbody tr')].map((row) => row.textContent)");
+  await go("/dashboard/audit?what=event_type&action=updated");
+  const latest = await entries();
+  assert.equal(latest.length, 50);
+  await browser.click("a[rel=next]");
+  await eventually("the older ones", async () => (await entries()).length === 5);
+  await browser.click("a[rel=prev]");
+  await eventually("the newer ones", async () => (await entries()).join() === latest.join());
+  await go("/dashboard/audit");
+  await browser.fill("input[name=user]", "admin");
+  await browser.click("button.primary", "Search");
+  await eventually("only the admin's", async () => {
+    const own = await entries();
+    return own.length > 4 && own.every((text) => text.includes("admin"));
+  });
+  assert.equal(await path(), "/dashboard/audit?user=admin");
+  ok("the audit log, filtered and paged");
 
   // The live tail.
   await go("/dashboard/messages");
@@ -241,13 +291,22 @@ try {
   await go(`/dashboard/applications/${acme}/messages/${held.id}`);
   await browser.sees("held");
   await go(endpoint);
-  await browser.click("button", "Resume");
-  await browser.sees("Resumed");
+  await browser.sees("the endpoint is disabled", "#lane");
+  await browser.sees("1, of them", "#lane");
+  await browser.fill("#lane input[name=rate]", "7");
+  await browser.click("#lane button", "Catch up");
+  await browser.sees("Catching up at that pace");
+  await browser.sees("attempts are made", "#lane");
   await eventually("what was held is delivered", async () => {
     await go(`/dashboard/applications/${acme}/messages/${held.id}`);
     return (await browser.text()).includes("delivered");
   });
-  ok("a filter tried, an endpoint paused and resumed");
+  await go(endpoint);
+  await browser.click("button", "Pause");
+  await browser.sees("deliveries are held");
+  await browser.click("button", "Resume");
+  await browser.sees("Resumed");
+  ok("a filter tried, an endpoint paused, resumed and caught up with at a pace");
 
   // Settings, Integrations, Webhooks: the document's six steps, then the logs.
   await go("/dashboard/settings");

@@ -10,7 +10,7 @@ use support::{ADMIN_KEY, Server};
 use tokio::process::Command;
 
 /// Checks of the flow, each a line of its script.
-const CHECKS: usize = 12;
+const CHECKS: usize = 14;
 
 #[tokio::test]
 async fn dashboard() {

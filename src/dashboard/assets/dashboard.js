@@ -102,6 +102,25 @@ if (tail) {
   setInterval(look, EVERY_MS);
 }
 
+// What is under way is looked at again until it has ended.
+const moving = document.querySelector("[data-refresh=true]");
+if (moving) {
+  const EVERY_MS = 2000;
+  let current = moving;
+  const timer = setInterval(async () => {
+    if (document.hidden || current.contains(document.activeElement)) return;
+    const answer = await fetch(location.href, { headers: { "x-part": "1" }, credentials: "same-origin" }).catch(() => null);
+    const page = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page && page.querySelector("[data-refresh]");
+    if (!fresh) return;
+    const next = document.importNode(fresh, true);
+    times(next);
+    current.replaceWith(next);
+    current = next;
+    if (next.dataset.refresh !== "true") clearInterval(timer);
+  }, EVERY_MS);
+}
+
 // Trying a filter: the same form, sent to where it is judged, and only its answer is put in.
 for (const trial of document.querySelectorAll("[data-trial]")) {
   const PAUSE_MS = 350;

@@ -1,0 +1,179 @@
+//! An endpoint's lane: what waits for it and why, as the API tells it, and the pace at which it catches up.
+
+use super::{
+    Dashboard,
+    endpoint::{api_path, back},
+    error::Shown,
+    fields::Filled,
+    view::{Badge, When, grouped, span},
+    visitor::Visitor,
+};
+use crate::api::Problem;
+use axum::{Router, extract::Path, http::Method, routing::post};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    Router::new()
+        .route("/dashboard/applications/{app}/endpoints/{endpoint}/catch-up", post(begin))
+        .route("/dashboard/applications/{app}/endpoints/{endpoint}/catch-up/end", post(end))
+}
+
+/// A lane, as the API shows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LaneView {
+    depth: u64,
+    in_memory: usize,
+    in_flight: usize,
+    oldest_age_seconds: Option<f64>,
+    next_due: Option<When>,
+    held: bool,
+    circuit: String,
+    circuit_until: Option<When>,
+    slow: bool,
+    limits: Limits,
+    drain_seconds: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Limits {
+    concurrency: usize,
+    rate: Option<u16>,
+}
+
+/// A catch-up, as the API shows it.
+#[derive(Debug, Deserialize)]
+pub(super) struct CatchUpView {
+    /// Deliveries a second.
+    pub(super) rate: u16,
+    /// When it was asked for.
+    pub(super) since: When,
+}
+
+/// A lane with its pace.
+#[derive(Debug)]
+pub(super) struct Lane {
+    view: LaneView,
+    /// The pace, while it catches up.
+    pub(super) pace: Option<CatchUpView>,
+}
+
+impl Lane {
+    /// The lane of an endpoint.
+    ///
+    /// # Errors
+    /// As the API's.
+    pub(super) async fn of(visitor: &Visitor, path: &str) -> Result<Self, Problem> {
+        let view = visitor.desk.get(&format!("{path}/lane")).await?;
+        let pace = visitor.desk.find(&format!("{path}/catch-up")).await?;
+        Ok(Lane { view, pace })
+    }
+
+    /// Deliveries that are owed an attempt.
+    pub(super) fn depth(&self) -> String {
+        grouped(self.view.depth)
+    }
+
+    /// Of those, how many wait in memory.
+    pub(super) fn in_memory(&self) -> usize {
+        self.view.in_memory
+    }
+
+    /// Attempts that run now.
+    pub(super) fn in_flight(&self) -> usize {
+        self.view.in_flight
+    }
+
+    /// For how long the oldest has waited.
+    pub(super) fn oldest(&self) -> Option<String> {
+        self.view.oldest_age_seconds.map(seconds)
+    }
+
+    /// How long it takes until nothing waits.
+    pub(super) fn drain(&self) -> Option<String> {
+        self.view.drain_seconds.filter(|_| self.view.depth > 0).map(seconds)
+    }
+
+    /// When the next delivery is due.
+    pub(super) fn next(&self) -> Option<When> {
+        self.view.next_due
+    }
+
+    /// Whether deliveries are held.
+    pub(super) fn held(&self) -> bool {
+        self.view.held
+    }
+
+    /// Whether the endpoint gets fewer slots, since it fails.
+    pub(super) fn slow(&self) -> bool {
+        self.view.slow
+    }
+
+    /// Whether attempts are made, as a badge.
+    pub(super) fn circuit(&self) -> Badge {
+        match (self.view.held, self.view.circuit.as_str()) {
+            (true, _) => Badge("held", "held"),
+            (_, "open") => Badge("bad", "open"),
+            (_, "half_open") => Badge("wait", "trying"),
+            _ => Badge("ok", "closed"),
+        }
+    }
+
+    /// The circuit's state as a sentence.
+    pub(super) fn circuit_words(&self) -> &'static str {
+        match (self.view.held, self.view.circuit.as_str()) {
+            (true, _) => "the endpoint is disabled",
+            (_, "open") => "it kept failing: no attempts until",
+            (_, "half_open") => "one attempt finds out whether it is back",
+            _ => "attempts are made",
+        }
+    }
+
+    /// Until when no attempts are made.
+    pub(super) fn circuit_until(&self) -> Option<When> {
+        self.view.circuit_until.filter(|_| !self.view.held)
+    }
+
+    /// Attempts at once.
+    pub(super) fn concurrency(&self) -> usize {
+        self.view.limits.concurrency
+    }
+
+    /// Deliveries a second.
+    pub(super) fn rate(&self) -> Option<u16> {
+        self.view.limits.rate
+    }
+}
+
+/// A length of time for people; less than a second is one.
+fn seconds(length: f64) -> String {
+    let whole = Duration::try_from_secs_f64(length).map_or(u64::MAX, |length| length.as_secs());
+    if whole == 0 { "less than 1 s".to_owned() } else { span(whole) }
+}
+
+async fn begin(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
+    let refused = |_| Problem::field(&["rate"], "type_error", "A number from 1 to 65,535.");
+    let rate: u16 = filled.fields.text("rate").parse().map_err(refused)?;
+    filled.change(Method::PUT, &format!("{}/catch-up", api_path(&app, &endpoint)), json!({ "rate": rate })).await?;
+    back(&app, &endpoint, "paced")
+}
+
+async fn end(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
+    filled.change(Method::DELETE, &format!("{}/catch-up", api_path(&app, &endpoint)), Value::Null).await?;
+    back(&app, &endpoint, "unpaced")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_for_people() {
+        assert_eq!(
+            (seconds(0.2), seconds(61.0), seconds(f64::INFINITY).is_empty()),
+            ("less than 1 s".into(), "1 min 1 s".into(), false)
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! Asking for a replay: what a search has found or a form says, counted first, then begun.
+
+use super::{
+    Dashboard,
+    error::{Shown, reasons},
+    fields::{Fields, Filled, segment},
+    messages::names,
+    page::{Page, Shell},
+    search::condition,
+    view::Listed,
+    visitor::Visitor,
+};
+use crate::api::Problem;
+use askama::Template;
+use axum::{
+    Router,
+    http::Method,
+    response::{IntoResponse, Redirect},
+    routing::get,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+
+/// How far back it reaches unless told otherwise.
+const REACH: Duration = Duration::from_secs(7 * 86_400);
+/// Endpoints to choose from.
+const OFFERED: usize = 250;
+/// Which deliveries can be chosen: our words, the API's and those for people.
+const STATES: [(&str, &str, &str); 5] = [
+    ("failed", "exhausted", "that failed"),
+    ("delivered", "delivered", "that were delivered"),
+    ("pending", "pending", "that wait"),
+    ("cancelled", "cancelled", "that were cancelled"),
+    ("missing", "missing", "that there were never, and would be now"),
+];
+/// Words of the search over messages that mean [`STATES`]' `pending`.
+const WAITING: [&str; 2] = ["in_flight", "held"];
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    Router::new().route("/dashboard/replays/new", get(form).post(start))
+}
+
+/// An endpoint to choose.
+#[derive(Debug, Deserialize)]
+struct Choice {
+    id: String,
+    url: String,
+}
+
+/// What a replay would do, as the API counts it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Count {
+    messages_scanned: u64,
+    messages: u64,
+    deliveries: u64,
+    messages_expunged: u64,
+    complete: bool,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/replay_new.html")]
+struct New {
+    shell: Shell,
+    apps: Vec<(String, String)>,
+    endpoints: Vec<Choice>,
+    types: Vec<String>,
+    states: [(&'static str, &'static str, &'static str); 5],
+    state: &'static str,
+    class: String,
+    since: String,
+    asked: Fields,
+    query: String,
+    count: Option<Count>,
+    fault: Vec<String>,
+}
+
+impl New {
+    /// Whether this state is asked for.
+    fn is(&self, word: &str) -> bool {
+        self.state == word
+    }
+}
+
+/// The state that is asked for; failed deliveries unless told otherwise.
+fn state(asked: &Fields) -> (&'static str, &'static str) {
+    let word = asked.text("status");
+    let word = if WAITING.contains(&word) { "pending" } else { word };
+    STATES.iter().find(|(ours, ..)| *ours == word).map_or(("failed", "exhausted"), |(ours, theirs, _)| (ours, theirs))
+}
+
+/// The class of answers: asked for, or that of a status that was searched for.
+fn class(asked: &Fields) -> String {
+    let searched = asked.given("code").and_then(|code| code.get(..1)).map(|first| format!("{first}00"));
+    asked.given("class").map(str::to_owned).or(searched).unwrap_or_default()
+}
+
+/// The event types that are asked for; `invoice.*` is every one of the catalogue that begins so.
+fn event_types(asked: &Fields, catalogue: &[String]) -> Result<Option<Vec<String>>, Problem> {
+    let Some(wanted) = asked.words("type") else { return Ok(None) };
+    let mut types = Vec::new();
+    for word in wanted {
+        match word.strip_suffix('*') {
+            Some(beginning) => types.extend(catalogue.iter().filter(|name| name.starts_with(beginning)).cloned()),
+            None => types.push(word),
+        }
+    }
+    if types.is_empty() {
+        return Err(Problem::field(&["type"], "pattern", "No event type of the catalogue begins so."));
+    }
+    Ok(Some(types))
+}
+
+/// What the API is asked for.
+fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Value, Problem> {
+    let number = |name: &'static str, text: &str| -> Result<u32, Problem> {
+        text.parse().map_err(|_| Problem::field(&[name], "type_error", "This is not a number."))
+    };
+    let filter = asked.given("field").map(|path| condition(path, asked.text("value")));
+    let class = class(asked);
+    Ok(json!({
+        "appId": asked.text("app"),
+        "endpointId": asked.given("endpoint"),
+        "since": since,
+        "until": asked.time("until")?.map(|until| until.to_string()),
+        "eventTypes": event_types(asked, catalogue)?,
+        "channel": asked.given("channel"),
+        "tag": asked.given("tag"),
+        "filter": filter,
+        "statuses": [state(asked).1],
+        "statusCodeClass": (!class.is_empty()).then(|| number("class", &class)).transpose()?,
+        "newestPer": asked.given("newest"),
+        "anew": asked.ticked("anew"),
+        "rate": asked.given("rate").map(|rate| number("rate", rate)).transpose()?,
+    }))
+}
+
+fn since(visitor: &Visitor, asked: &Fields) -> Result<String, Problem> {
+    Ok(asked.time("since")?.unwrap_or_else(|| visitor.now().minus(REACH)).to_string())
+}
+
+/// The form, with a count once an application is chosen. It changes nothing, so its URL can be shared.
+async fn form(visitor: Visitor) -> Shown {
+    let asked = Fields::parse(visitor.query.as_bytes());
+    let types = super::event_types::names(&visitor).await?;
+    let (mut count, mut fault, mut endpoints) = (None, Vec::new(), Vec::new());
+    let since = since(&visitor, &asked)?;
+    if let Some(app) = asked.given("app") {
+        let path = format!("/api/v1/app/{}/endpoint?limit={OFFERED}", segment(app));
+        endpoints = visitor.desk.get::<Listed<Choice>>(&path).await?.data;
+        match counted(&visitor, request(&asked, &since, &types)).await {
+            Ok(found) => count = Some(found),
+            Err(problem) => fault = reasons(&problem),
+        }
+    }
+    let page = New {
+        shell: Shell::new(&visitor, "New replay", "replays"),
+        apps: names(&visitor),
+        endpoints,
+        types,
+        states: STATES,
+        state: state(&asked).0,
+        class: class(&asked),
+        since,
+        query: visitor.query.clone(),
+        asked,
+        count,
+        fault,
+    };
+    Ok(Page(page).into_response())
+}
+
+async fn counted(visitor: &Visitor, request: Result<Value, Problem>) -> Result<Count, Problem> {
+    visitor.desk.call(Method::POST, "/api/v1/replay/preview", Some(request?)).await
+}
+
+/// Begins what was counted: the form carries the query of the page that showed the count.
+async fn start(filled: Filled) -> Shown {
+    #[derive(Deserialize)]
+    struct Begun {
+        id: String,
+    }
+    let asked = Fields::parse(filled.fields.raw("query").as_bytes());
+    let since = filled.fields.time("since")?.ok_or_else(|| Problem::field(&["since"], "missing", "Since when?"))?.to_string();
+    let types = super::event_types::names(&filled.visitor).await?;
+    let body = request(&asked, &since, &types)?;
+    let begun: Begun = filled.send(Method::POST, "/api/v1/replay", body).await?;
+    Ok(Redirect::to(&format!("/dashboard/replays/{}?note=begun", segment(&begun.id))).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_becomes_a_replay() {
+        let asked = Fields::parse(b"app=a&status=held&type=order.*&code=503&field=data.id&value=7&rate=5&note=saved");
+        let catalogue = ["order.placed".to_owned(), "user.made".to_owned()];
+        let body = request(&asked, "2026-01-02T03:04:00Z", &catalogue).unwrap();
+        assert_eq!((&body["statuses"], &body["eventTypes"]), (&json!(["pending"]), &json!(["order.placed"])));
+        assert_eq!((&body["statusCodeClass"], &body["rate"], &body["anew"]), (&json!(500), &json!(5), &json!(false)));
+        assert_eq!(body["filter"], condition("data.id", "7"));
+        assert!(request(&Fields::parse(b"app=a&type=nothing.*"), "", &catalogue).is_err());
+        assert!(request(&Fields::parse(b"app=a&rate=fast"), "", &catalogue).is_err());
+    }
+}
