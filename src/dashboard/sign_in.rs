@@ -30,8 +30,8 @@ use std::{sync::Arc, time::Duration};
 const SESSION_LASTS: Duration = Duration::from_secs(7 * 86_400);
 /// The longest name of a browser that is kept, in characters.
 const MAX_AGENT: usize = 200;
-/// Sessions of an account that are shown, and ended with it.
-const MAX_SESSIONS: usize = 200;
+/// Sessions of the organization that are read at once, to find those of a user.
+const SESSIONS_AT_ONCE: usize = 200;
 /// The longest form of these pages, in bytes.
 const MAX_BODY: usize = 16 * 1024;
 
@@ -212,11 +212,22 @@ async fn end(visitor: &Visitor, sessions: &[SessionId]) -> Result<(), Problem> {
 
 /// The visitor's own sessions, newest first.
 pub(super) async fn sessions_of(visitor: &Visitor, user: &User) -> Result<Vec<Session>, Problem> {
-    let page = ListPage { after: None, backwards: true, limit: MAX_SESSIONS };
-    let found = visitor.desk.api().engine.store.list(Kind::Session, &user.org.to_string(), page, visitor.now()).await?;
-    let sessions =
-        found.into_iter().filter_map(|stored| if let Record::Session(session) = stored.record { Some(session) } else { None });
-    Ok(sessions.filter(|session| session.user == user.id).collect())
+    let (store, org) = (&visitor.desk.api().engine.store, user.org.to_string());
+    let (mut own, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let page = ListPage { after: after.as_deref(), backwards: true, limit: SESSIONS_AT_ONCE };
+        let found = store.list(Kind::Session, &org, page, visitor.now()).await?;
+        let last = found.last().map(|stored| stored.record.address().key);
+        let sessions = found.into_iter().filter_map(|stored| match stored.record {
+            Record::Session(session) if session.user == user.id => Some(session),
+            _ => None,
+        });
+        own.extend(sessions);
+        match last {
+            Some(key) => after = Some(key),
+            None => return Ok(own),
+        }
+    }
 }
 
 async fn account(visitor: Visitor) -> Shown {
@@ -255,7 +266,9 @@ async fn set_password(Filled { visitor, fields }: Filled) -> Shown {
     };
     let address = Address::new(Kind::User, visitor.user.org, visitor.user.id);
     let stored = engine.store.find(&address, now).await?.ok_or(Problem::Unauthorized)?;
-    let user = User { password: Some(hash), updated_at: now, ..visitor.user.clone() };
+    let Record::User(stored_user) = stored.record else { return Err(Problem::Internal.into()) };
+    // As it is now: hashing took a moment, in which somebody may have changed the role.
+    let user = User { password: Some(hash), updated_at: now, ..stored_user };
     let mut changes = vec![Change::Replace(Record::User(user), stored.revision)];
     let others = sessions_of(&visitor, &visitor.user).await?.into_iter().filter(|session| session.id != visitor.session.id);
     changes.extend(others.map(|session| Change::Delete(Address::new(Kind::Session, session.org, session.id))));
