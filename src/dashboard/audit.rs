@@ -123,6 +123,6 @@ mod tests {
     #[test]
     fn filters_reach_the_api_by_its_names() {
         let asked = Fields::parse(b"user=ann&what=key&action=&since=2026-01-02T03:04&iterator=x&note=saved");
-        assert_eq!(path(&asked).unwrap(), "/api/v1/audit?limit=50&after=2026-01-02T03%3A04%3A00Z&user=ann&what=key&iterator=x");
+        assert_eq!(path(&asked).unwrap(), "/api/v1/audit?limit=50&after=2026-01-02T03%3A04%3A00.000Z&user=ann&what=key&iterator=x");
     }
 }

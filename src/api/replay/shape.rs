@@ -339,13 +339,6 @@ impl ReplayRequest {
         let newest_per = self.newest_per.as_deref().map(PayloadPath::parse).transpose();
         let newest_per = newest_per.map_err(|rule| Problem::field(&["body", "newestPer"], "pattern", rule))?;
         let mut replay = blank(api, owner, endpoint, span);
-        if self.statuses.as_ref().is_some_and(Vec::is_empty) {
-            return Err(Problem::field(
-                &["body", "statuses"],
-                "length",
-                "It names at least one status; without it exhausted ones are meant.",
-            ));
-        }
         let statuses =
             self.statuses.map_or(vec![ReplayStatus::Exhausted], |all| all.into_iter().map(ReplayStatusName::meant).collect());
         let (since, until) = span;
