@@ -72,7 +72,7 @@ pub enum Problem {
     Invalid(Vec<ValidationErrorItem>),
     /// 500: we broke. The cause is in the log, never in the answer.
     Internal,
-    /// 503: the store does not answer for now.
+    /// 503: the store does not answer.
     Unavailable,
     /// 507: the disk is full.
     Full,

@@ -4,7 +4,7 @@ use super::{
     Api, Problem, Shared, application, attempt, audit, authentication, body::BodyLimit, endpoint, erase, event_type, filter,
     health, key, ledger, master_key, message, openapi, operational, profile, proxy, receive, replay, retention, source, user,
 };
-use axum::{Extension, Router, extract::DefaultBodyLimit};
+use axum::{Extension, Router};
 use utoipa_axum::router::OpenApiRouter;
 
 /// What a body may hold beside the payload it carries, in bytes.
@@ -19,7 +19,7 @@ pub fn router(api: Shared) -> Router {
         .merge(receive::routes())
         .fallback(async || Problem::not_found("path"))
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer((DefaultBodyLimit::max(limit), Extension(BodyLimit(limit))))
+        .layer(Extension(BodyLimit(limit)))
         .with_state(api)
 }
 

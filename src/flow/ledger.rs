@@ -100,7 +100,7 @@ pub struct LedgerPage {
     pub entries: Vec<LedgerEntry>,
     /// Where to go on.
     pub next: LedgerPlace,
-    /// Whether the feed's end is reached, for now.
+    /// Whether the feed's end is reached; what comes later follows it.
     pub done: bool,
     /// Everything made before is in the feed.
     pub until: Time,

@@ -7,45 +7,59 @@ use super::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What a record is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Kind {
+/// Declares [`Kind`] with a list that no kind can be missing from.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a record is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Kind {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Kind {
+            /// Every kind, an owner before what it owns.
+            pub const ALL: &'static [Kind] = &[$(Kind::$name,)*];
+        }
+    };
+}
+
+kinds! {
     /// [`Organization`]
     Organization,
-    /// [`Application`]
-    Application,
-    /// [`Endpoint`]
-    Endpoint,
-    /// [`EventType`]
-    EventType,
     /// [`Token`]
     Token,
-    /// [`Answered`]
-    Answered,
-    /// [`Failing`]
-    Failing,
-    /// [`Purge`]
-    Purge,
-    /// [`Source`]
-    Source,
-    /// [`Seen`]
-    Seen,
-    /// [`Rejection`]
-    Rejection,
     /// [`OwnProfile`]
     Profile,
-    /// [`Replay`]
-    Replay,
-    /// [`Erasure`]
-    Erasure,
-    /// [`Retention`]
-    Retention,
-    /// [`CatchUp`]
-    CatchUp,
     /// [`AuditEntry`]
     Audit,
     /// [`Rotation`]
     Rotation,
+    /// [`EventType`]
+    EventType,
+    /// [`Application`]
+    Application,
+    /// [`Endpoint`]
+    Endpoint,
+    /// [`Source`]
+    Source,
+    /// [`Failing`]
+    Failing,
+    /// [`Purge`]
+    Purge,
+    /// [`Answered`]
+    Answered,
+    /// [`Seen`]
+    Seen,
+    /// [`Rejection`]
+    Rejection,
+    /// [`Retention`]
+    Retention,
+    /// [`CatchUp`]
+    CatchUp,
+    /// [`Replay`]
+    Replay,
+    /// [`Erasure`]
+    Erasure,
     /// [`User`]
     User,
     /// [`Session`]

@@ -27,7 +27,7 @@ pub enum StoreError {
     /// The disk is full.
     #[error("the store has no space left")]
     Full,
-    /// The store does not answer for now.
+    /// The store does not answer; it may again in a moment.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
     /// A write failed half-way, for want of space mostly: no more is written until the store is opened again.

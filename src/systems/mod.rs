@@ -33,7 +33,6 @@ use crate::{
 };
 use axum::{
     Extension, Router,
-    extract::DefaultBodyLimit,
     middleware::map_response,
     response::{IntoResponse, Response},
 };
@@ -114,7 +113,7 @@ fn mounted(surface: &'static Surface, api: Shared, options: &Arc<Options>) -> Ro
     let routes = routes
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(map_response(move |response| async move { in_form(response, surface) }))
-        .layer((DefaultBodyLimit::max(MAX_BODY_BYTES), Extension(BodyLimit(MAX_BODY_BYTES))))
+        .layer(Extension(BodyLimit(MAX_BODY_BYTES)))
         .layer(Extension(surface))
         .layer(Extension(options.clone()))
         .with_state(api);

@@ -37,7 +37,7 @@ pub(super) struct EndpointLedgerOut {
     data: Vec<EntryOut>,
     /// Where to go on, now or later: never null.
     next: String,
-    /// Whether the end is reached for now. A page may be short, or empty, without being the last.
+    /// Whether the end is reached; what comes later follows it. A page may be short, or empty, without being the last.
     done: bool,
     /// Every message made before is in the feed up to its end: it ends a few seconds before now, so that nothing comes
     /// later with a lower sequence.

@@ -17,31 +17,6 @@ use std::{
     sync::Arc,
 };
 
-/// Every kind of record, an owner before what it owns.
-pub(super) const KINDS: [Kind; 21] = [
-    Kind::Organization,
-    Kind::Token,
-    Kind::Profile,
-    Kind::Audit,
-    Kind::Rotation,
-    Kind::EventType,
-    Kind::Application,
-    Kind::Endpoint,
-    Kind::Source,
-    Kind::Failing,
-    Kind::Purge,
-    Kind::Answered,
-    Kind::Seen,
-    Kind::Rejection,
-    Kind::Retention,
-    Kind::CatchUp,
-    Kind::Replay,
-    Kind::Erasure,
-    Kind::User,
-    Kind::Session,
-    Kind::Triage,
-];
-
 /// Where a store is.
 pub(super) enum Place {
     /// In a data folder.
@@ -129,7 +104,7 @@ impl Side {
     /// Refuses a target that something is in.
     pub(super) async fn must_be_bare(&self) -> anyhow::Result<()> {
         let mut records = 0u64;
-        for kind in KINDS {
+        for kind in Kind::ALL.iter().copied() {
             self.store.each(kind, crate::model::Time(0), &mut |_| records += 1).await?;
         }
         let messages = self.store.places(None, 1).await?;

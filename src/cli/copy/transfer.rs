@@ -4,10 +4,9 @@ use super::{
     complain,
     digest::{Digest, Section},
     note::Note,
-    place::KINDS,
 };
 use crate::{
-    model::{Record, Time},
+    model::{Kind, Record, Time},
     store::{
         Change,
         transfer::{Bundle, MessagePlace, Owed, Transfer},
@@ -86,7 +85,7 @@ impl<'a> Walk<'a> {
 impl Carrier<'_> {
     /// Carries all records. What is there already is written once more.
     pub(super) async fn records(&self) -> anyhow::Result<()> {
-        for kind in KINDS {
+        for kind in Kind::ALL.iter().copied() {
             let mut records: Vec<Record> = Vec::new();
             self.source.each(kind, self.now, &mut |stored| records.push(stored.record)).await?;
             for some in records.chunks(RECORDS) {
@@ -120,7 +119,7 @@ impl Carrier<'_> {
     /// Counts and digests of all that is carried, as a store has it.
     pub(super) async fn digest(&self, store: &dyn Transfer) -> anyhow::Result<Digest> {
         let mut digest = Digest::default();
-        for kind in KINDS {
+        for kind in Kind::ALL.iter().copied() {
             let mut fault = None;
             let mut add = |record: Record| {
                 if let Err(error) = digest.add(Section::Records(kind), &record) {

@@ -118,3 +118,47 @@ fn read(key: &[u8], value: &[u8]) -> Result<(Stored, Time), StoreError> {
     let record = Record::Seen(Seen { source, key: format!("{fingerprint:032x}"), expires_at });
     Ok((Stored { record, revision: REVISION }, expires_at))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Folder;
+    use super::*;
+    use crate::store::{Store, conformance::NOW};
+    use std::time::Duration;
+
+    fn mark(number: u128, expires_at: Time) -> Record {
+        Record::Seen(Seen { source: SourceId(7), key: format!("{number:032x}"), expires_at })
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn marks_are_kept_like_other_records() {
+        let (folder, later) = (Folder::new(), NOW.plus(Duration::from_secs(9)));
+        let store = folder.open().unwrap();
+        let inserted = [mark(1, later), mark(2, later), mark(3, NOW)].map(Change::Insert);
+        store.change(inserted.to_vec(), NOW).await.unwrap();
+        let again = async |number| store.change(vec![Change::Insert(mark(number, later))], NOW).await;
+        assert_eq!(again(1).await, Err(StoreError::Conflict(Conflict::Record(Kind::Seen))));
+        assert_eq!(store.find(&mark(3, NOW).address(), NOW).await.unwrap(), None, "it has expired");
+        assert_eq!(again(3).await, Ok(()));
+
+        let found = store.find(&mark(3, NOW).address(), NOW).await.unwrap().unwrap();
+        assert_eq!(found.record, mark(3, later));
+        let stale = store.change(vec![Change::Replace(mark(3, NOW), found.revision + 1)], NOW).await;
+        assert_eq!(stale, Err(StoreError::Stale));
+        let of = SourceId(7).to_string();
+        let page = |after, backwards| ListPage { after, backwards, limit: 2 };
+        let keys = |found: Vec<Stored>| found.into_iter().map(|stored| stored.record.address().key).collect::<Vec<_>>();
+        let [one, two, three] = [1, 2, 3].map(|number| mark(number, later).address().key);
+        assert_eq!(keys(store.list(Kind::Seen, &of, page(Some(&one), false), NOW).await.unwrap()), [&*two, &*three]);
+        assert_eq!(keys(store.list(Kind::Seen, &of, page(None, true), NOW).await.unwrap()), [&*three, &*two]);
+        assert!(store.list(Kind::Seen, &SourceId(8).to_string(), page(None, false), NOW).await.unwrap().is_empty());
+
+        store.change(vec![Change::Delete(mark(2, later).address())], NOW).await.unwrap();
+        let mut left = 0;
+        store.each(Kind::Seen, NOW, &mut |_| left += 1).await.unwrap();
+        assert_eq!(left, 2);
+        while store.expire(later, 100).await.unwrap() > 0 {}
+        assert_eq!(store.spaces().unwrap().of(Space::Seen).iter().count(), 0);
+        assert_eq!(store.spaces().unwrap().of(Space::Expiry).iter().count(), 0, "nothing points to what is gone");
+    }
+}

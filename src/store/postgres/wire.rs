@@ -76,34 +76,7 @@ pub(super) fn kind_number(kind: Kind) -> i16 {
 
 /// The kind of a number.
 pub(super) fn kind_of(number: i16) -> Option<Kind> {
-    use Kind::{
-        Answered, Application, Audit, CatchUp, Endpoint, Erasure, EventType, Failing, Organization, Profile, Purge, Rejection,
-        Replay, Retention, Rotation, Seen, Session, Source, Token, Triage, User,
-    };
-    let all = [
-        Organization,
-        Application,
-        Endpoint,
-        EventType,
-        Token,
-        Answered,
-        Failing,
-        Purge,
-        Source,
-        Seen,
-        Rejection,
-        Profile,
-        Replay,
-        Erasure,
-        Retention,
-        CatchUp,
-        Audit,
-        Rotation,
-        User,
-        Session,
-        Triage,
-    ];
-    all.into_iter().find(|kind| kind_number(*kind) == number)
+    Kind::ALL.iter().copied().find(|kind| kind_number(*kind) == number)
 }
 
 /// What cannot be understood.
