@@ -90,7 +90,7 @@ impl Caller {
             (Grant::Session, _) => AuditActor::Session,
             (Grant::Portal { .. }, _) => AuditActor::Portal,
         };
-        Actor::is(actor, self.key);
+        Actor::is(actor, self.key, self.org);
     }
 
     /// Refuses portal tokens that may only look.

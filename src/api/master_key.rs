@@ -10,7 +10,7 @@ use crate::{
     crypto::{Vault, VaultError},
     flow::{Engine, ROTATION_PURPOSE},
     inbound,
-    model::{Address, Grant, Kind, Record, Rotation, Sealed},
+    model::{Address, AuditAction, Grant, Kind, Record, Rotation, Sealed},
     random::Random,
     routing::{CREDENTIALS_PURPOSE, HEADER_PURPOSE, PROXY_PURPOSE, SECRET_PURPOSE},
     store::{Change, Conflict, StoreError},
@@ -94,6 +94,7 @@ async fn state(State(api): State<Shared>, caller: Caller) -> Result<axum::Json<R
 )]
 async fn rotate(State(api): State<Shared>, caller: Caller) -> Result<(StatusCode, axum::Json<RotationOut>), Problem> {
     operator(&api, &caller)?;
+    api.engine.note(AuditAction::Updated, "master_key").await?;
     let begun = RotationOut { running: true, ..RotationOut::default() };
     {
         let mut state = api.rotating.0.lock();

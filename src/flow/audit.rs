@@ -32,6 +32,7 @@ struct Who {
     actor: AuditActor,
     key: Option<KeyId>,
     user: Option<AuditUser>,
+    org: OrgId,
 }
 
 tokio::task_local! {
@@ -50,15 +51,16 @@ impl Actor {
         ACTOR.scope(Arc::new(self), answer).await
     }
 
-    /// Notes by which token the request that is being answered came.
-    pub fn is(actor: AuditActor, key: Option<KeyId>) {
-        let _nobody_is_audited = ACTOR.try_with(|asking| asking.who.get_or_init(|| Who { actor, key, user: None }).actor);
+    /// Notes by which token the request that is being answered came, and for which organization.
+    pub fn is(actor: AuditActor, key: Option<KeyId>, org: OrgId) {
+        let _nobody_is_audited = ACTOR.try_with(|asking| asking.who.get_or_init(|| Who { actor, key, user: None, org }).actor);
     }
 
     /// Notes which person sent the request that is being answered.
     pub fn is_user(user: &User) {
+        let org = user.org;
         let user = AuditUser { id: user.id, login: user.login.clone() };
-        let who = Who { actor: AuditActor::User, key: None, user: Some(user) };
+        let who = Who { actor: AuditActor::User, key: None, user: Some(user), org };
         let _nobody_is_audited = ACTOR.try_with(|asking| asking.who.set(who));
     }
 
@@ -83,8 +85,13 @@ impl Actor {
                 Change::Delete(address) => (address.clone(), AuditAction::Deleted, None),
             };
             let Some(what) = audited(address.kind) else { continue };
-            let needs_old = new.is_some() || address.kind == Kind::Endpoint || address.kind == Kind::Source;
+            let names_more = matches!(address.kind, Kind::Endpoint | Kind::Source | Kind::Retention | Kind::CatchUp);
+            let needs_old = new.is_some() || names_more;
             let old = if needs_old { store.find(&address, now).await? } else { None };
+            if names_more && old.is_none() && action == AuditAction::Deleted {
+                // Nothing goes.
+                continue;
+            }
             let fields = match (&old, new) {
                 (Some(old), Some(new)) => changed(&old.record, new),
                 _ => Vec::new(),
@@ -93,23 +100,38 @@ impl Actor {
                 Change::Insert(record) | Change::Replace(record, _) | Change::Write(record) => Some(record),
                 Change::Delete(_) => old.as_ref().map(|old| &old.record),
             };
-            let Some(org) = owner(&address, record) else { continue };
             entries.push(Change::Insert(Record::Audit(AuditEntry {
-                id: AuditId(random.id(now)),
-                org,
-                actor: who.actor,
-                key: who.key,
-                user: who.user.clone(),
-                from: self.from,
-                action,
-                what: what.to_owned(),
+                org: owner(&address, record).unwrap_or(who.org),
                 app: record.and_then(application).or_else(|| address.scope.parse().ok()),
                 id_of: address.key,
                 fields,
-                expires_at: now.plus(AUDIT_KEPT),
+                ..self.entry(who, (action, what), (random, now))
             })));
         }
         Ok(entries)
+    }
+
+    /// The entry of something that is no record's change: an order to the whole server.
+    pub(super) fn note(&self, action: AuditAction, what: &str, at: (&Random, Time)) -> Option<Change> {
+        let who = self.who.get()?;
+        Some(Change::Insert(Record::Audit(self.entry(who, (action, what), at))))
+    }
+
+    fn entry(&self, who: &Who, (action, what): (AuditAction, &str), (random, now): (&Random, Time)) -> AuditEntry {
+        AuditEntry {
+            id: AuditId(random.id(now)),
+            org: who.org,
+            actor: who.actor,
+            key: who.key,
+            user: who.user.clone(),
+            from: self.from,
+            action,
+            what: what.to_owned(),
+            app: None,
+            id_of: String::new(),
+            fields: Vec::new(),
+            expires_at: now.plus(AUDIT_KEPT),
+        }
     }
 }
 
@@ -126,6 +148,10 @@ fn audited(kind: Kind) -> Option<&'static str> {
         Kind::User => Some("user"),
         Kind::Session => Some("session"),
         Kind::Triage => Some("issue"),
+        Kind::Replay => Some("replay"),
+        Kind::Erasure => Some("erasure"),
+        Kind::Retention => Some("retention"),
+        Kind::CatchUp => Some("catch_up"),
         _ => None,
     }
 }
@@ -143,6 +169,7 @@ fn application(record: &Record) -> Option<crate::model::AppId> {
     match record {
         Record::Endpoint(endpoint) => Some(endpoint.app),
         Record::Source(source) => Some(source.app),
+        Record::Retention(retention) => retention.app,
         _ => None,
     }
 }

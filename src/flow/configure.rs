@@ -2,7 +2,7 @@
 
 use super::{Actor, Engine, notify};
 use crate::{
-    model::{Address, AppId, Application, DisabledBy, Endpoint, EndpointId, Kind, OrgId, Purge, Record, Time},
+    model::{Address, AppId, Application, AuditAction, DisabledBy, Endpoint, EndpointId, Kind, OrgId, Purge, Record, Time},
     store::{Change, ListPage, Requeue, StoreError},
 };
 use std::sync::Arc;
@@ -41,6 +41,18 @@ impl Engine {
             Ok(())
         })
         .await
+    }
+
+    /// Leaves an entry in the audit log of what the request of this task ordered, where no record changes that would.
+    ///
+    /// # Errors
+    /// As [`crate::store::Store::change`].
+    pub async fn note(&self, action: AuditAction, what: &str) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        match Actor::of_this_task().and_then(|actor| actor.note(action, what, (&self.random, now))) {
+            Some(entry) => self.store.change(vec![entry], now).await,
+            None => Ok(()),
+        }
     }
 
     async fn change_in_order(self: &Arc<Self>, mut changes: Vec<Change>, actor: Option<&Actor>) -> Result<Vec<Told>, StoreError> {

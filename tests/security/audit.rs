@@ -73,3 +73,33 @@ async fn every_change_leaves_an_entry_without_values() {
     let again = eventually("the log is there", || async { Some(entries(&t, "?limit=250").await) }).await;
     assert_eq!(again, whole);
 }
+
+#[tokio::test]
+async fn orders_leave_an_entry_too() {
+    let t = Tenant::start_with(&[]).await;
+    let endpoint = t.endpoint(&t.receiver.url("/orders")).await;
+    t.send().await;
+    t.receiver.wait("/orders", 1).await;
+    let since = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(60);
+    let window = json!({ "appId": t.app, "since": since.to_string(), "statuses": ["delivered"], "rate": 1 });
+    t.api.post("/api/v1/replay", &window.to_string()).await.expect(202);
+    let erase = json!({ "tag": "orders" });
+    t.api.post("/api/v1/erase", &erase.to_string()).await.expect(202);
+    t.api.put("/api/v1/retention", r#"{"messageHours": 5}"#).await.expect(200);
+    t.api.put(&t.path("/retention"), r#"{"messageHours": 5}"#).await.expect(200);
+    t.api.put(&t.path("/retention"), r#"{}"#).await.expect(200);
+    t.api.put(&t.path(&format!("/endpoint/{endpoint}/catch-up")), r#"{"rate": 5}"#).await.expect(200);
+    t.api.delete(&t.path(&format!("/endpoint/{endpoint}/catch-up"))).await.expect(204);
+    t.api.post("/api/v1/master-key/rotate", "").await.expect(202);
+
+    let all = entries(&t, "?limit=250").await;
+    let told = |what: &str| -> Vec<_> {
+        let of = all.iter().filter(|entry| entry["what"] == what);
+        of.map(|entry| (entry["action"].as_str().unwrap(), entry["appId"].clone())).collect()
+    };
+    assert_eq!(told("replay"), [("created", Value::Null)]);
+    assert_eq!(told("erasure"), [("created", Value::Null)]);
+    assert_eq!(told("retention"), [("deleted", json!(t.app)), ("updated", json!(t.app)), ("updated", Value::Null)],);
+    assert_eq!(told("catch_up"), [("deleted", json!(t.app)), ("updated", json!(t.app))]);
+    assert_eq!(told("master_key"), [("updated", Value::Null)]);
+}

@@ -63,14 +63,14 @@ impl Engine {
     ///
     /// # Errors
     /// The store is away or damaged.
-    pub async fn abort_replay(&self, org: OrgId, id: TaskId) -> Result<Option<Replay>, StoreError> {
+    pub async fn abort_replay(self: &Arc<Self>, org: OrgId, id: TaskId) -> Result<Option<Replay>, StoreError> {
         for _ in 0..TRIES {
             let Some((mut replay, revision)) = self.find_replay(org, id).await? else { return Ok(None) };
             if replay.state != ReplayState::Running {
                 return Ok(Some(replay));
             }
             self.end(&mut replay, ReplayState::Aborted, None);
-            match self.write_replay(&replay, revision).await {
+            match self.change(vec![Change::Replace(Record::Replay(Box::new(replay.clone())), revision)]).await {
                 Err(StoreError::Stale) => {}
                 written => return written.map(|()| Some(replay)),
             }

@@ -42,6 +42,8 @@ mod ahead;
 mod claim;
 mod codec;
 mod committer;
+#[cfg(test)]
+mod growth_tests;
 mod keys;
 mod lanes;
 mod open;

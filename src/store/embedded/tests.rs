@@ -13,6 +13,10 @@ impl Folder {
         Folder(tempfile::tempdir().unwrap())
     }
 
+    pub(super) fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
     pub(super) fn open(&self) -> Result<Arc<EmbeddedStore>, StoreError> {
         EmbeddedStore::open(&EmbeddedOptions::at(self.0.path()), Arc::new(VirtualClock::starting_at(NOW)))
     }

@@ -136,6 +136,9 @@ impl Links {
                 Ok(Err(error)) => return Err(failure(&error)),
                 Err(_) => {
                     self.drop_client(&client);
+                    // Else it goes on there with its locks held, and whoever tries again waits for those.
+                    let (token, tls) = (client.cancel_token(), self.place.tls.clone());
+                    tokio::spawn(async move { timeout(CONNECT_TIMEOUT, token.cancel_query(tls)).await });
                     return Err(StoreError::Unavailable("the database does not answer".into()));
                 }
             }

@@ -39,6 +39,7 @@ mod tests;
 mod tls;
 mod transfer;
 mod upkeep;
+mod vacuum;
 mod wire;
 
 pub use meter::{Meter, Reading, Tables};
@@ -178,6 +179,7 @@ impl PostgresStore {
         tokio::spawn(follow::changes(store.shared.clone(), position));
         tokio::spawn(follow::heartbeats(store.shared.clone()));
         tokio::spawn(follow::calls(store.shared.clone()));
+        tokio::spawn(vacuum::keep_clear(store.shared.clone()));
         Ok(store)
     }
 

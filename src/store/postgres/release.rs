@@ -16,17 +16,10 @@ use std::{collections::HashSet, sync::Arc};
 use tokio_postgres::types::{ToSql, Type};
 
 /// Rows of these leases, of entries that are owed still; entries that became moot go.
-const RELEASE: &str = "\
-    WITH given AS (SELECT * FROM unnest($1, $2, $3, $4, $5) AS g (app, msg, endpoint, trigger, token)), \
-    over AS (DELETE FROM postrider.queue q USING given g WHERE q.app = g.app AND q.msg = g.msg \
-        AND q.endpoint = g.endpoint AND q.trigger = g.trigger AND q.lease_token = g.token AND q.moot) \
-    UPDATE postrider.queue q SET lease_token = NULL, lease_until = NULL FROM given g \
-    WHERE q.app = g.app AND q.msg = g.msg AND q.endpoint = g.endpoint AND q.trigger = g.trigger \
-        AND q.lease_token = g.token AND NOT q.moot";
+const RELEASE: &str = "SELECT count(postrider.release_1(g.app, g.msg, g.endpoint, g.trigger, g.token)) \
+    FROM unnest($1, $2, $3, $4, $5) AS g (app, msg, endpoint, trigger, token)";
 /// All rows of an endpoint under one of these leases.
-const RELEASE_ALL: &str = "\
-    UPDATE postrider.queue q SET lease_token = NULL, lease_until = NULL FROM unnest($1, $2) AS g (endpoint, token) \
-    WHERE q.endpoint = g.endpoint AND q.lease_token = g.token AND NOT q.moot";
+const RELEASE_ALL: &str = "SELECT count(postrider.release_all_1(g.endpoint, g.token)) FROM unnest($1, $2) AS g (endpoint, token)";
 
 /// A lease to be given back.
 #[derive(Clone, Copy)]

@@ -2,6 +2,59 @@
 -- Plans are kept by the server for each of its connections, so nothing has to be prepared by the client; index scans are
 -- forced because the tables' sizes change faster than their statistics, and nothing is compiled just in time: a forced plan looks
 -- expensive, and compiling one takes a second.
+--
+-- No list is joined with a table that is changed. The planner may begin with the table, and does when that was nearly empty at
+-- its last vacuum, as a queue is: then it reads all of the table once for each element. So changes go by an array of keys, or row
+-- by row through functions that know one row's key, and reads of other tables are lateral.
+
+-- Takes an entry out of the queue if that lease stands; whether it does.
+CREATE FUNCTION postrider.take_1(p_app uuid, p_msg uuid, p_endpoint uuid, p_trigger int2, p_token int8)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM postrider.queue q WHERE q.app = p_app AND q.msg = p_msg AND q.endpoint = p_endpoint AND q.trigger = p_trigger
+      AND q.lease_token = p_token;
+    RETURN FOUND;
+END $$;
+
+-- Leases an entry, which the caller has locked.
+CREATE FUNCTION postrider.lease_1(p_app uuid, p_msg uuid, p_endpoint uuid, p_trigger int2, p_token int8, p_until int8)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE postrider.queue q SET lease_token = p_token, lease_until = p_until
+    WHERE q.app = p_app AND q.msg = p_msg AND q.endpoint = p_endpoint AND q.trigger = p_trigger;
+    RETURN FOUND;
+END $$;
+
+-- Gives a lease on an entry back; an entry that became moot goes. Whether it stood.
+CREATE FUNCTION postrider.release_1(p_app uuid, p_msg uuid, p_endpoint uuid, p_trigger int2, p_token int8)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM postrider.queue q WHERE q.app = p_app AND q.msg = p_msg AND q.endpoint = p_endpoint AND q.trigger = p_trigger
+      AND q.lease_token = p_token AND q.moot;
+    UPDATE postrider.queue q SET lease_token = NULL, lease_until = NULL
+    WHERE q.app = p_app AND q.msg = p_msg AND q.endpoint = p_endpoint AND q.trigger = p_trigger AND q.lease_token = p_token;
+    RETURN FOUND;
+END $$;
+
+-- Gives all leases of an endpoint with that number back.
+CREATE FUNCTION postrider.release_all_1(p_endpoint uuid, p_token int8) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE postrider.queue q SET lease_token = NULL, lease_until = NULL
+    WHERE q.endpoint = p_endpoint AND q.lease_token = p_token AND NOT q.moot;
+    RETURN FOUND;
+END $$;
+
+-- Ends the schedule of a delivery that was settled by hand: an attempt of it that flies is recorded and changes nothing.
+CREATE FUNCTION postrider.end_schedule_1(p_app uuid, p_msg uuid, p_endpoint uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM postrider.deliveries d WHERE d.app = p_app AND d.endpoint = p_endpoint AND d.msg = p_msg AND d.state <> 0;
+    IF FOUND THEN
+        UPDATE postrider.queue q SET moot = true WHERE q.app = p_app AND q.msg = p_msg AND q.endpoint = p_endpoint
+          AND q.trigger = 1 AND q.lease_token IS NOT NULL;
+        DELETE FROM postrider.queue q WHERE q.app = p_app AND q.msg = p_msg AND q.endpoint = p_endpoint
+          AND q.trigger = 1 AND q.lease_token IS NULL;
+    END IF;
+END $$;
 
 -- Accepts messages with their queue entries, event ids and marks. Returns the messages refused: 1 for an event id that is
 -- taken, 2 for a mark that is there. Nothing of those stays.
@@ -43,8 +96,7 @@ BEGIN
         WHERE lost.msg <> ALL (no_event)
           AND NOT EXISTS (SELECT FROM won WHERE (won.scope, won.kind, won.key) = (lost.scope, lost.kind, lost.key));
         IF cardinality(no_mark) > 0 THEN
-            DELETE FROM postrider.event_ids e USING unnest(e_app, e_msg) AS l (app, msg)
-            WHERE e.app = l.app AND e.msg = l.msg AND l.msg = ANY (no_mark);
+            DELETE FROM postrider.event_ids e WHERE e.app = ANY (e_app) AND e.msg = ANY (no_mark);
         END IF;
     END IF;
     IF cardinality(l_app) > 0 THEN
@@ -80,18 +132,16 @@ CREATE FUNCTION postrider.settle_1(
     s_app uuid[], s_msg uuid[], s_endpoint uuid[], s_trigger int2[], s_token int8[], s_verdict int2[], s_due int8[],
     s_first int8[], s_attempt uuid[], s_body bytea[]
 ) RETURNS TABLE (n int8, state int2, due int8, failed int4, attempts uuid[])
-LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_mergejoin = off SET enable_nestloop = off AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
     WITH given AS (
         SELECT * FROM unnest(s_app, s_msg, s_endpoint, s_trigger, s_token, s_verdict, s_due, s_first, s_attempt, s_body)
             WITH ORDINALITY AS g (app, msg, endpoint, trigger, token, verdict, due, first, attempt, body, n)
-    ), gone AS (
-        DELETE FROM postrider.queue q USING given g
-        WHERE q.app = g.app AND q.msg = g.msg AND q.endpoint = g.endpoint AND q.trigger = g.trigger
-          AND q.lease_token = g.token
-        RETURNING g.n, g.app, g.msg, g.endpoint, g.trigger, g.verdict, g.due, g.first, g.attempt, g.body
+    ), gone AS MATERIALIZED (
+        SELECT g.n, g.app, g.msg, g.endpoint, g.trigger, g.verdict, g.due, g.first, g.attempt, g.body FROM given g
+        WHERE postrider.take_1(g.app, g.msg, g.endpoint, g.trigger, g.token)
     ), now_is AS (
         INSERT INTO postrider.deliveries AS d (app, endpoint, msg, state, due, failed, attempts)
         SELECT g.app, g.endpoint, g.msg,
@@ -126,18 +176,10 @@ BEGIN
     )
     SELECT r.n, r.state, r.due, r.failed, r.attempts FROM result r;
     IF 0 = ANY (s_trigger) THEN
-        -- A manual success ends the schedule; an attempt of it that flies is recorded and changes nothing.
-        WITH over AS (
-            SELECT g.app, g.msg, g.endpoint FROM unnest(s_app, s_msg, s_endpoint, s_trigger, s_verdict)
-                AS g (app, msg, endpoint, trigger, verdict)
-            JOIN postrider.deliveries d ON d.app = g.app AND d.endpoint = g.endpoint AND d.msg = g.msg
-            WHERE g.trigger = 0 AND g.verdict IN (1, 3) AND d.state <> 0
-        ), flies AS (
-            UPDATE postrider.queue q SET moot = true FROM over o
-            WHERE q.app = o.app AND q.msg = o.msg AND q.endpoint = o.endpoint AND q.trigger = 1
-              AND q.lease_token IS NOT NULL)
-        DELETE FROM postrider.queue q USING over o
-        WHERE q.app = o.app AND q.msg = o.msg AND q.endpoint = o.endpoint AND q.trigger = 1 AND q.lease_token IS NULL;
+        -- A manual success ends the schedule.
+        PERFORM postrider.end_schedule_1(g.app, g.msg, g.endpoint)
+        FROM unnest(s_app, s_msg, s_endpoint, s_trigger, s_verdict) AS g (app, msg, endpoint, trigger, verdict)
+        WHERE g.trigger = 0 AND g.verdict IN (1, 3);
     END IF;
     PERFORM set_config('synchronous_commit', 'off', true);
 END $$;
@@ -154,21 +196,21 @@ SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_merg
 BEGIN
     RETURN QUERY
     WITH picked AS MATERIALIZED (
-        SELECT q.app, q.msg, q.trigger FROM postrider.queue q
+        SELECT q.app, q.msg, q.trigger, q.due FROM postrider.queue q
         WHERE q.endpoint = p_endpoint AND NOT q.moot AND q.due <= now_ms
           AND (q.lease_token IS NULL OR (q.lease_until <= now_ms
                AND q.lease_token >> 40 NOT IN (SELECT n.node FROM postrider.nodes n WHERE n.expires_at > now())))
         ORDER BY q.due, q.msg, q.trigger LIMIT p_limit FOR UPDATE SKIP LOCKED
-    ), taken AS (
-        UPDATE postrider.queue q SET lease_token = p_token, lease_until = p_until FROM picked p
-        WHERE q.app = p.app AND q.msg = p.msg AND q.endpoint = p_endpoint AND q.trigger = p.trigger
-        RETURNING q.app, q.msg, q.trigger, q.due
+    ), taken AS MATERIALIZED (
+        SELECT p.app, p.msg, p.trigger, p.due FROM picked p
+        WHERE postrider.lease_1(p.app, p.msg, p_endpoint, p.trigger, p_token, p_until)
     )
     SELECT t.app, t.msg, t.trigger, t.due, m.endpoints, m.expires_at, m.expunged, m.head, m.payload,
            d.state, d.due, d.failed, d.attempts
     FROM taken t
-    JOIN postrider.messages m ON m.app = t.app AND m.id = t.msg
-    LEFT JOIN postrider.deliveries d ON d.app = t.app AND d.endpoint = p_endpoint AND d.msg = t.msg
+    JOIN LATERAL (SELECT * FROM postrider.messages o WHERE o.app = t.app AND o.id = t.msg OFFSET 0) m ON true
+    LEFT JOIN LATERAL (
+        SELECT * FROM postrider.deliveries o WHERE o.app = t.app AND o.endpoint = p_endpoint AND o.msg = t.msg OFFSET 0) d ON true
     ORDER BY t.due, t.msg, t.trigger;
     RETURN QUERY
     SELECT NULL::uuid, NULL::uuid, NULL::int2, q.due, NULL::uuid[], NULL::int8, NULL::boolean, NULL::bytea, NULL::bytea,
@@ -220,16 +262,18 @@ END $$;
 -- Starts the schedules of exhausted deliveries anew, for messages in [low, high); how many. At most `p_limit`.
 CREATE FUNCTION postrider.restart_1(p_app uuid, p_endpoint uuid, low uuid, high uuid, now_ms int8, p_limit int8)
 RETURNS int8 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off AS $$
-DECLARE restarted int8;
+DECLARE
+    picked uuid[];
+    restarted int8;
 BEGIN
-    WITH picked AS (
+    picked := ARRAY(
         SELECT d.msg FROM postrider.deliveries d
         WHERE d.app = p_app AND d.endpoint = p_endpoint AND d.msg >= low AND d.msg < high
           AND d.state = 2 AND cardinality(d.attempts) > 0
-        ORDER BY d.msg LIMIT p_limit FOR UPDATE
-    ), anew AS (
-        UPDATE postrider.deliveries d SET state = 0, due = now_ms, failed = 0 FROM picked p
-        WHERE d.app = p_app AND d.endpoint = p_endpoint AND d.msg = p.msg RETURNING d.msg
+        ORDER BY d.msg LIMIT p_limit FOR UPDATE);
+    WITH anew AS (
+        UPDATE postrider.deliveries d SET state = 0, due = now_ms, failed = 0
+        WHERE d.app = p_app AND d.endpoint = p_endpoint AND d.msg = ANY (picked) RETURNING d.msg
     ), queued AS (
         INSERT INTO postrider.queue AS q (app, msg, endpoint, trigger, due)
         SELECT p_app, a.msg, p_endpoint, 1, now_ms FROM anew a
@@ -242,24 +286,27 @@ END $$;
 -- Deletes an application's settled messages below `high` with all that came of them; how many.
 CREATE FUNCTION postrider.prune_1(p_app uuid, high uuid, p_limit int8) RETURNS int8 LANGUAGE plpgsql
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
-DECLARE pruned int8;
+DECLARE
+    old uuid[];
+    lane record;
+    tried uuid[];
 BEGIN
-    WITH old AS MATERIALIZED (
-        SELECT m.id, m.endpoints FROM postrider.messages m
+    old := ARRAY(
+        SELECT m.id FROM postrider.messages m
         WHERE m.app = p_app AND m.id < high
           AND NOT EXISTS (SELECT FROM postrider.queue q WHERE q.app = p_app AND q.msg = m.id)
-        ORDER BY m.id LIMIT p_limit FOR UPDATE SKIP LOCKED
-    ), d AS (
-        DELETE FROM postrider.deliveries d USING (SELECT o.id, unnest(o.endpoints) AS endpoint FROM old o) o
-        WHERE d.app = p_app AND d.endpoint = o.endpoint AND d.msg = o.id RETURNING d.endpoint, d.attempts
-    ), a AS (
-        DELETE FROM postrider.attempts a USING (SELECT d.endpoint, unnest(d.attempts) AS id FROM d) d
-        WHERE a.app = p_app AND a.endpoint = d.endpoint AND a.id = d.id
-    ), e AS (
-        DELETE FROM postrider.event_ids e USING old o WHERE e.app = p_app AND e.msg = o.id
-    ), m AS (
-        DELETE FROM postrider.messages m USING old o WHERE m.app = p_app AND m.id = o.id RETURNING 1
-    )
-    SELECT count(*) INTO pruned FROM m;
-    RETURN pruned;
+        ORDER BY m.id LIMIT p_limit FOR UPDATE SKIP LOCKED);
+    FOR lane IN
+        SELECT e.endpoint, array_agg(m.id) AS msgs FROM postrider.messages m, unnest(m.endpoints) AS e (endpoint)
+        WHERE m.app = p_app AND m.id = ANY (old) GROUP BY e.endpoint
+    LOOP
+        WITH gone AS (
+            DELETE FROM postrider.deliveries d
+            WHERE d.app = p_app AND d.endpoint = lane.endpoint AND d.msg = ANY (lane.msgs) RETURNING d.attempts)
+        SELECT array_agg(a.id) INTO tried FROM gone, unnest(gone.attempts) AS a (id);
+        DELETE FROM postrider.attempts a WHERE a.app = p_app AND a.endpoint = lane.endpoint AND a.id = ANY (tried);
+    END LOOP;
+    DELETE FROM postrider.event_ids e WHERE e.app = p_app AND e.msg = ANY (old);
+    DELETE FROM postrider.messages m WHERE m.app = p_app AND m.id = ANY (old);
+    RETURN cardinality(old);
 END $$;

@@ -54,24 +54,23 @@ END $$;
 -- every node has long seen; how many payloads and records.
 CREATE FUNCTION postrider.expire_1(now_ms int8, p_limit int8) RETURNS int8 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off AS $$
 DECLARE
-    payloads int8;
-    dropped int8;
+    payloads int8 := 0;
+    dropped int8 := 0;
+    old record;
 BEGIN
-    WITH old AS MATERIALIZED (
+    FOR old IN
         SELECT m.app, m.id FROM postrider.messages m WHERE m.expires_at <= now_ms LIMIT p_limit FOR UPDATE SKIP LOCKED
-    ), bare AS (
-        UPDATE postrider.messages m SET payload = '', expunged = true, expires_at = NULL FROM old o
-        WHERE m.app = o.app AND m.id = o.id RETURNING 1
-    )
-    SELECT count(*) INTO payloads FROM bare;
-    WITH old AS MATERIALIZED (
+    LOOP
+        UPDATE postrider.messages m SET payload = '', expunged = true, expires_at = NULL WHERE m.app = old.app AND m.id = old.id;
+        payloads := payloads + 1;
+    END LOOP;
+    FOR old IN
         SELECT r.scope, r.kind, r.key FROM postrider.records r WHERE r.expires_at <= now_ms
         LIMIT p_limit - payloads FOR UPDATE SKIP LOCKED
-    ), gone AS (
-        DELETE FROM postrider.records r USING old o
-        WHERE r.scope = o.scope AND r.kind = o.kind AND r.key = o.key RETURNING 1
-    )
-    SELECT count(*) INTO dropped FROM gone;
+    LOOP
+        DELETE FROM postrider.records r WHERE r.scope = old.scope AND r.kind = old.kind AND r.key = old.key;
+        dropped := dropped + 1;
+    END LOOP;
     DELETE FROM postrider.queue q WHERE q.moot AND q.lease_until <= now_ms
       AND q.lease_token >> 40 NOT IN (SELECT n.node FROM postrider.nodes n WHERE n.expires_at > now());
     DELETE FROM postrider.changes c WHERE c.at < now() - interval '7 days';
@@ -85,22 +84,21 @@ DECLARE
     hit int8;
     gone int8 := 0;
 BEGIN
-    DELETE FROM postrider.queue q USING (
-        SELECT c.app, c.msg, c.trigger FROM postrider.queue c WHERE c.endpoint = p_endpoint AND NOT c.moot LIMIT p_limit) o
-    WHERE q.app = o.app AND q.msg = o.msg AND q.endpoint = p_endpoint AND q.trigger = o.trigger;
+    DELETE FROM postrider.queue q WHERE q.app = p_app AND q.endpoint = p_endpoint AND NOT q.moot AND q.msg = ANY (ARRAY(
+        SELECT c.msg FROM postrider.queue c WHERE c.endpoint = p_endpoint AND NOT c.moot LIMIT p_limit));
     GET DIAGNOSTICS hit = ROW_COUNT;
     gone := gone + hit;
     DELETE FROM postrider.queue q WHERE q.endpoint = p_endpoint AND q.moot;
     GET DIAGNOSTICS hit = ROW_COUNT;
     gone := gone + hit;
-    DELETE FROM postrider.deliveries d WHERE d.app = p_app AND d.endpoint = p_endpoint AND d.msg IN (
+    DELETE FROM postrider.deliveries d WHERE d.app = p_app AND d.endpoint = p_endpoint AND d.msg = ANY (ARRAY(
         SELECT c.msg FROM postrider.deliveries c WHERE c.app = p_app AND c.endpoint = p_endpoint
-        LIMIT greatest(p_limit - gone, 0));
+        LIMIT greatest(p_limit - gone, 0)));
     GET DIAGNOSTICS hit = ROW_COUNT;
     gone := gone + hit;
-    DELETE FROM postrider.attempts a WHERE a.app = p_app AND a.endpoint = p_endpoint AND a.id IN (
+    DELETE FROM postrider.attempts a WHERE a.app = p_app AND a.endpoint = p_endpoint AND a.id = ANY (ARRAY(
         SELECT c.id FROM postrider.attempts c WHERE c.app = p_app AND c.endpoint = p_endpoint
-        LIMIT greatest(p_limit - gone, 0));
+        LIMIT greatest(p_limit - gone, 0)));
     GET DIAGNOSTICS hit = ROW_COUNT;
     gone := gone + hit;
     IF gone = 0 THEN
@@ -111,15 +109,11 @@ END $$;
 
 -- Deletes messages of an application; how many.
 CREATE FUNCTION postrider.purge_app_1(p_app uuid, p_limit int8) RETURNS int8 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off AS $$
-DECLARE gone int8;
+DECLARE
+    old uuid[];
 BEGIN
-    WITH old AS MATERIALIZED (
-        SELECT m.id FROM postrider.messages m WHERE m.app = p_app LIMIT p_limit
-    ), e AS (
-        DELETE FROM postrider.event_ids e USING old o WHERE e.app = p_app AND e.msg = o.id
-    ), m AS (
-        DELETE FROM postrider.messages m USING old o WHERE m.app = p_app AND m.id = o.id RETURNING 1
-    )
-    SELECT count(*) INTO gone FROM m;
-    RETURN gone;
+    old := ARRAY(SELECT m.id FROM postrider.messages m WHERE m.app = p_app LIMIT p_limit FOR UPDATE SKIP LOCKED);
+    DELETE FROM postrider.event_ids e WHERE e.app = p_app AND e.msg = ANY (old);
+    DELETE FROM postrider.messages m WHERE m.app = p_app AND m.id = ANY (old);
+    RETURN cardinality(old);
 END $$;
