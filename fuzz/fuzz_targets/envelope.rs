@@ -20,6 +20,8 @@ fuzz_target!(|data: &[u8]| {
         payload: br#"{"a":1}"#.as_slice().into(),
         expunged: false,
         origin: None,
+        ordering_key: None,
+        ordered: Vec::new(),
     };
     let application = Application {
         id: AppId(1),

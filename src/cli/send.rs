@@ -42,6 +42,9 @@ pub(super) struct SendArgs {
     /// Your own id of the event, unique in the application
     #[arg(long)]
     event_id: Option<String>,
+    /// What the message is kept in order with, at endpoints that want that
+    #[arg(long, value_name = "KEY")]
+    ordering_key: Option<String>,
     /// Makes a repetition of this command harmless for 12 hours
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -67,6 +70,8 @@ struct MessageIn<'a> {
     tags: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ordering_key: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -93,6 +98,7 @@ fn body(args: &SendArgs, payload: &RawValue) -> anyhow::Result<String> {
         channels: &args.channels,
         tags: &args.tags,
         event_id: args.event_id.as_deref(),
+        ordering_key: args.ordering_key.as_deref(),
     };
     Ok(serde_json::to_string(&message)?)
 }
@@ -163,6 +169,7 @@ mod tests {
             channels: vec![],
             tags: vec!["x".into()],
             event_id: None,
+            ordering_key: None,
             idempotency_key: None,
             config: None,
             data_dir: None,

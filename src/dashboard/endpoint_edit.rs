@@ -67,8 +67,22 @@ pub(super) struct EndpointView {
     /// Deliveries a second at most.
     #[serde(default)]
     pub(super) throttle_rate: Option<u64>,
+    /// Attempts at once at most.
+    #[serde(default)]
+    pub(super) concurrency: Option<u64>,
+    /// Which of its deliveries go one after the other.
+    #[serde(default)]
+    pub(super) ordering: Option<OrderView>,
     /// Since when it is there.
     pub(super) created_at: super::view::When,
+}
+
+/// Which deliveries go one after the other, as the API shows it.
+#[derive(Debug, Deserialize)]
+pub(super) struct OrderView {
+    by: String,
+    #[serde(default)]
+    path: Option<String>,
 }
 
 impl EndpointView {
@@ -175,6 +189,9 @@ fn fields_of(endpoint: &EndpointView, headers: &Headers) -> Fields {
         ("retry".to_owned(), endpoint.retries()),
         ("profile".to_owned(), endpoint.profile.clone().unwrap_or_default()),
         ("throttle".to_owned(), endpoint.throttle_rate.map(|rate| rate.to_string()).unwrap_or_default()),
+        ("concurrency".to_owned(), endpoint.concurrency.map(|most| most.to_string()).unwrap_or_default()),
+        ("ordering".to_owned(), endpoint.ordering.as_ref().map(|order| order.by.clone()).unwrap_or_default()),
+        ("ordering_path".to_owned(), endpoint.ordering.as_ref().and_then(|order| order.path.clone()).unwrap_or_default()),
         ("headers".to_owned(), lines(&headers.headers)),
     ];
     fields.extend(endpoint.event_types.iter().flatten().map(|name| ("types".to_owned(), name.clone())));
@@ -199,8 +216,10 @@ pub(super) fn headers(text: &str) -> Result<Map<String, Value>, Problem> {
 
 /// The endpoint that a form asks for, without its headers.
 fn body(fields: &Fields) -> Result<Value, Problem> {
-    let rate = fields.given("throttle").map(str::parse::<u64>).transpose();
-    let rate = rate.map_err(|_| Problem::field(&["throttleRate"], "type_error", "This is not a number."))?;
+    let number = |field: &str, name: &'static str| {
+        let number = fields.given(field).map(str::parse::<u64>).transpose();
+        number.map_err(|_| Problem::field(&[name], "type_error", "This is not a number."))
+    };
     let mut types = fields.all("types");
     types.extend(fields.words("more_types").unwrap_or_default());
     Ok(json!({
@@ -211,7 +230,13 @@ fn body(fields: &Fields) -> Result<Value, Problem> {
         "filter": fields.json("filter")?,
         "retryPolicy": fields.json("retry")?,
         "profile": fields.given("profile"),
-        "throttleRate": rate,
+        "throttleRate": number("throttle", "throttleRate")?,
+        "concurrency": number("concurrency", "concurrency")?,
+        "ordering": match (fields.given("ordering"), fields.text("ordering_path")) {
+            (Some("payload"), path) => json!({"by": "payload", "path": path}),
+            (Some(by), _) => json!({ "by": by }),
+            (None, _) => Value::Null,
+        },
     }))
 }
 
@@ -298,6 +323,9 @@ mod tests {
         let body = body(&fields).unwrap();
         assert_eq!(body["eventTypes"], json!(["a", "b", "c.*"]));
         assert_eq!((&body["channels"], &body["retryPolicy"], &body["throttleRate"]), (&Value::Null, &json!([5, 60]), &json!(9)));
+        assert_eq!((&body["ordering"], &body["concurrency"]), (&Value::Null, &Value::Null));
+        let ordered = super::body(&Fields::parse(b"ordering=payload&ordering_path=order.id&concurrency=3")).unwrap();
+        assert_eq!((&ordered["ordering"], &ordered["concurrency"]), (&json!({"by": "payload", "path": "order.id"}), &json!(3)));
         assert!(super::body(&Fields::parse(b"filter={")).is_err() && super::body(&Fields::parse(b"throttle=x")).is_err());
         assert_eq!(headers("a: b:c\n\n X-Y :z ").unwrap(), *json!({"a": "b:c", "X-Y": "z"}).as_object().unwrap());
         assert!(headers("nonsense").is_err());

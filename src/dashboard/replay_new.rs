@@ -131,6 +131,7 @@ fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Value, P
         "statuses": [state(asked).1],
         "statusCodeClass": (!class.is_empty()).then(|| number("class", &class)).transpose()?,
         "newestPer": asked.given("newest"),
+        "newestPerOrderingKey": asked.ticked("newest_key"),
         "anew": asked.ticked("anew"),
         "rate": asked.given("rate").map(|rate| number("rate", rate)).transpose()?,
     }))

@@ -303,6 +303,8 @@ mod tests {
             payload: payload.to_owned().into(),
             expunged: false,
             origin: None,
+            ordering_key: None,
+            ordered: Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Accepting: a draft becomes a durable message with its deliveries, and those go to their lanes.
 
-use super::{Engine, matching};
+use super::{Engine, matching, ordering};
 use crate::{
     lanes::{Lane, Work, share},
     model::{EndpointId, Message, MsgId, Origin, Record, Time, Trigger},
@@ -33,6 +33,8 @@ pub struct Draft {
     pub payload_expires_at: Option<Time>,
     /// The exact bytes received.
     pub payload: Bytes,
+    /// What it is to be kept in order with.
+    pub ordering_key: Option<String>,
     /// Where it came from, if a source received it.
     pub origin: Option<Arc<Origin>>,
     /// Only this endpoint gets it, whatever it subscribes to (an example, a test).
@@ -60,7 +62,7 @@ impl Engine {
         let routes = recipients(app, &draft);
         let message = Arc::new(message(app, draft, &routes, MsgId(self.random.id(now))));
         let mark = mark.map(|mark| mark(&message));
-        let lanes = self.take_lanes(app, &routes, message.first_due() <= now);
+        let lanes = self.take_lanes(app, &routes, (&message, now));
         let leases = lanes.iter().map(|lane| lane.as_ref().map(|(_, lease)| *lease)).collect();
         let (store, new) = (self.store.clone(), NewMessage { message: message.clone(), leases, mark });
         let commit = Box::pin(async move { store.accept(new).await });
@@ -70,11 +72,20 @@ impl Engine {
     }
 
     /// For each endpoint: its lane with room reserved and a lease, or `None` when the delivery is to stay in the store (the
-    /// endpoint is disabled, the message is for later, the lane is full, its limits are another process's to keep).
-    fn take_lanes(&self, app: &AppRoutes, routes: &[&Arc<Route>], now: bool) -> Vec<Option<(Arc<Lane>, Lease)>> {
+    /// endpoint is disabled, the message is for later, or waits for an earlier one, the lane is full, its limits are another
+    /// process's to keep).
+    fn take_lanes(
+        &self,
+        app: &AppRoutes,
+        routes: &[&Arc<Route>],
+        (message, now): (&Message, Time),
+    ) -> Vec<Option<(Arc<Lane>, Lease)>> {
+        let due = message.first_due() <= now;
         let take = |route: &&Arc<Route>| {
-            let ours = !is_limited(app, route) || self.store.owns(route.id);
-            let lane = (now && ours && route.disabled.is_none()).then(|| self.lanes.open(route.id))?;
+            // Whether it is the first of its key is known to the store alone.
+            let now = due && route.disabled.is_none() && message.order(route.id).is_none();
+            let ours = now && (!is_limited(app, route) || self.store.owns(route.id));
+            let lane = ours.then(|| self.lanes.open(route.id))?;
             lane.reserve(&self.lanes.budget).then(|| (lane, self.lease()))
         };
         routes.iter().map(take).collect()
@@ -88,7 +99,7 @@ impl Engine {
 
 /// Whether an endpoint has a limit that holds for all processes together: one of them keeps it.
 pub(super) fn is_limited(app: &AppRoutes, route: &Route) -> bool {
-    route.throttle_rate.or(app.application.throttle_rate).is_some()
+    route.throttle_rate.or(app.application.throttle_rate).is_some() || route.concurrency.is_some() || route.ordering.is_some()
 }
 
 fn recipients<'a>(app: &'a AppRoutes, draft: &Draft) -> Vec<&'a Arc<Route>> {
@@ -103,6 +114,7 @@ fn recipients<'a>(app: &'a AppRoutes, draft: &Draft) -> Vec<&'a Arc<Route>> {
 }
 
 fn message(app: &AppRoutes, draft: Draft, routes: &[&Arc<Route>], id: MsgId) -> Message {
+    let ordered = ordering::ordered(routes, &draft);
     Message {
         id,
         app: app.application.id,
@@ -117,6 +129,8 @@ fn message(app: &AppRoutes, draft: Draft, routes: &[&Arc<Route>], id: MsgId) -> 
         payload: draft.payload,
         expunged: false,
         origin: draft.origin,
+        ordering_key: draft.ordering_key,
+        ordered,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Delivering: one attempt, from the routing table to the lane's report.
 
-use super::{Engine, agreement, record, retry, signing};
+use super::{Engine, agreement, ordering, record, retry, signing};
 use crate::{
     lanes::{Report, Work},
     model::{AttemptId, Cause, Headers, Outcome, Verdict},
@@ -43,7 +43,17 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
     let attempt = AttemptId(engine.random.id(begun));
     let sent = record::sent_headers(&request, &route);
     let timeout = route.profile.timeout.unwrap_or(engine.settings.attempt_timeout);
-    let outcome = route.sending.send(&engine.outbound, request, timeout).await;
+    let sending = route.sending.send(&engine.outbound, request, timeout);
+    let outcome = match work.message.order(work.endpoint) {
+        None => sending.await,
+        Some(_) => match Box::pin(ordering::while_leased(engine, work.lease, sending)).await {
+            Some(outcome) => outcome,
+            None => {
+                Box::pin(engine.hold(vec![work])).await;
+                return Report::None;
+            }
+        },
+    };
     let verdict = judge(engine, &route, &work, &outcome);
     let report = if outcome.succeeded() { Report::Good(outcome.phases.total_us) } else { Report::Bad };
     record::room(engine).await.record(record::Made { work, route, attempt, sent, outcome, verdict });

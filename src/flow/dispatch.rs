@@ -37,7 +37,7 @@ impl Engine {
         if lane.is_empty() || self.stopping() {
             return None;
         }
-        let limits = || Limits { rate: self.rate(lane.endpoint()), pace: self.paces.of(lane.endpoint()).map(|pace| pace.rate) };
+        let limits = || self.limits(lane.endpoint());
         match lane.next(limits, self.clock.now(), &self.lanes.budget) {
             Next::Start(work) => Some(work),
             Next::At(time) => {
@@ -48,9 +48,10 @@ impl Engine {
         }
     }
 
-    fn rate(&self, endpoint: EndpointId) -> Option<u16> {
-        let (app, route) = self.routing.endpoint(endpoint)?;
-        route.throttle_rate.or(app.application.throttle_rate)
+    fn limits(&self, endpoint: EndpointId) -> Limits {
+        let pace = self.paces.of(endpoint).map(|pace| pace.rate);
+        let Some((app, route)) = self.routing.endpoint(endpoint) else { return Limits { pace, ..Limits::default() } };
+        Limits { rate: route.throttle_rate.or(app.application.throttle_rate), pace, concurrency: route.concurrency }
     }
 
     /// Something is due in the store at that time.
@@ -116,6 +117,16 @@ impl Engine {
             self.store.call(endpoint);
         }
         self.look_here(endpoint);
+    }
+
+    /// As when the endpoint has something new in the store; soon.
+    pub(crate) fn wake(&self, endpoint: EndpointId) {
+        if !self.store.owns(endpoint) {
+            self.store.call(endpoint);
+        }
+        if let Some(at) = self.lanes.open(endpoint).note_due(self.clock.now()) {
+            self.lanes.alarm.set(at, endpoint);
+        }
     }
 
     /// Looks at once, in this process.

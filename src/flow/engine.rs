@@ -232,7 +232,7 @@ impl Engine {
     /// The endpoint's lane as it is in this process; `None` when nothing goes on in it.
     #[must_use]
     pub fn lane(&self, endpoint: EndpointId) -> Option<crate::lanes::LaneView> {
-        self.lanes.get(endpoint).map(|lane| lane.view(self.clock.now()))
+        self.lanes.get(endpoint).map(|lane| lane.view(self.clock.now(), &self.lanes.budget))
     }
 
     /// How many attempts to this endpoint are running now.

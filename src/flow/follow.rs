@@ -36,6 +36,10 @@ async fn take(engine: &Arc<Engine>, news: &News) -> Result<(), StoreError> {
             }
             Ok(())
         }
+        News::Processes(count) => {
+            engine.lanes.share_with(*count);
+            Ok(())
+        }
         News::Due(endpoint) => {
             engine.look_here(*endpoint);
             Ok(())

@@ -224,6 +224,8 @@ mod tests {
             payload: if expunged { "".into() } else { r#"{"amount": 5}"#.into() },
             expunged,
             origin: None,
+            ordering_key: None,
+            ordered: Vec::new(),
         }
     }
 

@@ -27,6 +27,7 @@ mod history;
 mod ledger;
 pub mod matching;
 mod notify;
+mod ordering;
 mod pace;
 mod performance;
 mod record;

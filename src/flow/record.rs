@@ -3,7 +3,7 @@
 use super::{Engine, health, notify};
 use crate::{
     lanes::Work,
-    model::{Address, Attempt, AttemptId, Delivery, DeliveryState, Headers, Outcome, Time, Trigger, Verdict},
+    model::{Address, Attempt, AttemptId, Delivery, DeliveryState, EndpointId, Headers, Outcome, Time, Trigger, Verdict},
     outbound::OutboundRequest,
     routing::Route,
     store::{Settled, Settlement, StoreError},
@@ -131,6 +131,7 @@ struct Owed {
 
 async fn keep_together(engine: &Arc<Engine>, made: Vec<Made>) {
     let (settlements, owed): (Vec<_>, Vec<_>) = made.into_iter().map(|made| conclude(engine, made)).unzip();
+    let mut in_order: Vec<EndpointId> = settlements.iter().filter(|s| s.order.is_some()).map(|s| s.endpoint).collect();
     for (settled, owed) in settle(engine, settlements).await.into_iter().zip(owed) {
         let Some(delivery) = settled else { continue };
         queue_again(engine, &delivery);
@@ -142,6 +143,10 @@ async fn keep_together(engine: &Arc<Engine>, made: Vec<Made>) {
             });
         }
     }
+    // What waited behind an end may go now.
+    in_order.sort_unstable();
+    in_order.dedup();
+    in_order.into_iter().for_each(|endpoint| engine.look(endpoint));
 }
 
 fn conclude(engine: &Engine, made: Made) -> (Settlement, Owed) {
@@ -157,7 +162,12 @@ fn conclude(engine: &Engine, made: Made) -> (Settlement, Owed) {
 pub(super) async fn withdraw(engine: &Arc<Engine>, work: Work) {
     let address = Address::endpoint(work.app, work.endpoint);
     match engine.store.find(&address, engine.clock.now()).await {
-        Ok(None) => drop(settle(engine, vec![settlement(work, Verdict::Cancelled, None)]).await),
+        Ok(None) => {
+            let endpoint = work.endpoint;
+            drop(settle(engine, vec![settlement(work, Verdict::Cancelled, None)]).await);
+            // It may be there again, under the eyes of another process; what waits in order is to be withdrawn too.
+            engine.note_due(endpoint, engine.clock.now());
+        }
         _ => engine.give_back((work.endpoint, work.message.id, work.trigger), work.lease).await,
     }
 }
@@ -166,6 +176,7 @@ type Evidence<'a> = (AttemptId, &'a Route, Headers, Outcome);
 
 fn settlement(work: Work, verdict: Verdict, evidence: Option<Evidence<'_>>) -> Settlement {
     let Work { endpoint, app, message, trigger, lease, attempts, .. } = work;
+    let order = message.order(endpoint);
     let attempt = evidence.map(|(id, route, request_headers, outcome)| Attempt {
         id,
         msg: message.id,
@@ -177,7 +188,7 @@ fn settlement(work: Work, verdict: Verdict, evidence: Option<Evidence<'_>>) -> S
         request_headers,
         outcome,
     });
-    Settlement { msg: message.id, endpoint, app, trigger, lease, verdict, attempt, changes: Vec::new() }
+    Settlement { msg: message.id, endpoint, app, trigger, lease, verdict, attempt, order, changes: Vec::new() }
 }
 
 /// Offers results until the store takes them; each one's delivery as it is then, unless it was not recorded. A store that

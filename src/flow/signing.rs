@@ -221,6 +221,8 @@ mod tests {
             payload: Bytes::from_static(payload),
             expunged: false,
             origin: None,
+            ordering_key: None,
+            ordered: Vec::new(),
         }
     }
 

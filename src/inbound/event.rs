@@ -69,6 +69,7 @@ pub(super) fn drafts(
             channels: vec![source.source.id.to_string()],
             payload: event.payload,
             origin: Some(Arc::new(origin)),
+            ordering_key: None,
             tags: if listed { Vec::new() } else { vec![IGNORED_TAG.to_owned()] },
             unrouted: source.source.paused.is_some() || !listed,
             ..Draft::default()

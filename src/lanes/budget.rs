@@ -1,5 +1,6 @@
 //! What lanes share: slots for running attempts, and memory for waiting ones.
 
+use super::concurrency::MOST;
 use crate::model::EndpointId;
 use parking_lot::Mutex;
 use std::{
@@ -17,6 +18,8 @@ pub struct Budget {
     used: AtomicUsize,
     used_by_slow: AtomicUsize,
     queued_bytes: AtomicUsize,
+    /// Attempts at once to one endpoint, at most.
+    most: AtomicUsize,
     waiting: Mutex<VecDeque<EndpointId>>,
 }
 
@@ -29,8 +32,18 @@ impl Budget {
             used: AtomicUsize::new(0),
             used_by_slow: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),
+            most: AtomicUsize::new(MOST),
             waiting: Mutex::default(),
         }
+    }
+
+    /// Attempts at once that this process makes to one endpoint, unless the endpoint says how many.
+    pub(super) fn most(&self) -> usize {
+        self.most.load(Relaxed)
+    }
+
+    pub(super) fn share_with(&self, processes: usize) {
+        self.most.store(MOST.div_ceil(processes.max(1)), Relaxed);
     }
 
     /// Takes a slot. A slow lane gets one only while slow lanes hold less than half of all: what healthy lanes need is

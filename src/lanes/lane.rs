@@ -4,7 +4,7 @@ use super::{
     Budget,
     bucket::Bucket,
     circuit::{Circuit, CircuitState, Gate},
-    concurrency::Concurrency,
+    concurrency::{Bounds, Concurrency},
 };
 use crate::{
     model::{AppId, EndpointId, Message, MsgId, Time, Trigger},
@@ -71,6 +71,8 @@ pub struct Limits {
     pub rate: Option<u16>,
     /// Those claimed from the store, while the endpoint catches up.
     pub pace: Option<u16>,
+    /// Attempts at once at most, whatever the time. `None`: as many as the endpoint answers well.
+    pub concurrency: Option<u16>,
 }
 
 /// What a lane does next.
@@ -122,6 +124,8 @@ struct State {
     running: Vec<(MsgId, bool)>,
     turn: u32,
     concurrency: Concurrency,
+    /// The endpoint's own number of attempts at once, as it was when it was last asked.
+    fixed: Option<u16>,
     circuit: Circuit,
     bucket: Option<Bucket>,
     pace: Option<Bucket>,
@@ -225,7 +229,7 @@ impl Lane {
     #[must_use]
     pub fn next(&self, limits: impl FnOnce() -> Limits, now: Time, budget: &Budget) -> Next {
         let mut state = self.state.lock();
-        if (state.fresh.is_empty() && state.claimed.is_empty()) || !state.concurrency.allows(state.running.len()) {
+        if (state.fresh.is_empty() && state.claimed.is_empty()) || !state.has_place(budget) {
             return Next::Rest;
         }
         match state.circuit.gate(now) {
@@ -233,7 +237,10 @@ impl Lane {
             Gate::At(later) => return Next::At(later),
             Gate::Rest => return Next::Rest,
         }
-        let Limits { rate, pace } = limits();
+        let Limits { rate, pace, concurrency } = limits();
+        if std::mem::replace(&mut state.fixed, concurrency) != concurrency && !state.has_place(budget) {
+            return Next::Rest;
+        }
         let paced = state.wait_for_pace(pace, now);
         if let (Some(later), true) = (paced, state.fresh.is_empty()) {
             return Next::At(later);
@@ -269,13 +276,13 @@ impl Lane {
     /// An attempt has ended: its slot is free again.
     pub fn finish(&self, msg: MsgId, report: Report, now: Time, budget: &Budget) {
         let mut state = self.state.lock();
-        let busy = !state.concurrency.allows(state.running.len());
+        let (busy, most) = (!state.has_place(budget), budget.most());
         let Some(at) = state.running.iter().position(|(m, _)| *m == msg) else { return };
         let (_, slow) = state.running.swap_remove(at);
         budget.give_back(slow);
         match report {
-            Report::Good(us) => state.concurrency.learn(Some(us), busy),
-            Report::Bad => state.concurrency.learn(None, busy),
+            Report::Good(us) => state.concurrency.learn(Some(us), busy, most),
+            Report::Bad => state.concurrency.learn(None, busy, most),
             Report::None => {}
         }
         let good = match report {
@@ -311,14 +318,14 @@ impl Lane {
 
     /// How it is.
     #[must_use]
-    pub fn view(&self, now: Time) -> LaneView {
+    pub fn view(&self, now: Time, budget: &Budget) -> LaneView {
         let state = self.state.lock();
         let waiting = state.fresh.iter().take(1).chain(&state.claimed).map(|work| work.message.id);
         LaneView {
             fresh: state.fresh.len(),
             claimed: state.claimed.len(),
             running: state.running.len(),
-            limit: state.concurrency.limit(),
+            limit: state.concurrency.limit(state.bounds(budget)),
             slow: state.concurrency.is_slow(),
             circuit: state.circuit.state(now),
             mean_us: state.concurrency.mean_us(),
@@ -348,6 +355,15 @@ impl Lane {
 }
 
 impl State {
+    fn bounds(&self, budget: &Budget) -> Bounds {
+        Bounds { fixed: self.fixed, most: budget.most() }
+    }
+
+    /// Whether one more attempt may run.
+    fn has_place(&self, budget: &Budget) -> bool {
+        self.concurrency.allows(self.running.len(), self.bounds(budget))
+    }
+
     fn set_alarm(&mut self, at: Time) -> Option<Time> {
         if self.alarm_at.is_some_and(|set| set <= at) {
             return None;

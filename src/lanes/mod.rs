@@ -61,6 +61,11 @@ impl Lanes {
         self.shard(endpoint)?.lock().get(&endpoint).cloned()
     }
 
+    /// So many processes, this one included, deliver: what an endpoint gets at once, unless it says so itself, is shared.
+    pub fn share_with(&self, processes: usize) {
+        self.budget.share_with(processes);
+    }
+
     /// Attempts that run and work that waits in memory, over all lanes.
     #[must_use]
     pub fn is_quiet(&self) -> bool {

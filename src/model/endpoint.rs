@@ -1,6 +1,6 @@
 //! An endpoint: a URL that receives an application's messages.
 
-use super::{AppId, EndpointId, Filter, Metadata, OrgId, RetryPolicy, System, Time};
+use super::{AppId, EndpointId, Filter, Metadata, Order, OrgId, RetryPolicy, System, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -75,6 +75,10 @@ pub struct Endpoint {
     pub disabled: Option<DisabledBy>,
     /// Deliveries a second at most. `None`: the application's limit.
     pub throttle_rate: Option<u16>,
+    /// Attempts at once at most. `None`: as many as it answers well.
+    pub concurrency: Option<u16>,
+    /// Which of its deliveries go one after the other. `None`: none has to.
+    pub ordering: Option<Order>,
     /// The owner's notes.
     pub metadata: Metadata,
     /// Custom headers: names in lower case, values encrypted.
@@ -116,6 +120,8 @@ impl Endpoint {
             filter: None,
             disabled: None,
             throttle_rate: None,
+            concurrency: None,
+            ordering: None,
             metadata: Metadata::new(),
             headers: BTreeMap::new(),
             credentials: None,

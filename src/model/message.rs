@@ -1,6 +1,6 @@
 //! A message: one event with its payload, kept as the exact bytes received.
 
-use super::{AppId, EndpointId, MsgId, OrgId, Origin, Time};
+use super::{AppId, EndpointId, MsgId, OrderKey, OrgId, Origin, Time};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -34,9 +34,19 @@ pub struct Message {
     pub expunged: bool,
     /// Where it came from, if a source received it; its payload can then be of any content type.
     pub origin: Option<Arc<Origin>>,
+    /// What its producer wants it to be kept in order with: messages with the same key.
+    pub ordering_key: Option<String>,
+    /// Those of `endpoints` that get it in strict order, each with the key within which the order holds.
+    pub ordered: Vec<(EndpointId, OrderKey)>,
 }
 
 impl Message {
+    /// Within which key this endpoint gets it in strict order; `None`: it goes whenever it is due.
+    #[must_use]
+    pub fn order(&self, endpoint: EndpointId) -> Option<OrderKey> {
+        self.ordered.iter().find(|(ordered, _)| *ordered == endpoint).map(|(_, key)| *key)
+    }
+
     /// When its first attempts are due.
     #[must_use]
     pub fn first_due(&self) -> Time {

@@ -13,6 +13,7 @@ mod filter;
 mod headers;
 mod id;
 mod message;
+mod order;
 mod outcome;
 mod policy;
 mod profile;
@@ -42,6 +43,7 @@ pub use id::{
     TaskId, UserId, next_number,
 };
 pub use message::Message;
+pub use order::{MAX_ORDERING_KEY, Order, OrderKey};
 pub use outcome::{AddressClass, Cause, Outcome, Phases};
 pub use policy::{Backoff, RetryPolicy};
 pub use profile::{

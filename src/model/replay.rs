@@ -41,6 +41,17 @@ pub struct Selection {
     pub code_class: Option<u16>,
     /// Of the messages with the same value at this path of the payload, only the newest.
     pub newest_per: Option<PayloadPath>,
+    /// Of the messages with the same ordering key, only the newest.
+    #[serde(default)]
+    pub newest_per_key: bool,
+}
+
+impl Selection {
+    /// Whether only the newest of some messages is delivered.
+    #[must_use]
+    pub fn asks_newest(&self) -> bool {
+        self.newest_per_key || self.newest_per.is_some()
+    }
 }
 
 /// What asked for a replay.
@@ -121,7 +132,7 @@ impl Replay {
     /// Whether messages are looked at from the newest to the oldest: only so is the first of a key its newest.
     #[must_use]
     pub fn newest_first(&self) -> bool {
-        self.selection.newest_per.is_some()
+        self.selection.asks_newest()
     }
 
     /// What part of the span was looked at, from 0 to 1.

@@ -120,6 +120,7 @@ fn draft(row: OutboxRow, now: Time, max_payload: usize) -> Result<Draft, Fault> 
         channels: row.channels,
         tags: row.tags,
         deliver_at: row.deliver_at,
+        ordering_key: None,
         retention_days: None,
         retention_hours: hours.map_err(|_| Fault::new("payload_retention_hours", "A number of hours from 1 to 2160."))?,
     };

@@ -3,7 +3,7 @@
 use super::{CompiledProfile, Signer, access, catalogue::Catalogue, profile, profiles::Resolved};
 use crate::{
     crypto::{Vault, VaultError},
-    model::{AppId, CATEGORY, DisabledBy, Endpoint, EndpointId, Filter, OrgId, Outcome, RetryPolicy, System, Time},
+    model::{AppId, CATEGORY, DisabledBy, Endpoint, EndpointId, Filter, Order, OrgId, Outcome, RetryPolicy, System, Time},
     outbound::{Outbound, OutboundRequest, Target, TargetError, TokenSource, WayError},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::AUTHORIZATION};
@@ -155,6 +155,10 @@ pub struct Route {
     pub disabled: Option<DisabledBy>,
     /// Deliveries a second at most. `None`: the application's limit.
     pub throttle_rate: Option<u16>,
+    /// Attempts at once at most. `None`: as many as it answers well.
+    pub concurrency: Option<u16>,
+    /// Which of its deliveries go one after the other.
+    pub ordering: Option<Order>,
     /// Custom headers.
     pub headers: HeaderMap,
     /// How its deliveries look and behave: as the endpoint says, else its application, else the organization.
@@ -208,6 +212,8 @@ impl Route {
             filter: endpoint.filter.clone().map(Arc::new),
             disabled: endpoint.disabled,
             throttle_rate: endpoint.throttle_rate,
+            concurrency: endpoint.concurrency,
+            ordering: endpoint.ordering.clone(),
             headers,
             method: endpoint.method.map_or_else(|| profile.method.clone(), |given| profile::method(Some(given))),
             system: endpoint.system,

@@ -39,6 +39,8 @@ pub(crate) fn endpoint(id: u128, event_types: Option<&[&str]>, channels: Option<
         filter: None,
         disabled: None,
         throttle_rate: None,
+        concurrency: None,
+        ordering: None,
         metadata: Metadata::new(),
         headers: BTreeMap::new(),
         credentials: None,

@@ -3,12 +3,14 @@
 //! An engine gives a [`Harness`] and writes `conformance!(harness)` in a test module.
 
 mod flow;
+mod order;
 mod queue;
 mod records;
 mod transfer;
 mod upkeep;
 
 pub(crate) use flow::*;
+pub(crate) use order::*;
 pub(crate) use queue::*;
 pub(crate) use records::*;
 pub(crate) use transfer::*;
@@ -49,6 +51,9 @@ macro_rules! conformance {
             a_crash_frees_the_claimed, a_crash_keeps_everything, manual_and_scheduled_merge, a_manual_success_ends_the_schedule,
             a_manual_attempt_adds_the_endpoint, once_queues_once, exhausted_start_anew, changes_ride_with_a_result, results_together_are_judged_apart,
             queued_endpoints_are_found, expiry_deletes, prune_spares_the_pending, an_erased_message_leaves_nothing, purge_leaves_nothing, a_closed_store_refuses,
+            a_key_goes_one_at_a_time, the_order_is_that_of_acceptance, racing_accepts_have_one_head, order_survives_a_crash,
+            a_lost_lease_passes_nothing_on,
+            what_is_gone_is_not_waited_for, what_waits_is_owed,
         );
     };
     ($harness:expr; $($name:ident),* $(,)?) => {$(
@@ -90,6 +95,8 @@ impl World {
             payload: Bytes::from_static(b"{ \"a\":  1 }"),
             expunged: false,
             origin: None,
+            ordering_key: None,
+            ordered: Vec::new(),
         }
     }
 
@@ -126,7 +133,7 @@ impl World {
 
     fn settlement(&mut self, msg: MsgId, trigger: Trigger, lease: Lease, verdict: Verdict) -> Settlement {
         let attempt = (verdict != Verdict::Cancelled).then(|| self.attempt(msg, trigger));
-        Settlement { msg, endpoint: self.endpoint, app: self.app, trigger, lease, verdict, attempt, changes: vec![] }
+        Settlement { msg, endpoint: self.endpoint, app: self.app, trigger, lease, verdict, attempt, order: None, changes: vec![] }
     }
 
     async fn settle(&mut self, msg: MsgId, trigger: Trigger, lease: Lease, verdict: Verdict) -> Settled {

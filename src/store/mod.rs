@@ -11,7 +11,8 @@ pub mod postgres;
 pub mod transfer;
 
 use crate::model::{
-    Address, AppId, Attempt, AttemptId, Delivery, EndpointId, Kind, LATEST, Message, MsgId, OrgId, Record, Time, Trigger, Verdict,
+    Address, AppId, Attempt, AttemptId, Delivery, EndpointId, Kind, LATEST, Message, MsgId, OrderKey, OrgId, Record, Time, Trigger,
+    Verdict,
 };
 use std::sync::Arc;
 
@@ -98,7 +99,8 @@ pub struct NewMessage {
     /// The message; `endpoints` names its deliveries.
     pub message: Arc<Message>,
     /// For each of `message.endpoints`, in that order: the lease of the accepting node, or `None` to leave the delivery
-    /// in the queue for a claim.
+    /// in the queue for a claim. One in strict order ([`Message::order`]) has none: of those with its key that are owed, only
+    /// the first that was accepted can be claimed, and once that one is no longer pending, the next.
     pub leases: Vec<Option<Lease>>,
     /// A record inserted with it (the answer to an idempotent request, the mark of an event that a source has had), by the
     /// rules of [`Change::Insert`].
@@ -145,6 +147,8 @@ pub struct Settlement {
     pub verdict: Verdict,
     /// The attempt; `None` when there was none (the endpoint was gone).
     pub attempt: Option<Attempt>,
+    /// Within which key the endpoint gets the message in strict order, as [`Message::order`] says.
+    pub order: Option<OrderKey>,
     /// Records written with it (an endpoint's health).
     pub changes: Vec<Change>,
 }
@@ -158,7 +162,10 @@ pub enum Settled {
     LeaseLost,
 }
 
-/// Which deliveries of an endpoint to queue again.
+/// The due time of what waits for an earlier delivery with its key: never, until that one is no longer pending.
+pub const PARKED: Time = Time(0x7fff_ffff_ffff_ffff);
+
+/// Which deliveries of an endpoint to queue again. They stand outside of any order: they neither wait nor are waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requeue {
     /// One manual attempt of this message, whatever its state; the automatic schedule stays as it is.
@@ -203,6 +210,8 @@ pub enum News {
     Record(Address),
     /// Deliveries may be free that somebody else held.
     Queue,
+    /// So many processes deliver now, this one included. Until it is said, this one does alone.
+    Processes(usize),
     /// Somebody left something due of an endpoint whose attempts are this process's to make.
     Due(EndpointId),
 }

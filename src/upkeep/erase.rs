@@ -12,6 +12,7 @@ use crate::{
     store::{Change, Expunge, StoreError, Stored, Window},
 };
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// Messages looked at in one step.
 const ROWS: usize = 128;
@@ -62,10 +63,16 @@ async fn work(engine: &Engine, mut erasure: Erasure, mut revision: u64) -> Resul
 
 /// Deletes what the record names, and counts it.
 async fn delete(engine: &Engine, erasure: &mut Erasure) -> Result<(), StoreError> {
+    let mut erased = BTreeSet::new();
     for (app, msg) in std::mem::take(&mut erasure.doing) {
+        erased.insert(app);
         let _gone_already = !engine.store.expunge(Expunge::Message(app, msg)).await?;
         erasure.count += 1;
         erasure.digest = digest(&erasure.digest, msg);
+    }
+    // What waited in order behind what is gone may go now.
+    for app in erased.into_iter().filter_map(|app| engine.routing.by_id(app)) {
+        app.routes.iter().filter(|route| route.ordering.is_some()).for_each(|route| engine.wake(route.id));
     }
     Ok(())
 }

@@ -106,14 +106,19 @@ async fn rescue(engine: &Arc<Engine>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Ends the pace of endpoints for which nothing waits that was due when it was asked for.
+/// Ends the pace of endpoints for which nothing waits that was due when it was asked for. What waits in order behind something
+/// else becomes due later: of an endpoint in order nothing may be due at all.
 async fn caught_up(engine: &Arc<Engine>) -> Result<(), StoreError> {
     let paces = engine.paces.all();
     if paces.is_empty() {
         return Ok(());
     }
-    let queued = engine.store.queued_endpoints().await?;
-    let waits = |pace: &CatchUp| queued.iter().any(|(endpoint, due)| *endpoint == pace.endpoint && *due < pace.since);
+    let (queued, now) = (engine.store.queued_endpoints().await?, engine.clock.now());
+    let waits = |pace: &CatchUp| {
+        let in_order = engine.routing.endpoint(pace.endpoint).is_some_and(|(_, route)| route.ordering.is_some());
+        let until = if in_order { now.plus(Duration::from_millis(1)) } else { pace.since };
+        queued.iter().any(|(endpoint, due)| *endpoint == pace.endpoint && *due < until)
+    };
     let over = paces.iter().filter(|pace| !waits(pace)).map(|pace| Change::Delete(Address::catch_up(pace.app, pace.endpoint)));
     for change in over.collect::<Vec<_>>() {
         engine.change(vec![change]).await?;

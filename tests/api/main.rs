@@ -18,6 +18,7 @@ mod ledger;
 mod lifetime;
 mod objects;
 mod operational;
+mod ordering;
 mod pages;
 mod refusals;
 mod replays;

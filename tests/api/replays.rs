@@ -87,6 +87,7 @@ async fn a_replay_chooses_and_counts() {
         (json!({"rate": 0}), "rate"),
         (json!({"filter": []}), "filter"),
         (json!({"newestPer": "a..b"}), "newestPer"),
+        (json!({"newestPer": "a", "newestPerOrderingKey": true}), "newestPerOrderingKey"),
         (json!({"statuses": ["lost"]}), "statuses"),
         (json!({"since": "2020-01-01T00:00:00Z"}), "since"),
         (json!({"wrong": 1}), "wrong"),
@@ -110,6 +111,22 @@ async fn only_the_newest_of_a_key_is_replayed() {
     let mut replayed = t.bodies("/a")[5..].to_vec();
     replayed.sort();
     assert_eq!(replayed, [(3, "x"), (4, "z"), (5, "y")].map(|(n, order)| json!({"order": {"id": order}, "n": n}).to_string()));
+}
+
+#[tokio::test]
+async fn only_the_newest_of_an_ordering_key_is_replayed() {
+    let t = Tenant::start().await;
+    let endpoint = t.endpoint("/a", json!({"ordering": {"by": "key"}})).await;
+    for (key, n) in [(Some("x"), 1), (Some("y"), 2), (None, 3), (Some("x"), 4), (None, 5)] {
+        let message = t.post(&json!({"eventType": "a.b", "payload": n, "orderingKey": key})).await;
+        t.settled(&message, &endpoint, "success").await;
+    }
+    let replay = t.replay(json!({"statuses": ["delivered"], "newestPerOrderingKey": true})).await;
+    assert_eq!(t.ended(&replay, "finished").await["data"]["messagesQueued"], 4);
+    t.receiver.wait("/a", 9).await;
+    let mut replayed = t.bodies("/a")[5..].to_vec();
+    replayed.sort();
+    assert_eq!(replayed, ["2", "3", "4", "5"]);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod chaos;
 mod failover;
 mod leases;
 mod load;
+mod order;
 mod own;
 mod pooler;
 mod proxy;

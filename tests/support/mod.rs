@@ -5,6 +5,7 @@
 
 mod client;
 pub mod database;
+pub mod order;
 mod receiver;
 mod server;
 

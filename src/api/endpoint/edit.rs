@@ -8,7 +8,7 @@ use crate::{
         problem::Problem,
         rules::Check,
     },
-    model::{CATEGORY, DisabledBy, Endpoint, EndpointId, Filter, Metadata, RequestMethod, RetryPolicy, Time},
+    model::{CATEGORY, DisabledBy, Endpoint, EndpointId, Filter, Metadata, Order, RequestMethod, RetryPolicy, Time},
     outbound::Target,
 };
 use serde_json::Value;
@@ -17,6 +17,8 @@ use serde_json::Value;
 const MAX_URL_BYTES: usize = 65_536;
 /// Event types that an endpoint names at most; one that wants more names none and gets all.
 pub(super) const MAX_EVENT_TYPES: usize = 1_000;
+/// Attempts at once that an endpoint may be fixed to.
+const CONCURRENCY: std::ops::RangeInclusive<u16> = 1..=1_000;
 
 /// What is to change. `None`: stays. All of it is checked, except that the event types exist.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +35,8 @@ pub(super) struct Edit {
     pub(super) filter: Option<Option<Filter>>,
     pub(super) profile: Option<Option<String>>,
     pub(super) method: Option<Option<RequestMethod>>,
+    pub(super) concurrency: Option<Option<u16>>,
+    pub(super) ordering: Option<Option<Order>>,
 }
 
 impl Edit {
@@ -54,6 +58,8 @@ impl Edit {
             filter: body.filter,
             profile: body.profile,
             method: body.method,
+            concurrency: body.concurrency,
+            ordering: body.ordering,
         };
         // Zero removes the limit in a patch only: the contract's patch admits it, its other shapes begin at 1.
         if full.throttle_rate == Patch::Value(0) {
@@ -88,6 +94,12 @@ impl Edit {
             },
             profile: optional(body.profile),
             method: optional(body.method),
+            concurrency: optional(body.concurrency),
+            ordering: match optional(body.ordering) {
+                Some(Some(order)) => Some(Some(ordering(order)?)),
+                Some(None) => Some(None),
+                None => None,
+            },
         };
         edit.check()?;
         Ok(edit)
@@ -103,6 +115,13 @@ impl Edit {
         if let Some(uid) = self.uid.iter().flatten().next() {
             check_uid(uid)?;
         }
+        let fixed = self.concurrency.iter().flatten().next();
+        check.rule(
+            fixed.is_none_or(|fixed| CONCURRENCY.contains(fixed)),
+            &["body", "concurrency"],
+            "range",
+            "A number from 1 to 1,000; null: as many as it answers well.",
+        );
         check.done()
     }
 
@@ -124,6 +143,8 @@ impl Edit {
         set(&mut endpoint.filter, self.filter);
         set(&mut endpoint.profile, self.profile);
         set(&mut endpoint.method, self.method);
+        set(&mut endpoint.concurrency, self.concurrency);
+        set(&mut endpoint.ordering, self.ordering);
         endpoint.disabled = match self.disabled {
             None => endpoint.disabled,
             Some(false) => None,
@@ -158,6 +179,13 @@ fn retry_policy(value: &Value) -> Result<RetryPolicy, Problem> {
         serde_json::from_value(value.clone()).map_err(|_| Problem::field(&["body", "retryPolicy"], "type_error", shape))?;
     policy.check().map_err(|rule| Problem::field(&["body", "retryPolicy"], "range", rule))?;
     Ok(policy)
+}
+
+/// # Errors
+/// Not an order.
+fn ordering(value: Value) -> Result<Order, Problem> {
+    let shape = "An object: {by: key}, {by: payload, path: a path into the payload} or {by: all}.";
+    serde_json::from_value(value).map_err(|_| Problem::field(&["body", "ordering"], "type_error", shape))
 }
 
 /// # Errors
@@ -235,6 +263,8 @@ mod tests {
             filter: None,
             disabled: Some(DisabledBy::Gone),
             throttle_rate: Some(5),
+            concurrency: None,
+            ordering: None,
             metadata: [("k".to_owned(), "v".to_owned())].into(),
             headers: Default::default(),
             credentials: None,
@@ -310,12 +340,18 @@ mod tests {
             r#"{"eventTypes":["category:"]}"#.to_owned(),
             r#"{"eventTypes":["category:a b"]}"#.to_owned(),
             r#"{"eventTypes":["categories:a"]}"#.to_owned(),
+            r#"{"concurrency":0}"#.to_owned(),
+            r#"{"concurrency":1001}"#.to_owned(),
+            r#"{"ordering":"key"}"#.to_owned(),
+            r#"{"ordering":{"by":"payload","path":"a..b"}}"#.to_owned(),
         ] {
             assert!(patched(&json).is_err(), "{}", &json[..json.len().min(60)]);
         }
         let filtered = patched(r#"{"filter":{"a.b":{"gte":1}},"profile":"ilara","method":"PUT"}"#).unwrap();
         assert_eq!(filtered.filter.unwrap().as_json(), &serde_json::json!({"a.b": {"gte": 1}}));
         assert_eq!((filtered.profile.as_deref(), filtered.method), (Some("ilara"), Some(RequestMethod::Put)));
+        let ordered = patched(r#"{"concurrency":3,"ordering":{"by":"key"}}"#).unwrap();
+        assert_eq!((ordered.concurrency, ordered.ordering), (Some(3), Some(Order::Key)));
         assert!(patched(r#"{"eventTypes":["*","reward.*","a.b","category:billing"]}"#).is_ok());
         assert!(patched(r#"{"retryPolicy":{"max_retries":3,"backoff":"fixed","initial":5}}"#).is_ok());
     }

@@ -60,7 +60,7 @@ pub(super) struct LaneOut {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LaneLimits {
-    /// Attempts at once; adapts to how the endpoint answers.
+    /// Attempts at once; adapts to how the endpoint answers, unless the endpoint says how many.
     concurrency: usize,
     /// Deliveries a second; null when there is no limit.
     rate: Option<u16>,
@@ -72,6 +72,7 @@ struct Around {
     depth: u64,
     held: bool,
     rate: Option<u16>,
+    fixed: Option<u16>,
     now: Time,
 }
 
@@ -80,14 +81,14 @@ const FIRST_CONCURRENCY: usize = 10;
 
 impl LaneOut {
     fn new(view: Option<LaneView>, around: Around) -> Self {
-        let Around { depth, held, rate, now } = around;
+        let Around { depth, held, rate, fixed, now } = around;
         let state = view.map_or(CircuitState::Closed, |view| view.circuit);
         let (circuit, circuit_until) = match state {
             CircuitState::Closed => (CircuitName::Closed, None),
             CircuitState::Open(until) => (CircuitName::Open, Some(Stamp(until))),
             CircuitState::HalfOpen => (CircuitName::HalfOpen, None),
         };
-        let concurrency = view.map_or(FIRST_CONCURRENCY, |view| view.limit);
+        let concurrency = view.map_or(fixed.map_or(FIRST_CONCURRENCY, usize::from), |view| view.limit);
         let stored_due = view.and_then(|view| view.stored_due);
         let in_memory = view.and_then(|view| view.oldest).map(crate::model::MsgId::time);
         let oldest = in_memory.into_iter().chain(stored_due.filter(|due| *due <= now)).min().filter(|_| depth > 0);
@@ -132,7 +133,7 @@ pub(super) async fn lane(
     let now = api.engine.clock.now();
     let depth = api.engine.store.stats(endpoint.id, Time(0), now.plus(MINUTE)).await?.pending;
     let rate = endpoint.throttle_rate.or(app.application.throttle_rate);
-    let around = Around { depth, held: endpoint.disabled.is_some(), rate, now };
+    let around = Around { depth, held: endpoint.disabled.is_some(), rate, fixed: endpoint.concurrency, now };
     Ok(axum::Json(LaneOut::new(api.engine.lane(endpoint.id), around)))
 }
 
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_drain_is_estimated_from_answers_and_limits() {
-        let around = Around { depth: 100, held: false, rate: None, now: Time(5000) };
+        let around = Around { depth: 100, held: false, rate: None, fixed: None, now: Time(5000) };
         let shown = LaneOut::new(Some(view()), around);
         assert_eq!((shown.drain_seconds, shown.oldest_age_seconds), (Some(0.5), Some(1.0)));
         assert_eq!(LaneOut::new(Some(view()), Around { rate: Some(50), ..around }).drain_seconds, Some(2.0));

@@ -176,6 +176,8 @@ mod tests {
             filter: None,
             disabled: None,
             throttle_rate: None,
+            concurrency: None,
+            ordering: None,
             metadata: Default::default(),
             headers: Default::default(),
             credentials: None,

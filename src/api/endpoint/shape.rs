@@ -2,7 +2,7 @@
 
 use crate::{
     api::{body::Stamp, patch::Patch},
-    model::{DisabledBy, Endpoint, EndpointId, Filter, Metadata, RequestMethod, RetryPolicy},
+    model::{DisabledBy, Endpoint, EndpointId, Filter, Metadata, Order, RequestMethod, RetryPolicy},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -61,10 +61,17 @@ pub(in crate::api) struct EndpointIn {
     /// The method of its deliveries; null: as the profile says. Not in the compatible contract.
     #[schema(value_type = Option<String>)]
     pub(in crate::api) method: Option<RequestMethod>,
+    /// Attempts at once at most, 1 to 1,000; null: as many as it answers well, up to 100. Not in the compatible contract.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub(in crate::api) concurrency: Option<u16>,
+    /// Which of its deliveries go one after the other, in the order in which their messages were accepted: `{"by": "key"}` those of
+    /// messages with the same `orderingKey`, `{"by": "payload", "path": "order.id"}` those with the same value there, `{"by": "all"}`
+    /// all; null: none. Not in the compatible contract.
+    pub(in crate::api) ordering: Option<Value>,
 }
 
 /// An endpoint's new form: what is absent gets its default, except what the compatible clients cannot say (secret,
-/// headers, retry policy, filter, profile, method), which stays.
+/// headers, retry policy, filter, profile, method, concurrency, ordering), which stays.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct EndpointUpdate {
@@ -106,6 +113,16 @@ pub(in crate::api) struct EndpointUpdate {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub(in crate::api) method: Patch<RequestMethod>,
+    /// Attempts at once at most, 1 to 1,000; null: as many as it answers well, up to 100. Not in the compatible contract.
+    #[serde(default)]
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    pub(in crate::api) concurrency: Patch<u16>,
+    /// Which of its deliveries go one after the other, in the order in which their messages were accepted: `{"by": "key"}` those of
+    /// messages with the same `orderingKey`, `{"by": "payload", "path": "order.id"}` those with the same value there, `{"by": "all"}`
+    /// all; null: none. Not in the compatible contract.
+    #[serde(default)]
+    #[schema(value_type = Option<Value>)]
+    pub(in crate::api) ordering: Patch<Value>,
 }
 
 impl From<EndpointUpdate> for EndpointIn {
@@ -126,6 +143,8 @@ impl From<EndpointUpdate> for EndpointIn {
             filter: body.filter.value().cloned(),
             profile: body.profile.value().cloned(),
             method: body.method.value().copied(),
+            concurrency: body.concurrency.value().copied(),
+            ordering: body.ordering.value().cloned(),
         }
     }
 }
@@ -183,6 +202,16 @@ pub(in crate::api) struct EndpointPatch {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub(in crate::api) method: Patch<RequestMethod>,
+    /// Attempts at once at most, 1 to 1,000; null: as many as it answers well, up to 100. Not in the compatible contract.
+    #[serde(default)]
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    pub(in crate::api) concurrency: Patch<u16>,
+    /// Which of its deliveries go one after the other, in the order in which their messages were accepted: `{"by": "key"}` those of
+    /// messages with the same `orderingKey`, `{"by": "payload", "path": "order.id"}` those with the same value there, `{"by": "all"}`
+    /// all; null: none. Not in the compatible contract.
+    #[serde(default)]
+    #[schema(value_type = Option<Value>)]
+    pub(in crate::api) ordering: Patch<Value>,
 }
 
 /// An endpoint.
@@ -222,6 +251,11 @@ pub(in crate::api) struct EndpointOut {
     /// The method of its deliveries; null: as the profile says. Not in the compatible contract.
     #[schema(value_type = Option<String>)]
     method: Option<RequestMethod>,
+    /// Attempts at once at most; null: as many as it answers well. Not in the compatible contract.
+    concurrency: Option<u16>,
+    /// Which of its deliveries go one after the other; null: none has to. Not in the compatible contract.
+    #[schema(value_type = Option<Value>)]
+    ordering: Option<Order>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Stamp,
@@ -247,6 +281,8 @@ impl From<Endpoint> for EndpointOut {
             filter: endpoint.filter,
             profile: endpoint.profile,
             method: endpoint.method,
+            concurrency: endpoint.concurrency,
+            ordering: endpoint.ordering,
             created_at: Stamp(endpoint.created_at),
             updated_at: Stamp(endpoint.updated_at),
         }

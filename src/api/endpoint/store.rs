@@ -99,6 +99,8 @@ pub(super) async fn fresh(api: &Api, app: &AppRoutes, body: EndpointIn) -> Resul
         filter: Patch::given(body.filter),
         profile: Patch::given(body.profile),
         method: Patch::given(body.method),
+        concurrency: Patch::given(body.concurrency),
+        ordering: Patch::given(body.ordering),
     })?;
     check_event_types(api, app, &edit, None).await?;
     let mut endpoint = Endpoint {
@@ -114,6 +116,8 @@ pub(super) async fn fresh(api: &Api, app: &AppRoutes, body: EndpointIn) -> Resul
         filter: None,
         disabled: None,
         throttle_rate: None,
+        concurrency: None,
+        ordering: None,
         metadata: Default::default(),
         headers,
         credentials: None,

@@ -29,6 +29,8 @@ pub(super) struct Body<R> {
     #[serde(default)]
     deliver_at: Option<Stamp>,
     #[serde(default)]
+    ordering_key: Option<String>,
+    #[serde(default)]
     payload_retention_period: Option<u64>,
     #[serde(default)]
     payload_retention_hours: Option<u64>,
@@ -77,6 +79,7 @@ impl<'a> Body<&'a RawValue> {
             channels: self.channels,
             tags: self.tags,
             deliver_at: self.deliver_at.map(|Stamp(at)| at),
+            ordering_key: self.ordering_key,
             retention_days: self.payload_retention_period,
             retention_hours: self.payload_retention_hours,
         };
@@ -124,9 +127,10 @@ mod tests {
 
     #[test]
     fn everything_reaches_the_draft() {
-        let extra = r#""eventId":"e-1","channels":["a","b","a"],"tags":["x/y"],"deliverAt":"2001-09-09T02:46:40Z","payloadRetentionHours":2"#;
+        let extra = r#""eventId":"e-1","orderingKey":"order 7","channels":["a","b","a"],"tags":["x/y"],"deliverAt":"2001-09-09T02:46:40Z","payloadRetentionHours":2"#;
         let draft = with(extra).unwrap();
         assert_eq!((draft.event_type.as_str(), draft.event_id.as_deref()), ("a.b", Some("e-1")));
+        assert_eq!(draft.ordering_key.as_deref(), Some("order 7"));
         assert_eq!((draft.channels, draft.tags), (vec!["a".into(), "b".into()], vec!["x/y".into()]));
         assert_eq!(draft.deliver_at, Some(NOW.plus(Duration::from_secs(3600))));
         assert_eq!(draft.payload_expires_at, Some(NOW.plus(Duration::from_secs(7200))));
@@ -158,6 +162,9 @@ mod tests {
             r#""tags":["é"]"#,
             r#""deliverAt":"soon""#,
             r#""deliverAt":"2099-01-01T00:00:00Z""#,
+            r#""orderingKey":"""#,
+            r#""orderingKey":7"#,
+            &format!(r#""orderingKey":"{}""#, "k".repeat(257)),
             r#""payloadRetentionPeriod":0"#,
             r#""payloadRetentionPeriod":91"#,
             r#""payloadRetentionPeriod":-1"#,

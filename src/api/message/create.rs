@@ -42,6 +42,10 @@ pub(super) struct MessageIn {
     /// Not to be delivered before; at most 90 days ahead.
     #[schema(format = DateTime)]
     deliver_at: Option<String>,
+    /// What it is kept in order with: an endpoint that is ordered by key gets messages with the same key one after the other. Not in
+    /// the compatible contract.
+    #[schema(min_length = 1, max_length = 256)]
+    ordering_key: Option<String>,
     /// Days for which the payload is kept.
     #[schema(minimum = 1, maximum = 90, default = 90)]
     payload_retention_period: Option<i64>,

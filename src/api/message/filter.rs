@@ -152,6 +152,8 @@ mod tests {
             payload: bytes::Bytes::new(),
             expunged: false,
             origin: None,
+            ordering_key: None,
+            ordered: Vec::new(),
         }
     }
 

@@ -1,7 +1,11 @@
 //! What a producer gives for a message, by whatever way: the rules that it keeps, and the draft that comes of it.
 
 use super::labels;
-use crate::{api::problem::Problem, flow::Draft, model::Time};
+use crate::{
+    api::problem::Problem,
+    flow::Draft,
+    model::{MAX_ORDERING_KEY, Time},
+};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -33,6 +37,8 @@ pub(crate) struct Given {
     pub(crate) tags: Option<Vec<String>>,
     /// Not to be delivered before.
     pub(crate) deliver_at: Option<Time>,
+    /// What it is to be kept in order with.
+    pub(crate) ordering_key: Option<String>,
     /// Days for which the payload is kept.
     pub(crate) retention_days: Option<u64>,
     /// Hours for which the payload is kept, instead of days.
@@ -48,6 +54,10 @@ impl Given {
         labels::name(&["body", "eventType"], &self.event_type)?;
         if let Some(event_id) = &self.event_id {
             labels::name(&["body", "eventId"], event_id)?;
+        }
+        if self.ordering_key.as_ref().is_some_and(|key| !(1..=MAX_ORDERING_KEY).contains(&key.len())) {
+            let rule = format!("1 to {MAX_ORDERING_KEY} bytes.");
+            return Err(Problem::field(&["body", "orderingKey"], "length", rule));
         }
         if self.payload.len() > max_payload {
             return Err(Problem::TooLarge);
@@ -67,6 +77,7 @@ impl Given {
             payload_expires_at,
             payload: self.payload,
             origin: None,
+            ordering_key: self.ordering_key,
             only: None,
             unrouted: false,
         })

@@ -118,6 +118,9 @@ pub(in crate::api) struct MessageOut {
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
     pub(in crate::api) timestamp: Stamp,
+    /// What it is kept in order with, at endpoints that want that. Not in the compatible contract.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::api) ordering_key: Option<String>,
     /// Where it came from, if a source received it. Not in the compatible contract.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::api) origin: Option<Box<OriginOut>>,
@@ -139,6 +142,7 @@ impl MessageOut {
             tags: labels(&message.tags),
             deliver_at: message.deliver_at.map(Stamp),
             timestamp: Stamp(message.id.time()),
+            ordering_key: message.ordering_key.clone(),
             origin: message.origin.as_deref().map(|origin| Box::new(origin.into())),
             payload: Content::of(message, with_content),
         }
@@ -189,6 +193,8 @@ mod tests {
             payload: Bytes::from_static(payload.as_bytes()),
             expunged: false,
             origin: None,
+            ordering_key: None,
+            ordered: Vec::new(),
         }
     }
 

@@ -172,6 +172,8 @@ fn made(api: &Api, app: &AppRoutes, route: &Route, given: PreviewMessage) -> Res
         payload,
         expunged: false,
         origin: None,
+        ordering_key: None,
+        ordered: Vec::new(),
     };
     let attempt = given.attempt.unwrap_or(1).max(1);
     let request = signing::request(app, route, &message, (now, attempt))

@@ -82,6 +82,10 @@ pub(super) struct ReplayRequest {
     /// A path into the payload that names what a message is about (`order.id`): of the messages with the same value only the
     /// newest is delivered, and the newest go first.
     newest_per: Option<String>,
+    /// Whether of the messages with the same ordering key only the newest is delivered, the newest first. Not together with
+    /// `newestPer`.
+    #[serde(default)]
+    newest_per_ordering_key: bool,
     /// Whether exhausted deliveries get their whole schedule once more. By default each delivery gets one attempt, whose
     /// failure counts for nothing.
     #[serde(default)]
@@ -272,6 +276,7 @@ pub(super) fn blank(api: &Api, (org, app): (OrgId, AppId), endpoint: Option<Endp
         statuses: Vec::new(),
         code_class: None,
         newest_per: None,
+        newest_per_key: false,
     };
     Replay {
         id: TaskId(api.engine.random.id(now)),
@@ -338,6 +343,10 @@ impl ReplayRequest {
         let filter: Option<Filter> = self.filter.map(read_filter).transpose()?;
         let newest_per = self.newest_per.as_deref().map(PayloadPath::parse).transpose();
         let newest_per = newest_per.map_err(|rule| Problem::field(&["body", "newestPer"], "pattern", rule))?;
+        if newest_per.is_some() && self.newest_per_ordering_key {
+            let rule = "Give `newestPer` or `newestPerOrderingKey`, not both.";
+            return Err(Problem::field(&["body", "newestPerOrderingKey"], "exclusive", rule));
+        }
         let mut replay = blank(api, owner, endpoint, span);
         let statuses =
             self.statuses.map_or(vec![ReplayStatus::Exhausted], |all| all.into_iter().map(ReplayStatusName::meant).collect());
@@ -352,6 +361,7 @@ impl ReplayRequest {
             statuses,
             code_class: check_class(self.status_code_class)?,
             newest_per,
+            newest_per_key: self.newest_per_ordering_key,
         };
         replay.anew = self.anew;
         replay.rate = rate;

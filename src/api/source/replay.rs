@@ -43,6 +43,7 @@ fn draft(message: &Message) -> Result<Draft, Problem> {
         channels: message.channels.clone(),
         tags: message.tags.clone(),
         payload: message.payload.clone(),
+        ordering_key: message.ordering_key.clone(),
         origin: Some(Arc::new(Origin { replays: Some(message.id), ..(**origin).clone() })),
         ..Draft::default()
     })

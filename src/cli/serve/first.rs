@@ -184,6 +184,8 @@ mod tests {
             filter: None,
             disabled: None,
             throttle_rate: None,
+            concurrency: None,
+            ordering: None,
             metadata: Default::default(),
             headers: Default::default(),
             credentials: None,

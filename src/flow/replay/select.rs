@@ -5,7 +5,7 @@ use super::super::{
     matching::{self, Subject},
 };
 use crate::{
-    model::{Delivery, DeliveryState, EndpointId, Message, MsgId, PayloadPath, Replay, ReplayStatus, Selection},
+    model::{Delivery, DeliveryState, EndpointId, Message, MsgId, Replay, ReplayStatus, Selection},
     routing::AppRoutes,
     store::{StoreError, Window},
 };
@@ -24,10 +24,11 @@ const STEP_ROWS: usize = 2048;
 const LOOKUPS: usize = 16;
 /// Messages that a preview looks at.
 const PREVIEW_ROWS: usize = 100_000;
-/// Values of `newestPer` that one replay remembers, 16 bytes each.
+/// Values of `newestPer`, or ordering keys, that one replay remembers, 16 bytes each.
 const MAX_KEYS: usize = 1_000_000;
 /// Said of a replay with more.
-const TOO_MANY_KEYS: &str = "More than 1,000,000 different values of newestPer lie in the span: ask for a shorter one.";
+const TOO_MANY_KEYS: &str =
+    "More than 1,000,000 different values of newestPer, or ordering keys, lie in the span: ask for a shorter one.";
 
 /// What is to be done with a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +72,7 @@ pub struct Counted {
     pub complete: bool,
 }
 
-/// Values of `newestPer` that were seen.
+/// Values of `newestPer`, or ordering keys, that were seen.
 #[derive(Debug, Default)]
 pub(super) struct Keys(HashSet<u128>);
 
@@ -86,9 +87,13 @@ impl TooManyKeys {
 }
 
 impl Keys {
-    /// Whether this is the first, and so the newest, with its value. Without the value it always is.
-    fn is_newest(&mut self, path: &PayloadPath, payload: &Value) -> Result<bool, TooManyKeys> {
-        let Some(value) = path.value(payload) else { return Ok(true) };
+    /// Whether this is the first, and so the newest, with its value or key. Without one it always is.
+    fn is_newest(&mut self, selection: &Selection, message: &Message, payload: &Value) -> Result<bool, TooManyKeys> {
+        let value = match &selection.newest_per {
+            Some(path) => path.value(payload),
+            None => message.ordering_key.clone().filter(|_| selection.newest_per_key),
+        };
+        let Some(value) = value else { return Ok(true) };
         let digest: [u8; 32] = Sha256::digest(value.as_bytes()).into();
         let fresh = self.0.insert(digest.first_chunk().map_or(0, |half| u128::from_be_bytes(*half)));
         if self.0.len() > MAX_KEYS { Err(TooManyKeys) } else { Ok(fresh) }
@@ -165,12 +170,10 @@ impl Engine {
                 if !admits(&replay.selection, &message, &payload) {
                     continue;
                 }
-                if let Some(path) = &replay.selection.newest_per {
-                    match keys.is_newest(path, &payload) {
-                        Ok(true) => {}
-                        Ok(false) => continue,
-                        Err(error) => return Ok(Err(error)),
-                    }
+                match keys.is_newest(&replay.selection, &message, &payload) {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    Err(error) => return Ok(Err(error)),
                 }
                 let chosen = self.chosen(app, replay, &message).await?;
                 if message.expunged {
@@ -186,7 +189,9 @@ impl Engine {
     /// Learns the values of `newestPer` down to the replay's cursor, as the process that was there before had.
     pub(super) async fn learn_keys(&self, app: &AppRoutes, replay: &Replay) -> Result<Result<Keys, TooManyKeys>, StoreError> {
         let mut keys = Keys::default();
-        let Some(path) = replay.selection.newest_per.as_ref().filter(|_| replay.cursor != MsgId(0)) else { return Ok(Ok(keys)) };
+        if !replay.newest_first() || replay.cursor == MsgId(0) {
+            return Ok(Ok(keys));
+        }
         let mut at = MsgId(0);
         loop {
             let rows = self.store.messages(app.application.id, window(replay, at)).await?;
@@ -194,7 +199,7 @@ impl Engine {
             for message in rows.iter().filter(|message| message.id >= replay.cursor) {
                 let payload = payload(&replay.selection, message);
                 if admits(&replay.selection, message, &payload)
-                    && let Err(error) = keys.is_newest(path, &payload)
+                    && let Err(error) = keys.is_newest(&replay.selection, message, &payload)
                 {
                     return Ok(Err(error));
                 }

@@ -16,6 +16,8 @@ fn work(n: u128) -> Work {
         payload: vec![0; 10].into(),
         expunged: false,
         origin: None,
+        ordering_key: None,
+        ordered: Vec::new(),
     };
     let lease = Lease { token: 1, until: LATEST };
     let trigger = Trigger::Scheduled;
@@ -97,10 +99,10 @@ fn one_claim_at_a_time_and_only_when_something_is_due() {
 fn a_rate_holds_starts_back() {
     let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(20));
     (0..3).for_each(|n| fresh(&lane, &budget, n));
-    assert!(matches!(lane.next(|| Limits { rate: Some(2), pace: None }, Time(0), &budget), Next::Start(_)));
-    assert!(matches!(lane.next(|| Limits { rate: Some(2), pace: None }, Time(0), &budget), Next::At(Time(500))));
+    assert!(matches!(lane.next(|| Limits { rate: Some(2), pace: None, concurrency: None }, Time(0), &budget), Next::Start(_)));
+    assert!(matches!(lane.next(|| Limits { rate: Some(2), pace: None, concurrency: None }, Time(0), &budget), Next::At(Time(500))));
     assert_eq!(budget.in_flight(), 1);
-    assert!(matches!(lane.next(|| Limits { rate: Some(2), pace: None }, Time(500), &budget), Next::Start(_)));
+    assert!(matches!(lane.next(|| Limits { rate: Some(2), pace: None, concurrency: None }, Time(500), &budget), Next::Start(_)));
 }
 
 #[test]
@@ -128,22 +130,22 @@ fn an_endpoint_that_keeps_failing_is_left_alone_then_probed() {
         lane.finish(msg, Report::Bad, Time(0), &budget);
     }
     assert_eq!(next(10), Err(Some(Time(1000))));
-    assert_eq!(lane.view(Time(10)).circuit, CircuitState::Open(Time(1000)));
+    assert_eq!(lane.view(Time(10), &budget).circuit, CircuitState::Open(Time(1000)));
     let probe = next(1000).unwrap();
     assert_eq!(next(1000), Err(None), "one probe");
-    assert_eq!(lane.view(Time(1000)).circuit, CircuitState::HalfOpen);
+    assert_eq!(lane.view(Time(1000), &budget).circuit, CircuitState::HalfOpen);
     lane.finish(probe, Report::Good(500), Time(1010), &budget);
-    let view = lane.view(Time(1010));
+    let view = lane.view(Time(1010), &budget);
     assert_eq!((view.circuit, view.limit, view.fresh, view.running), (CircuitState::Closed, 1, 39, 0));
     assert_eq!((0..9).map_while(|_| next(1010).ok()).count(), 1, "slowly");
-    assert_eq!(lane.view(Time(1010)).oldest, Some(MsgId(21)));
+    assert_eq!(lane.view(Time(1010), &budget).oldest, Some(MsgId(21)));
 }
 
 #[test]
 fn a_pace_slows_what_was_claimed_and_nothing_else() {
     let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(100));
     lane.claimed((100..110).map(work).collect(), None, &budget);
-    let next = |now| match lane.next(|| Limits { rate: None, pace: Some(2) }, Time(now), &budget) {
+    let next = |now| match lane.next(|| Limits { rate: None, pace: Some(2), concurrency: None }, Time(now), &budget) {
         Next::Start(work) => {
             lane.finish(work.message.id, Report::None, Time(now), &budget);
             Ok(work.message.id.0)
@@ -155,5 +157,39 @@ fn a_pace_slows_what_was_claimed_and_nothing_else() {
     (0..5).for_each(|n| fresh(&lane, &budget, n));
     assert_eq!((0..5).map(|_| next(1).unwrap()).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
     assert_eq!((next(1), next(500), next(501)), (Err(Some(Time(500))), Ok(101), Err(Some(Time(1000)))));
-    assert_eq!(lane.view(Time(501)).claimed, 8);
+    assert_eq!(lane.view(Time(501), &budget).claimed, 8);
+}
+
+#[test]
+fn a_fixed_number_of_attempts_runs_at_once() {
+    let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(200));
+    (0..120).for_each(|n| fresh(&lane, &budget, n));
+    let next = |fixed: u16| {
+        let limits = || Limits { rate: None, pace: None, concurrency: Some(fixed) };
+        matches!(lane.next(limits, Time(0), &budget), Next::Start(_))
+    };
+    assert_eq!((0..9).filter(|_| next(3)).count(), 3);
+    assert_eq!(lane.view(Time(0), &budget).limit, 3);
+    lane.finish(MsgId(0), Report::None, Time(0), &budget);
+    assert_eq!((0..99).filter(|_| next(40)).count(), 38, "a new number holds from the next attempt on");
+    lane.finish(MsgId(1), Report::None, Time(0), &budget);
+    assert!(!next(2), "and so does a lower one");
+}
+
+#[test]
+fn what_an_endpoint_gets_is_shared_among_processes() {
+    let lanes = crate::lanes::Lanes::new(500);
+    let (lane, budget) = (lanes.open(EndpointId(1)), &lanes.budget);
+    (0..300).for_each(|n| fresh(&lane, budget, n));
+    (0..100u128).for_each(|n| {
+        assert_eq!(start(&lane, budget), Some(n));
+        lane.finish(MsgId(n), Report::Good(500), Time(0), budget);
+    });
+    let running = || std::iter::from_fn(|| start(&lane, budget)).count();
+    lanes.share_with(15);
+    assert_eq!(running(), 7);
+    lanes.share_with(100);
+    assert_eq!((running(), lane.view(Time(0), budget).limit), (0, 1));
+    lanes.share_with(1);
+    assert_eq!(running(), 3, "nothing is known but that ten are answered well");
 }

@@ -25,6 +25,8 @@ pub(super) fn message(event_type: &str, payload: &'static [u8]) -> Message {
         payload: Bytes::from_static(payload),
         expunged: false,
         origin: None,
+        ordering_key: None,
+        ordered: Vec::new(),
     }
 }
 

@@ -367,6 +367,7 @@ pub(crate) async fn queued_endpoints_are_found(harness: &impl Harness) {
             lease: lease(1, NOW),
             verdict: Verdict::Cancelled,
             attempt: None,
+            order: None,
             changes: vec![],
         };
         settle_one(store, settlement).await.unwrap();

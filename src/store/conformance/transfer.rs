@@ -1,10 +1,10 @@
 //! Transfers: what a store takes in it gives back, and delivers.
 
-use super::{NOW, World, after, all, msgs};
+use super::{NOW, World, after, all, lease, msgs, settle_one};
 use crate::{
-    model::{AttemptId, Delivery, DeliveryState, EndpointId, Message, Time, Trigger},
+    model::{AttemptId, Delivery, DeliveryState, EndpointId, Message, OrderKey, Time, Trigger, Verdict},
     store::{
-        Stats,
+        PARKED, Stats,
         transfer::{Bundle, Owed, Transfer},
     },
 };
@@ -74,10 +74,38 @@ pub(crate) async fn what_is_taken_in_is_given_back<T: Transfer>(store: Arc<T>) {
     world.endpoint = UNTRIED;
     assert_eq!(msgs(&world.claim(2, NOW, 9).await), [first.message.id]);
 
+    order_is_taken_in(&store).await;
     assert_eq!(store.note().await.unwrap(), None);
     store.set_note(Some("one")).await.unwrap();
     store.set_note(Some("two")).await.unwrap();
     assert_eq!(store.note().await.unwrap().as_deref(), Some("two"));
     store.set_note(None).await.unwrap();
     assert_eq!(store.note().await.unwrap(), None);
+}
+
+/// Of what is in order one is owed at a time, here as there.
+async fn order_is_taken_in<T: Transfer>(store: &Arc<T>) {
+    let endpoint = EndpointId(0xe7);
+    let mut world = World { store: store.clone(), app: crate::model::AppId(0xa0), endpoint, made: 50 };
+    let mut bundle = |due| {
+        let message = Message { ordered: vec![(endpoint, OrderKey(7))], ..world.message(NOW) };
+        let owed = vec![Owed { endpoint, trigger: Trigger::Scheduled, due }];
+        Bundle { message, deliveries: vec![], attempts: vec![], owed }
+    };
+    let brought_back = bundle(after(NOW, 4_000_000));
+    let bundles = [bundle(NOW), bundle(PARKED), bundle(PARKED)];
+    store.take_in(vec![brought_back.clone()]).await.unwrap();
+    for _ in 0..2 {
+        store.take_in(bundles.to_vec()).await.unwrap();
+    }
+    let owed: Vec<_> = store.owed().await.unwrap().into_iter().filter(|(_, owed)| owed.endpoint == endpoint).skip(1).collect();
+    assert_eq!(owed, bundles.clone().map(|bundle| (bundle.place(), bundle.owed[0])));
+    for (token, bundle) in (1..).zip(&bundles) {
+        let later = after(NOW, 3_600_000);
+        assert_eq!(msgs(&world.claim(token, later, 9).await), [bundle.message.id]);
+        let mut settlement = world.settlement(bundle.message.id, Trigger::Scheduled, lease(token, later), Verdict::Delivered);
+        settlement.order = Some(OrderKey(7));
+        settle_one(&**store, settlement).await.unwrap();
+    }
+    assert_eq!(msgs(&world.claim(9, after(NOW, 7_200_000), 9).await), [brought_back.message.id]);
 }

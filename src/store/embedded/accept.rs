@@ -4,7 +4,7 @@
 use super::lanes::Held;
 use super::spaces::Space;
 use super::writes::Writes;
-use super::{codec, keys, keys::Place, records};
+use super::{codec, keys, keys::Place, order, records};
 use crate::model::{Delivery, Trigger};
 use crate::store::{Change, Conflict, NewMessage, StoreError};
 use fjall::Slice;
@@ -33,9 +33,10 @@ pub(super) fn accept(writes: &mut Writes<'_>, new: NewMessage, encoded: Slice) -
     let mut leases = leases.into_iter();
     let mut held = Vec::with_capacity(message.endpoints.len());
     for endpoint in message.endpoints.iter().copied() {
-        match leases.next().flatten() {
-            Some(lease) => held.push((endpoint, lease)),
-            None => writes.enqueue(&Delivery::fresh(message.app, message.id, endpoint, due), Trigger::Scheduled, place),
+        match (message.order(endpoint), leases.next().flatten()) {
+            (Some(key), _) => order::join(writes, &message, endpoint, key)?,
+            (None, Some(lease)) => held.push((endpoint, lease)),
+            (None, None) => writes.enqueue(&Delivery::fresh(message.app, message.id, endpoint, due), Trigger::Scheduled, place),
         }
         writes.count(endpoint, message.id.time(), |counters| counters.accepted += 1)?;
     }

@@ -1,6 +1,6 @@
 //! The values of every keyspace. Flow values start with a version byte, so that a later layout can tell itself apart.
 
-use crate::model::{AppId, Attempt, Delivery, EndpointId, Message, MsgId, OrgId, Origin, Record, Time};
+use crate::model::{AppId, Attempt, Delivery, EndpointId, Message, MsgId, OrderKey, OrgId, Origin, Record, Time};
 use crate::store::{StoreError, Stored};
 use bytes::Bytes;
 use byteview::ByteView;
@@ -26,6 +26,8 @@ struct Header<'a> {
     endpoints: &'a [EndpointId],
     expunged: bool,
     origin: Option<&'a Origin>,
+    ordering_key: Option<&'a str>,
+    ordered: &'a [(EndpointId, OrderKey)],
 }
 
 /// [`Header`], read.
@@ -41,6 +43,8 @@ struct OwnedHeader {
     endpoints: Vec<EndpointId>,
     expunged: bool,
     origin: Option<Origin>,
+    ordering_key: Option<String>,
+    ordered: Vec<(EndpointId, OrderKey)>,
 }
 
 /// Deliveries of an endpoint whose messages were made in one minute.
@@ -90,6 +94,8 @@ pub(super) fn write_message(message: &Message) -> Result<Slice, StoreError> {
         endpoints: &message.endpoints,
         expunged: message.expunged,
         origin: message.origin.as_deref(),
+        ordering_key: message.ordering_key.as_deref(),
+        ordered: &message.ordered,
     };
     let header = write(&header, HEADER_GUESS)?;
     Ok(ByteView::fused(&header, &message.payload).into())
@@ -115,6 +121,8 @@ pub(super) fn read_message(app: AppId, id: MsgId, value: Slice) -> Result<Messag
         payload,
         expunged: header.expunged,
         origin: header.origin.map(Arc::new),
+        ordering_key: header.ordering_key,
+        ordered: header.ordered,
     })
 }
 

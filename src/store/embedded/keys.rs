@@ -1,6 +1,6 @@
 //! The keys of every keyspace: fixed-width big-endian numbers, so that bytes sort as the numbers do.
 
-use crate::model::{Address, AppId, AttemptId, EndpointId, Kind, MsgId, Time, Trigger};
+use crate::model::{Address, AppId, AttemptId, EndpointId, Kind, MsgId, OrderKey, Time, Trigger};
 use std::ops::Bound;
 
 /// Milliseconds in a bucket of the statistics.
@@ -16,6 +16,8 @@ pub(super) const EXPIRING_MARK: u8 = 2;
 pub(super) type Pair = [u8; 32];
 /// A key of `queue`.
 pub(super) type QueueKey = [u8; 41];
+/// A key of `order`.
+pub(super) type OrderEntryKey = [u8; 40];
 /// A key of `stats`.
 pub(super) type StatsKey = [u8; 24];
 
@@ -99,6 +101,34 @@ pub(super) fn read_queue(key: &[u8]) -> Option<(EndpointId, Trigger, Place)> {
     };
     let place = Place { due: Time(u64::from_be_bytes(*due)), msg: MsgId::from_bytes(msg)? };
     Some((EndpointId(u128::from_be_bytes(*endpoint)), trigger, place))
+}
+
+/// A place in one key of an endpoint's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum OrderPlace {
+    /// Where its head is named.
+    Head,
+    /// Behind it, by a number that grows; never zero.
+    Waiting(u64),
+}
+
+/// A key of `order`.
+pub(super) fn order(endpoint: EndpointId, key: OrderKey, place: OrderPlace) -> OrderEntryKey {
+    let seq = match place {
+        OrderPlace::Head => 0,
+        OrderPlace::Waiting(seq) => seq,
+    };
+    concat(&[&endpoint.bytes(), &key.0.to_be_bytes(), &seq.to_be_bytes()])
+}
+
+/// The parts of a key of `order`.
+pub(super) fn read_order(key: &[u8]) -> Option<(EndpointId, OrderPlace)> {
+    let endpoint = EndpointId::from_bytes(key)?;
+    let place = match u64::from_be_bytes(*key.get(32..)?.first_chunk()?) {
+        0 => OrderPlace::Head,
+        seq => OrderPlace::Waiting(seq),
+    };
+    Some((endpoint, place))
 }
 
 /// A key of `stats`.
@@ -192,6 +222,16 @@ mod tests {
         let place = Place { due: Time(256), msg: MsgId(2) };
         assert_eq!(read_queue(&sorted[3]), Some((EndpointId(7), Trigger::Scheduled, place)));
         assert_eq!(read_queue(&sorted[3][..40]), None);
+    }
+
+    #[test]
+    fn a_head_stands_before_all_that_waits() {
+        let key = |key, place| order(EndpointId(7), OrderKey(key), place);
+        let sorted =
+            [key(1, OrderPlace::Head), key(1, OrderPlace::Waiting(1)), key(1, OrderPlace::Waiting(256)), key(2, OrderPlace::Head)];
+        assert!(sorted.is_sorted());
+        assert_eq!(read_order(&sorted[2]), Some((EndpointId(7), OrderPlace::Waiting(256))));
+        assert_eq!(read_order(&sorted[3]), Some((EndpointId(7), OrderPlace::Head)));
     }
 
     #[test]

@@ -12,6 +12,8 @@
 //! | `event_ids` | application, event id | message |
 //! | `open` | message | application |
 //! | `queue` | endpoint, trigger (0 manual, 1 scheduled), due ms (0 for manual), message | application |
+//! | `order` | endpoint, ordering key, 0 | place in the sequence, message: the head of the key |
+//! | `order` | endpoint, ordering key, place in the sequence | message, application, earliest due ms: waits behind the head |
 //! | `deliveries` | endpoint, message | version, `Delivery` (postcard) |
 //! | `attempts` | endpoint, attempt | version, `Attempt` (postcard) |
 //! | `stats` | endpoint, minute in which the message was made | version, counters (postcard) |
@@ -22,6 +24,7 @@
 //! know which they are; at the start, when nothing is leased, what is left of them is queued (`open`). The trigger stands before the due time, and manual
 //! entries have none, so that each delivery has one place for a manual entry (asking twice queues once, without a
 //! search) and old messages sent again do not pull the scan of the schedule back over what has long been deleted.
+//! What waits in strict order has no entry of `queue`: see `order`.
 //! A delivery has a row from its first attempt on; before that it follows from its message. A message to one endpoint
 //! costs five writes from acceptance to success (message, open and closed, delivery, attempt), each further endpoint two
 //! more, and one counter an endpoint and minute with each commit.
@@ -47,6 +50,7 @@ mod growth_tests;
 mod keys;
 mod lanes;
 mod open;
+mod order;
 #[cfg(test)]
 mod queue_tests;
 mod read;
@@ -267,7 +271,8 @@ impl Store for EmbeddedStore {
     }
 
     async fn expunge(&self, what: Expunge) -> Result<bool, StoreError> {
-        self.committer.run(Durability::Now, move |writes| upkeep::expunge(writes, &what)).await
+        let now = self.clock.now();
+        self.committer.run(Durability::Now, move |writes| upkeep::expunge(writes, &what, now)).await
     }
 
     async fn expire(&self, now: Time, limit: usize) -> Result<usize, StoreError> {

@@ -36,6 +36,10 @@ fn queue_deliveries(spaces: &Spaces, batch: &mut OwnedWriteBatch, key: &Slice, a
     let known = |address: &Address| spaces.get(Space::Records, &keys::record(address)).map(|found| found.is_some());
     let listed = known(&Address::application(message.org, app))?;
     for endpoint in message.endpoints.iter().copied() {
+        // What is in strict order was queued, or waits.
+        if message.order(endpoint).is_some() {
+            continue;
+        }
         // Its endpoint was deleted, and what it owed was purged: an entry would keep the message for good.
         if listed && !known(&Address::endpoint(app, endpoint))? {
             continue;

@@ -31,6 +31,8 @@ pub(super) fn message(id: MsgId, deliver_at: Option<Time>, endpoints: Vec<Endpoi
         payload: Bytes::from_static(b"{}"),
         expunged: false,
         origin: None,
+        ordering_key: None,
+        ordered: Vec::new(),
     }
 }
 
@@ -46,7 +48,7 @@ pub(super) fn settlement(endpoint: EndpointId, msg: MsgId, trigger: Trigger, lea
         request_headers: Headers::default(),
         outcome: Outcome::failed(Cause::BadStatus, ""),
     };
-    Settlement { msg, endpoint, app: APP, trigger, lease, verdict, attempt: Some(attempt), changes: vec![] }
+    Settlement { msg, endpoint, app: APP, trigger, lease, verdict, attempt: Some(attempt), order: None, changes: vec![] }
 }
 
 /// What an endpoint's queue should be: by section and message, the due time in the entry and the lease on it.

@@ -4,7 +4,7 @@ use super::keys::{self, Place};
 use super::lanes::Held;
 use super::spaces::Space;
 use super::writes::{Effect, Writes};
-use super::{codec, read, records};
+use super::{codec, order, read, records};
 use crate::model::{AppId, Delivery, DeliveryState, EndpointId, MsgId, Time, Trigger};
 use crate::store::{Settled, Settlement, StoreError};
 use fjall::Slice;
@@ -16,7 +16,7 @@ pub(super) fn settle(
     encoded: Option<Slice>,
     now: Time,
 ) -> Result<Settled, StoreError> {
-    let Settlement { msg, endpoint, app, trigger, lease, verdict, ref attempt, ref changes } = *settlement;
+    let Settlement { msg, endpoint, app, trigger, lease, verdict, ref attempt, order, ref changes } = *settlement;
     let Some(held) = writes.lanes.held(endpoint, msg, trigger, lease).copied() else { return Ok(Settled::LeaseLost) };
     let row = if held.fresh { None } else { writes.delivery(endpoint, msg)? };
     let mut delivery = match (row, trigger) {
@@ -34,6 +34,9 @@ pub(super) fn settle(
         records::apply(writes, change.clone(), now)?;
     }
     writes.count_move(before, &delivery)?;
+    if let Some(key) = order.filter(|_| !matches!(delivery.state, DeliveryState::Pending(_))) {
+        order::pass_on(writes, (endpoint, key), msg, now)?;
+    }
     writes.put_delivery(&delivery)?;
     requeue_after(writes, (trigger, held), before, &delivery);
     writes.then(Effect::Ended(endpoint, trigger, msg));

@@ -21,7 +21,7 @@ const OPEN_FILES: usize = 256;
 /// Bits of Bloom filter a key: about one false hit in a hundred.
 const BLOOM_BITS: f32 = 10.0;
 /// The layout that this code reads and writes.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 /// Under which key `meta` keeps [`FORMAT`].
 const FORMAT_KEY: &[u8] = b"format";
 
@@ -35,6 +35,7 @@ pub(super) enum Space {
     EventIds,
     Open,
     Queue,
+    Order,
     Deliveries,
     Attempts,
     Stats,
@@ -44,7 +45,7 @@ pub(super) enum Space {
 
 impl Space {
     /// Every keyspace, in no particular order.
-    pub(super) const ALL: [Space; 12] = [
+    pub(super) const ALL: [Space; 13] = [
         Space::Meta,
         Space::Records,
         Space::Aliases,
@@ -52,6 +53,7 @@ impl Space {
         Space::EventIds,
         Space::Open,
         Space::Queue,
+        Space::Order,
         Space::Deliveries,
         Space::Attempts,
         Space::Stats,
@@ -68,6 +70,7 @@ impl Space {
             Space::EventIds => "event_ids",
             Space::Open => "open",
             Space::Queue => "queue",
+            Space::Order => "order",
             Space::Deliveries => "deliveries",
             Space::Attempts => "attempts",
             Space::Stats => "stats",
@@ -107,6 +110,7 @@ pub(super) struct PerSpace<T> {
     event_ids: T,
     open: T,
     queue: T,
+    order: T,
     deliveries: T,
     attempts: T,
     stats: T,
@@ -124,6 +128,7 @@ impl<T> PerSpace<T> {
             event_ids: each(Space::EventIds)?,
             open: each(Space::Open)?,
             queue: each(Space::Queue)?,
+            order: each(Space::Order)?,
             deliveries: each(Space::Deliveries)?,
             attempts: each(Space::Attempts)?,
             stats: each(Space::Stats)?,
@@ -142,6 +147,7 @@ impl<T> PerSpace<T> {
             Space::EventIds => &self.event_ids,
             Space::Open => &self.open,
             Space::Queue => &self.queue,
+            Space::Order => &self.order,
             Space::Deliveries => &self.deliveries,
             Space::Attempts => &self.attempts,
             Space::Stats => &self.stats,
@@ -160,6 +166,7 @@ impl<T> PerSpace<T> {
             Space::EventIds => &mut self.event_ids,
             Space::Open => &mut self.open,
             Space::Queue => &mut self.queue,
+            Space::Order => &mut self.order,
             Space::Deliveries => &mut self.deliveries,
             Space::Attempts => &mut self.attempts,
             Space::Stats => &mut self.stats,

@@ -4,6 +4,7 @@ use super::{
     EmbeddedStore, codec,
     committer::Durability,
     keys::{self, Place},
+    order::{self, Waiting},
     read,
     spaces::{Space, Spaces, failure},
     writes::Writes,
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     model::{AppId, DeliveryState, MsgId, Time, Trigger},
     store::{
-        StoreError,
+        PARKED, StoreError,
         transfer::{Bundle, MessagePlace, Owed, Transfer},
     },
 };
@@ -65,7 +66,7 @@ impl Transfer for EmbeddedStore {
     }
 }
 
-/// Nothing is leased in a store that was just opened, so all that is owed is in the queue.
+/// Nothing is leased in a store that was just opened, so all that is owed is in the queue, or waits in order.
 fn owed(spaces: &Spaces) -> Result<Vec<(MessagePlace, Owed)>, StoreError> {
     let damaged = || StoreError::Damaged("a queue entry".into());
     let mut all = Vec::new();
@@ -74,6 +75,12 @@ fn owed(spaces: &Spaces) -> Result<Vec<(MessagePlace, Owed)>, StoreError> {
         let (endpoint, trigger, Place { due, msg }) = keys::read_queue(&key).ok_or_else(damaged)?;
         let app = AppId::from_bytes(&app).ok_or_else(damaged)?;
         all.push((MessagePlace { app, msg }, Owed { endpoint, trigger, due }));
+    }
+    for guard in spaces.of(Space::Order).iter() {
+        let (key, value) = guard.into_inner().map_err(failure)?;
+        if let Some(Waiting { endpoint, msg, app, .. }) = order::read(&key, &value)? {
+            all.push((MessagePlace { app, msg }, Owed { endpoint, trigger: Trigger::Scheduled, due: PARKED }));
+        }
     }
     all.sort_unstable();
     Ok(all)
@@ -128,6 +135,15 @@ fn take_in(writes: &mut Writes<'_>, bundle: &Bundle) -> Result<(), StoreError> {
         writes.put(Space::Attempts, keys::attempt(attempt.endpoint, attempt.id), codec::write_attempt(attempt)?);
     }
     for Owed { endpoint, trigger, due } in bundle.owed.iter().copied() {
+        if let Some(key) = message.order(endpoint).filter(|_| trigger == Trigger::Scheduled) {
+            match due {
+                PARKED => {
+                    order::park(writes, message, endpoint, key)?;
+                    continue;
+                }
+                _ => order::lead(writes, endpoint, key, message.id),
+            }
+        }
         let place = match trigger {
             Trigger::Manual => Place::manual(message.id),
             Trigger::Scheduled => Place { due, msg: message.id },

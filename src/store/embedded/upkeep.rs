@@ -3,7 +3,7 @@
 use super::keys;
 use super::spaces::{Space, Spaces, failure};
 use super::writes::{Effect, Writes};
-use super::{codec, records, seen};
+use super::{codec, order, records, seen};
 use crate::model::{AppId, Delivery, DeliveryState, EndpointId, Message, MsgId, Time, Trigger};
 use crate::store::{Expunge, StoreError};
 use bytes::Bytes;
@@ -11,10 +11,10 @@ use fjall::{Iter, Slice};
 use std::ops::Bound;
 
 /// Deletes content; `false` when there is no such thing.
-pub(super) fn expunge(writes: &mut Writes<'_>, what: &Expunge) -> Result<bool, StoreError> {
+pub(super) fn expunge(writes: &mut Writes<'_>, what: &Expunge, now: Time) -> Result<bool, StoreError> {
     match what {
         Expunge::Payload(app, msg) => expunge_payload(writes, &keys::message(*app, *msg)),
-        Expunge::Message(app, msg) => erase(writes, *app, *msg),
+        Expunge::Message(app, msg) => erase(writes, *app, *msg, now),
         Expunge::AnswerBody(endpoint, attempt) => {
             let key = keys::attempt(*endpoint, *attempt);
             let Some(value) = writes.get(Space::Attempts, &key)? else { return Ok(false) };
@@ -27,7 +27,7 @@ pub(super) fn expunge(writes: &mut Writes<'_>, what: &Expunge) -> Result<bool, S
 }
 
 /// Deletes a message with all that came of it, and the leases on it.
-fn erase(writes: &mut Writes<'_>, app: AppId, msg: MsgId) -> Result<bool, StoreError> {
+fn erase(writes: &mut Writes<'_>, app: AppId, msg: MsgId, now: Time) -> Result<bool, StoreError> {
     let key = Slice::from(keys::message(app, msg));
     let Some(message) = get_message(writes, &key)? else { return Ok(false) };
     for endpoint in message.endpoints.iter().copied() {
@@ -58,6 +58,9 @@ fn erase(writes: &mut Writes<'_>, app: AppId, msg: MsgId) -> Result<bool, StoreE
         }
     }
     remove_message(writes, &key, &message);
+    for (endpoint, order) in message.ordered.iter().copied() {
+        order::pass_on(writes, (endpoint, order), msg, now)?;
+    }
     for endpoint in message.endpoints.iter().copied() {
         writes.close(endpoint, msg);
         for trigger in [Trigger::Manual, Trigger::Scheduled] {
@@ -179,8 +182,13 @@ fn settled(writes: &mut Writes<'_>, message: &Message) -> Result<Option<Vec<Deli
     Ok(Some(deliveries))
 }
 
-/// Whether a delivery without a row is queued. It is not when its endpoint was purged.
+/// Whether a delivery without a row is queued, or waits in order. It is not when its endpoint was purged.
 fn owed(writes: &Writes<'_>, message: &Message, endpoint: EndpointId) -> Result<bool, StoreError> {
+    if let Some(key) = message.order(endpoint)
+        && order::is_busy(writes, endpoint, key)?
+    {
+        return Ok(true);
+    }
     let place = keys::Place { due: message.first_due(), msg: message.id };
     Ok(writes.get(Space::Queue, &keys::queue(endpoint, Trigger::Scheduled, place))?.is_some())
 }
@@ -198,7 +206,7 @@ fn remove_message(writes: &mut Writes<'_>, key: &Slice, message: &Message) {
 /// Rows of an endpoint.
 pub(super) fn endpoint_rows(spaces: &Spaces, endpoint: EndpointId, limit: usize) -> Result<Vec<(Space, Slice)>, StoreError> {
     let mut rows = Vec::new();
-    for space in [Space::Queue, Space::Deliveries, Space::Attempts, Space::Stats] {
+    for space in [Space::Queue, Space::Order, Space::Deliveries, Space::Attempts, Space::Stats] {
         let keys = take_keys(spaces.of(space).prefix(endpoint.bytes()), limit - rows.len())?;
         rows.extend(keys.into_iter().map(|key| (space, key)));
     }

@@ -2,14 +2,16 @@
 //! verb that fails takes back what it had staged, so that verbs sharing a commit stay all or nothing each.
 
 use super::codec::{self, Counters};
-use super::keys::{self, Place, StatsKey};
+use super::keys::{self, OrderEntryKey, OrderPlace, Place, StatsKey};
 use super::lanes::Lanes;
+use super::order::{self, Waiting};
 use super::spaces::{PerSpace, Space, Spaces, failure};
-use crate::model::{Delivery, DeliveryState, EndpointId, MsgId, Time, Trigger};
+use crate::model::{Delivery, DeliveryState, EndpointId, MsgId, OrderKey, Time, Trigger};
 use crate::store::StoreError;
 use fjall::{PersistMode, Slice};
 use foldhash::HashMap;
 use parking_lot::MutexGuard;
+use std::{collections::BTreeSet, ops::Bound};
 
 /// Counters kept in memory at most, so that the busy ones need no read.
 const CACHED_COUNTERS: usize = 4096;
@@ -52,6 +54,8 @@ pub(super) struct Writes<'a> {
     /// Held while the batch is built.
     pub(super) lanes: MutexGuard<'a, Lanes>,
     staged: Staged,
+    /// Keys of `order` that were staged; those that stay are in `staged` too.
+    ordered: BTreeSet<OrderEntryKey>,
     undo: Vec<(Space, Slice, Option<Option<Slice>>)>,
     effects: Vec<Effect>,
 }
@@ -66,7 +70,7 @@ impl<'a> Writes<'a> {
     /// An empty batch.
     pub(super) fn new(spaces: &'a Spaces, memory: &'a mut Memory, lanes: MutexGuard<'a, Lanes>) -> Self {
         let staged = std::mem::take(&mut memory.staged);
-        Writes { spaces, memory, lanes, staged, undo: Vec::new(), effects: Vec::new() }
+        Writes { spaces, memory, lanes, staged, ordered: BTreeSet::new(), undo: Vec::new(), effects: Vec::new() }
     }
 
     /// Runs one verb; when it fails, nothing of it stays. The verb touches `lanes` only once it can no longer fail.
@@ -118,6 +122,31 @@ impl<'a> Writes<'a> {
     pub(super) fn enqueue(&mut self, delivery: &Delivery, trigger: Trigger, place: Place) {
         self.put(Space::Queue, keys::queue(delivery.endpoint, trigger, place), delivery.app.bytes());
         self.effects.push(Effect::Queued(delivery.endpoint, trigger, place));
+    }
+
+    /// Lets something wait in its place of the order.
+    pub(super) fn put_waiting(&mut self, key: OrderEntryKey, value: Vec<u8>) {
+        self.ordered.insert(key);
+        self.put(Space::Order, key, value);
+    }
+
+    /// What waits next behind a place of the order, in the database or in this batch.
+    pub(super) fn waiting_behind(&self, endpoint: EndpointId, key: OrderKey, seq: u64) -> Result<Option<Waiting>, StoreError> {
+        let bound = |seq| keys::order(endpoint, key, OrderPlace::Waiting(seq));
+        let range = (Bound::Excluded(bound(seq)), Bound::Included(bound(u64::MAX)));
+        let staged = self.staged.of(Space::Order);
+        let fresh = self.ordered.range(range).find_map(|key| Some((key, staged.get(key.as_slice())?.as_ref()?)));
+        for guard in self.spaces.of(Space::Order).range(range) {
+            let (key, value) = guard.into_inner().map_err(failure)?;
+            if staged.contains_key(&key) {
+                continue;
+            }
+            return match fresh {
+                Some((first, value)) if first.as_slice() < &*key => order::read(first, value),
+                _ => order::read(&key, &value),
+            };
+        }
+        fresh.map_or(Ok(None), |(key, value)| order::read(key, value))
     }
 
     /// The delivery is owed by its open message no longer, if it was.

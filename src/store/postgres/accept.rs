@@ -15,13 +15,17 @@ use std::{
     fmt::Write,
     sync::Arc,
 };
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 /// Weight of a message beside its payload, in bytes.
 pub(super) const OVERHEAD: usize = 1024;
 
 const STATEMENT: &str = "SELECT * FROM postrider.accept_1(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
+
+const ORDERED: &str = "SELECT * FROM postrider.accept_ordered_1(\
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, \
+    $25, $26, $27, $28, $29)";
 
 type Accepting = Waiting<NewMessage, Result<(), StoreError>>;
 
@@ -52,6 +56,11 @@ struct Columns {
     r_now: Vec<i64>,
     l_app: Vec<Id>,
     l_endpoint: Vec<Id>,
+    o_app: Vec<Id>,
+    o_endpoint: Vec<Id>,
+    o_key: Vec<Id>,
+    o_msg: Vec<Id>,
+    o_due: Vec<i64>,
 }
 
 /// Takes a group to the database and answers everybody.
@@ -117,37 +126,16 @@ async fn call<'a>(
         lanes.extend(unknown.map(|endpoint| (*endpoint, new.message.app)));
     }
     c.add_lanes(&lanes);
-    let rows = links
-        .run(
-            STATEMENT,
-            &[
-                (&c.m_app, Type::UUID_ARRAY),
-                (&c.m_id, Type::UUID_ARRAY),
-                (&c.m_endpoints, Type::TEXT_ARRAY),
-                (&c.m_expires, Type::INT8_ARRAY),
-                (&c.m_head, Type::BYTEA_ARRAY),
-                (&c.m_payload.iter().map(|p| &**p).collect::<Vec<&[u8]>>(), Type::BYTEA_ARRAY),
-                (&c.q_app, Type::UUID_ARRAY),
-                (&c.q_msg, Type::UUID_ARRAY),
-                (&c.q_endpoint, Type::UUID_ARRAY),
-                (&c.q_due, Type::INT8_ARRAY),
-                (&c.q_token, Type::INT8_ARRAY),
-                (&c.q_until, Type::INT8_ARRAY),
-                (&c.e_app, Type::UUID_ARRAY),
-                (&c.e_id, Type::BYTEA_ARRAY),
-                (&c.e_msg, Type::UUID_ARRAY),
-                (&c.r_msg, Type::UUID_ARRAY),
-                (&c.r_kind, Type::INT2_ARRAY),
-                (&c.r_scope, Type::TEXT_ARRAY),
-                (&c.r_key, Type::TEXT_ARRAY),
-                (&c.r_expires, Type::INT8_ARRAY),
-                (&c.r_body, Type::TEXT_ARRAY),
-                (&c.r_now, Type::INT8_ARRAY),
-                (&c.l_app, Type::UUID_ARRAY),
-                (&c.l_endpoint, Type::UUID_ARRAY),
-            ],
-        )
-        .await?;
+    let payloads: Vec<&[u8]> = c.m_payload.iter().map(|payload| &**payload).collect();
+    let mut params = c.params(&payloads).to_vec();
+    let statement = match c.o_app.is_empty() {
+        true => STATEMENT,
+        false => {
+            params.extend(c.ordered());
+            ORDERED
+        }
+    };
+    let rows = links.run(statement, &params).await?;
     owners.learn(lanes);
     rows.iter().map(|row| Ok((MsgId(wire::get::<Id>(row, "msg")?.0), wire::get(row, "why")?))).collect()
 }
@@ -165,6 +153,14 @@ impl Columns {
         let mut leases = leases.iter();
         for endpoint in &message.endpoints {
             let lease = leases.next().copied().flatten();
+            if let Some(key) = message.order(*endpoint) {
+                self.o_app.push(app);
+                self.o_endpoint.push(Id(endpoint.0));
+                self.o_key.push(Id(key.0));
+                self.o_msg.push(id);
+                self.o_due.push(int(message.first_due().0));
+                continue;
+            }
             self.q_app.push(app);
             self.q_msg.push(id);
             self.q_endpoint.push(Id(endpoint.0));
@@ -191,6 +187,45 @@ impl Columns {
             self.r_now.push(int(message.id.time().0));
         }
         Ok(())
+    }
+
+    fn params<'a>(&'a self, payloads: &'a (dyn ToSql + Sync)) -> [(&'a (dyn ToSql + Sync), Type); 24] {
+        [
+            (&self.m_app, Type::UUID_ARRAY),
+            (&self.m_id, Type::UUID_ARRAY),
+            (&self.m_endpoints, Type::TEXT_ARRAY),
+            (&self.m_expires, Type::INT8_ARRAY),
+            (&self.m_head, Type::BYTEA_ARRAY),
+            (payloads, Type::BYTEA_ARRAY),
+            (&self.q_app, Type::UUID_ARRAY),
+            (&self.q_msg, Type::UUID_ARRAY),
+            (&self.q_endpoint, Type::UUID_ARRAY),
+            (&self.q_due, Type::INT8_ARRAY),
+            (&self.q_token, Type::INT8_ARRAY),
+            (&self.q_until, Type::INT8_ARRAY),
+            (&self.e_app, Type::UUID_ARRAY),
+            (&self.e_id, Type::BYTEA_ARRAY),
+            (&self.e_msg, Type::UUID_ARRAY),
+            (&self.r_msg, Type::UUID_ARRAY),
+            (&self.r_kind, Type::INT2_ARRAY),
+            (&self.r_scope, Type::TEXT_ARRAY),
+            (&self.r_key, Type::TEXT_ARRAY),
+            (&self.r_expires, Type::INT8_ARRAY),
+            (&self.r_body, Type::TEXT_ARRAY),
+            (&self.r_now, Type::INT8_ARRAY),
+            (&self.l_app, Type::UUID_ARRAY),
+            (&self.l_endpoint, Type::UUID_ARRAY),
+        ]
+    }
+
+    fn ordered(&self) -> [(&(dyn ToSql + Sync), Type); 5] {
+        [
+            (&self.o_app, Type::UUID_ARRAY),
+            (&self.o_endpoint, Type::UUID_ARRAY),
+            (&self.o_key, Type::UUID_ARRAY),
+            (&self.o_msg, Type::UUID_ARRAY),
+            (&self.o_due, Type::INT8_ARRAY),
+        ]
     }
 
     fn add_lanes(&mut self, lanes: &HashMap<EndpointId, AppId>) {

@@ -149,6 +149,8 @@ pub(super) async fn calls(shared: Arc<Shared>) {
 /// Keeps this node's row, gives back what is owed, makes partitions ahead, until the store is closed.
 pub(super) async fn heartbeats(shared: Arc<Shared>) {
     let (mut beats, mut partitions_at) = (0u32, Instant::now() + PARTITIONS);
+    let mut processes = shared.node.alive();
+    shared.tell(News::Processes(processes));
     while !shared.closed() {
         tokio::select! {
             () = sleep(shared.node.pause()) => {}
@@ -158,6 +160,11 @@ pub(super) async fn heartbeats(shared: Arc<Shared>) {
         beats = beats.wrapping_add(1);
         let beat = async {
             let beat = shared.node.beat(&shared.links.beats).await?;
+            let alive = shared.node.alive();
+            if alive != processes {
+                processes = alive;
+                shared.tell(News::Processes(alive));
+            }
             let freed = shared.owed.give_back(&shared.links.beats).await?;
             Ok::<_, StoreError>(beat != Beat::Quiet || freed || beats.is_multiple_of(LOOK_AT_QUEUE))
         };

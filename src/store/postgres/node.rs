@@ -109,6 +109,11 @@ impl Node {
         state.alive.iter().all(|node| *node == state.number || (mix(endpoint, *node), *node) < (own, state.number))
     }
 
+    /// How many live, as far as it is known.
+    pub(super) fn alive(&self) -> usize {
+        self.state.lock().alive.len()
+    }
+
     fn known(&self) -> (u64, String) {
         let state = self.state.lock();
         (state.number, state.server.clone())

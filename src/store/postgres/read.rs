@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     model::{AppId, Attempt, AttemptId, Delivery, EndpointId, Message, MsgId, Time, Trigger},
-    store::{Claimed, Claims, Lease, Stats, StoreError, Window},
+    store::{Claimed, Claims, Lease, PARKED, Stats, StoreError, Window},
 };
 use std::sync::Arc;
 use tokio_postgres::{
@@ -53,7 +53,7 @@ pub(super) async fn claim(
     for row in &rows {
         match wire::get::<Option<Id>>(row, "msg")? {
             Some(msg) => claims.taken.push(claimed(row, endpoint, MsgId(msg.0), lease)?),
-            None => claims.next_due = wire::time(row, "queued")?,
+            None => claims.next_due = wire::time(row, "queued")?.filter(|due| *due < PARKED),
         }
     }
     Ok(claims)

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    model::{Delivery, Trigger, Verdict},
+    model::{Delivery, Time, Trigger, Verdict},
     store::{Settled, Settlement, StoreError},
 };
 use futures_util::future::join_all;
@@ -18,6 +18,10 @@ use tokio_postgres::{Row, types::Type};
 
 const STATEMENT: &str = "SELECT * FROM postrider.settle_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const CHANGING: &str = "SELECT * FROM postrider.settle_changing_1(\
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+
+const ORDERED: &str = "SELECT * FROM postrider.settle_ordered_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const CHANGING_ORDERED: &str = "SELECT * FROM postrider.settle_changing_ordered_1(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -54,8 +58,10 @@ pub(super) async fn send(links: Arc<Links>, clock: Arc<dyn Clock>, group: Vec<Se
             let links = &links;
             async move { (one.0, settle_changing(links, one.1, now).await) }
         }));
-        let (plain, changing) = tokio::join!(settle(&links, &plain), changing);
-        for (at, result) in plain.into_iter().chain(changing) {
+        // Those in order apart: the others need not be asked whether anything waits for them.
+        let (ordered, plain): (Vec<_>, Vec<_>) = plain.into_iter().partition(|(_, settlement)| settlement.order.is_some());
+        let (plain, ordered, changing) = tokio::join!(settle(&links, &plain, now), settle(&links, &ordered, now), changing);
+        for (at, result) in plain.into_iter().chain(ordered).chain(changing) {
             results.get_mut(at).into_iter().for_each(|slot| *slot = Some(result.clone()));
         }
         left = later;
@@ -73,16 +79,16 @@ fn apart(group: Vec<Placed<'_>>) -> (Vec<Placed<'_>>, Vec<Placed<'_>>) {
     group.into_iter().partition(|(_, settlement)| known.insert((settlement.endpoint, settlement.msg)))
 }
 
-async fn settle(links: &Links, group: &[Placed<'_>]) -> Vec<(usize, Result<Settled>)> {
+async fn settle(links: &Links, group: &[Placed<'_>], now: Time) -> Vec<(usize, Result<Settled>)> {
     if group.is_empty() {
         return Vec::new();
     }
-    match call(links, group).await {
+    match call(links, group, now).await {
         Ok(settled) => group.iter().zip(settled).map(|((at, _), settled)| (*at, Ok(settled))).collect(),
         // One of them may be at fault: each for itself.
         Err(StoreError::Damaged(_)) if group.len() > 1 => {
             let each = group.iter().map(|one| async {
-                let settled = call(links, std::slice::from_ref(one)).await;
+                let settled = call(links, std::slice::from_ref(one), now).await;
                 (one.0, settled.and_then(|mut settled| settled.pop().ok_or_else(|| wire::damaged("a result"))))
             });
             join_all(each).await
@@ -91,21 +97,32 @@ async fn settle(links: &Links, group: &[Placed<'_>]) -> Vec<(usize, Result<Settl
     }
 }
 
-async fn call(links: &Links, group: &[Placed<'_>]) -> Result<Vec<Settled>> {
+/// Of settlements that are all in order, or none of them.
+async fn call(links: &Links, group: &[Placed<'_>], now: Time) -> Result<Vec<Settled>> {
     let mut columns = Columns::default();
     group.iter().try_for_each(|(_, settlement)| columns.add(settlement))?;
-    let rows = links.run(STATEMENT, &columns.params()).await?;
+    let ordered = group.iter().any(|(_, settlement)| settlement.order.is_some());
+    let rows = match ordered {
+        false => links.run(STATEMENT, &columns.params()).await?,
+        true => {
+            let now = int(now.0);
+            let mut params = columns.params().to_vec();
+            params.push((&now, Type::INT8));
+            links.run(ORDERED, &params).await?
+        }
+    };
     read(group, &rows)
 }
 
-async fn settle_changing(links: &Links, settlement: &Settlement, now: crate::model::Time) -> Result<Settled> {
+async fn settle_changing(links: &Links, settlement: &Settlement, now: Time) -> Result<Settled> {
     let mut columns = Columns::default();
     columns.add(settlement)?;
     let changes = records::Columns::of(&settlement.changes)?;
     let now = int(now.0);
     let mut params = columns.params().to_vec();
     params.extend(changes.params(&now));
-    let rows = links.run(CHANGING, &params).await?;
+    let statement = if settlement.order.is_some() { CHANGING_ORDERED } else { CHANGING };
+    let rows = links.run(statement, &params).await?;
     read(&[(0, settlement)], &rows)?.pop().ok_or_else(|| wire::damaged("a result"))
 }
 

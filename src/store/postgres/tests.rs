@@ -7,7 +7,7 @@ use super::{PostgresOptions, PostgresStore};
 use crate::clock::VirtualClock;
 use crate::model::{AppId, Attempt, AttemptId, Cause, EndpointId, Headers, Message, MsgId, OrgId, Outcome, Time, Trigger, Verdict};
 use crate::store::conformance::{Harness, NOW, conformance, settle_one};
-use crate::store::{Lease, NewMessage, Settled, Settlement, Store, StoreError};
+use crate::store::{Lease, NewMessage, News, Settled, Settlement, Store, StoreError};
 use bytes::Bytes;
 use std::{process::Command, sync::Arc, time::Duration};
 
@@ -97,6 +97,8 @@ fn message(at: Time, number: u128) -> Message {
         payload: Bytes::from_static(b"{}"),
         expunged: false,
         origin: None,
+        ordering_key: None,
+        ordered: Vec::new(),
     }
 }
 
@@ -125,6 +127,7 @@ fn delivered(msg: MsgId, lease: Lease) -> Settlement {
         lease,
         verdict: Verdict::Delivered,
         attempt: Some(attempt),
+        order: None,
         changes: vec![],
     }
 }
@@ -170,6 +173,23 @@ async fn a_lease_ends_with_its_node() {
     assert_eq!(lost, Settled::LeaseLost);
     let recorded = settle_one(&*second, delivered(message.id, second.lease(number))).await.unwrap();
     assert!(matches!(recorded, Settled::Recorded(_)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_are_told_how_many_they_are() {
+    let database = Database::new();
+    database.create().await;
+    let first = database.open().await.unwrap();
+    let told = async |store: &PostgresStore, wanted: usize| {
+        let look = async { while store.news().await != News::Processes(wanted) {} };
+        tokio::time::timeout(PATIENCE, look).await.unwrap();
+    };
+    told(&first, 1).await;
+    let second = database.open().await.unwrap();
+    told(&second, 2).await;
+    told(&first, 2).await;
+    second.close().await.unwrap();
+    told(&first, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

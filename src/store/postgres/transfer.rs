@@ -8,9 +8,9 @@ use super::{
     wire::{self, Id, int, natural},
 };
 use crate::{
-    model::{AppId, Delivery, DeliveryState, EndpointId, Message, MsgId, Time, Trigger},
+    model::{AppId, Delivery, DeliveryState, EndpointId, Message, MsgId, OrderKey, Time, Trigger},
     store::{
-        StoreError,
+        PARKED, StoreError,
         transfer::{Bundle, MessagePlace, Owed, Transfer},
     },
 };
@@ -36,7 +36,8 @@ const ATTEMPTS: &str = "\
     SELECT a.body FROM unnest($1, $2, $3) WITH ORDINALITY AS k (app, endpoint, id, n) \
     JOIN postrider.attempts a ON a.app = k.app AND a.endpoint = k.endpoint AND a.id = k.id ORDER BY k.n";
 const PARTITIONS: &str = "SELECT postrider.make_partitions_1(d, 1) FROM unnest($1) AS d";
-/// Of messages that are there already nothing is inserted.
+/// Of messages that are there already nothing is inserted. Of several entries of a key that are due the newest is its head: the
+/// others were brought back, and stand outside of the order.
 const TAKE_IN: &str = "\
     WITH fresh AS ( \
         INSERT INTO postrider.messages (app, id, endpoints, expires_at, expunged, head, payload) \
@@ -58,6 +59,16 @@ const TAKE_IN: &str = "\
         INSERT INTO postrider.attempts (app, endpoint, id, body) \
         SELECT a.app, a.endpoint, a.id, a.body FROM unnest($18, $19, $20, $21, $22) AS a (app, endpoint, id, msg, body) \
         JOIN fresh f ON f.id = a.msg \
+    ), heads AS ( \
+        INSERT INTO postrider.heads AS old (app, endpoint, key, msg) \
+        SELECT DISTINCT ON (h.app, h.endpoint, h.key) h.* FROM unnest($28, $29, $30, $31) AS h (app, endpoint, key, msg) \
+        JOIN fresh f ON f.id = h.msg ORDER BY h.app, h.endpoint, h.key, h.msg DESC \
+        ON CONFLICT (app, endpoint, key) DO UPDATE SET msg = excluded.msg WHERE excluded.msg > old.msg \
+    ), waiting AS ( \
+        INSERT INTO postrider.waiting (app, endpoint, key, msg, due) \
+        SELECT w.app, w.endpoint, w.key, w.msg, w.due \
+        FROM unnest($32, $33, $34, $35, $36) WITH ORDINALITY AS w (app, endpoint, key, msg, due, n) \
+        JOIN fresh f ON f.id = w.msg ORDER BY w.n \
     ) \
     INSERT INTO postrider.queue (app, msg, endpoint, trigger, due) \
     SELECT q.app, q.msg, q.endpoint, q.trigger, q.due FROM unnest($23, $24, $25, $26, $27) AS q (app, msg, endpoint, trigger, due) \
@@ -248,6 +259,15 @@ struct Columns {
     q_endpoint: Vec<Id>,
     q_trigger: Vec<i16>,
     q_due: Vec<i64>,
+    h_app: Vec<Id>,
+    h_endpoint: Vec<Id>,
+    h_key: Vec<Id>,
+    h_msg: Vec<Id>,
+    w_app: Vec<Id>,
+    w_endpoint: Vec<Id>,
+    w_key: Vec<Id>,
+    w_msg: Vec<Id>,
+    w_due: Vec<i64>,
 }
 
 impl Columns {
@@ -280,8 +300,27 @@ impl Columns {
             self.q_endpoint.push(Id(owed.endpoint.0));
             self.q_trigger.push(trigger_number(owed.trigger));
             self.q_due.push(int(owed.due.0));
+            if let Some(key) = message.order(owed.endpoint).filter(|_| owed.trigger == Trigger::Scheduled) {
+                self.add_order(message, owed, key);
+            }
         }
         Ok(())
+    }
+
+    fn add_order(&mut self, message: &Message, owed: &Owed, key: OrderKey) {
+        let place = (Id(message.app.0), Id(owed.endpoint.0), Id(key.0), Id(message.id.0));
+        if owed.due == PARKED {
+            self.w_app.push(place.0);
+            self.w_endpoint.push(place.1);
+            self.w_key.push(place.2);
+            self.w_msg.push(place.3);
+            self.w_due.push(int(message.first_due().0));
+        } else {
+            self.h_app.push(place.0);
+            self.h_endpoint.push(place.1);
+            self.h_key.push(place.2);
+            self.h_msg.push(place.3);
+        }
     }
 
     fn add_delivery(&mut self, delivery: &Delivery) {
@@ -300,7 +339,7 @@ impl Columns {
         self.d_attempts.push(array_text(delivery.attempts.iter().map(|attempt| attempt.0)));
     }
 
-    fn params(&self) -> [(&(dyn ToSql + Sync), Type); 27] {
+    fn params(&self) -> [(&(dyn ToSql + Sync), Type); 36] {
         [
             (&self.m_app, Type::UUID_ARRAY),
             (&self.m_id, Type::UUID_ARRAY),
@@ -329,6 +368,15 @@ impl Columns {
             (&self.q_endpoint, Type::UUID_ARRAY),
             (&self.q_trigger, Type::INT2_ARRAY),
             (&self.q_due, Type::INT8_ARRAY),
+            (&self.h_app, Type::UUID_ARRAY),
+            (&self.h_endpoint, Type::UUID_ARRAY),
+            (&self.h_key, Type::UUID_ARRAY),
+            (&self.h_msg, Type::UUID_ARRAY),
+            (&self.w_app, Type::UUID_ARRAY),
+            (&self.w_endpoint, Type::UUID_ARRAY),
+            (&self.w_key, Type::UUID_ARRAY),
+            (&self.w_msg, Type::UUID_ARRAY),
+            (&self.w_due, Type::INT8_ARRAY),
         ]
     }
 }

@@ -73,8 +73,9 @@ pub(super) async fn expunge_payload(links: &Links, app: AppId, msg: MsgId) -> Re
 }
 
 /// Deletes a message with all that came of it; `false` when there is no such message.
-pub(super) async fn erase(links: &Links, app: AppId, msg: MsgId) -> Result<bool, StoreError> {
-    value(links, "SELECT postrider.erase_1($1, $2) AS value", &[(&Id(app.0), Type::UUID), (&Id(msg.0), Type::UUID)]).await
+pub(super) async fn erase(links: &Links, app: AppId, msg: MsgId, now: Time) -> Result<bool, StoreError> {
+    let params: Params<'_> = &[(&Id(app.0), Type::UUID), (&Id(msg.0), Type::UUID), (&int(now.0), Type::INT8)];
+    value(links, "SELECT postrider.erase_ordered_1($1, $2, $3) AS value", params).await
 }
 
 /// Deletes an answer's body; `false` when there is no such attempt.
@@ -116,7 +117,7 @@ pub(super) async fn purge(links: &Links, app: AppId, endpoint: Option<EndpointId
     let gone = match endpoint {
         Some(endpoint) => {
             let params: Params<'_> = &[(&app, Type::UUID), (&Id(endpoint.0), Type::UUID), (&limit, Type::INT8)];
-            value(links, "SELECT postrider.purge_endpoint_1($1, $2, $3) AS value", params).await
+            value(links, "SELECT postrider.purge_endpoint_ordered_1($1, $2, $3) AS value", params).await
         }
         None => {
             let params: Params<'_> = &[(&app, Type::UUID), (&limit, Type::INT8)];

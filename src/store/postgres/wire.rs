@@ -1,7 +1,7 @@
 //! What goes over the wire: identifiers as `uuid`, times and tokens as `int8`, the rest of a message and attempts as bytes.
 
 use crate::model::{
-    Address, AppId, Attempt, Delivery, DeliveryState, EndpointId, Kind, Message, MsgId, OrgId, Origin, Record, Time,
+    Address, AppId, Attempt, Delivery, DeliveryState, EndpointId, Kind, Message, MsgId, OrderKey, OrgId, Origin, Record, Time,
 };
 use crate::store::{StoreError, Stored};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -105,6 +105,8 @@ struct Head<'a> {
     deliver_at: Option<Time>,
     payload_expires_at: Option<Time>,
     origin: Option<&'a Origin>,
+    ordering_key: Option<&'a str>,
+    ordered: &'a [(EndpointId, OrderKey)],
 }
 
 /// [`Head`], read.
@@ -118,6 +120,8 @@ struct OwnedHead {
     deliver_at: Option<Time>,
     payload_expires_at: Option<Time>,
     origin: Option<Origin>,
+    ordering_key: Option<String>,
+    ordered: Vec<(EndpointId, OrderKey)>,
 }
 
 fn pack<T: Serialize>(value: &T, capacity: usize) -> Result<Vec<u8>, StoreError> {
@@ -144,6 +148,8 @@ pub(super) fn head(message: &Message) -> Result<Vec<u8>, StoreError> {
         deliver_at: message.deliver_at,
         payload_expires_at: message.payload_expires_at,
         origin: message.origin.as_deref(),
+        ordering_key: message.ordering_key.as_deref(),
+        ordered: &message.ordered,
     };
     pack(&head, 128)
 }
@@ -166,6 +172,8 @@ pub(super) fn message(row: &Row, app: AppId, id: MsgId) -> Result<Message, Store
         payload: Bytes::copy_from_slice(get(row, "payload")?),
         expunged: get(row, "expunged")?,
         origin: head.origin.map(Arc::new),
+        ordering_key: head.ordering_key,
+        ordered: head.ordered,
     })
 }
 
