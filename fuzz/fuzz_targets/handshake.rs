@@ -1,15 +1,4 @@
-//! Any request before every handshake of the table.
+//! libFuzzer on `postrider_fuzz::handshake`.
 #![no_main]
 
-mod shape;
-
-use libfuzzer_sys::fuzz_target;
-use postrider_signature::{Settings, handshake, providers};
-
-fuzz_target!(|data: &[u8]| {
-    shape::request(data, |request| {
-        for kind in providers().iter().filter_map(|provider| provider.handshake) {
-            drop(handshake(kind, request, &["a secret"], &Settings::new(), true));
-        }
-    });
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| postrider_fuzz::handshake::run(data));

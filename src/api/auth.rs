@@ -164,7 +164,7 @@ impl Api {
         if let Some(secret) = &self.options.jwt_secret
             && jwt::looks_like_one(token)
         {
-            let subject = jwt::verify(secret.as_bytes(), token, now).ok_or(Problem::Unauthorized)?;
+            let subject = jwt::verify(secret.as_bytes(), token, self.engine.clock.wall()).ok_or(Problem::Unauthorized)?;
             return self.subject(subject).ok_or(Problem::Unauthorized);
         }
         let hash: Hash = Sha256::digest(token).into();

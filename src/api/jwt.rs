@@ -16,7 +16,7 @@ const FIELD_DEFAULT_ORG: &str = "org_23rb8YdGqMT0qIzpgGwdXfHirMu";
 
 /// For whom a token speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Subject {
+pub enum Subject {
     /// An organization, all of it.
     Org(OrgId),
     /// The organization of a fresh data folder.
@@ -40,12 +40,14 @@ struct Claims {
 }
 
 /// Whether it looks like a JWT: our own tokens have no dot.
-pub(super) fn looks_like_one(token: &str) -> bool {
+#[must_use]
+pub fn looks_like_one(token: &str) -> bool {
     token.bytes().filter(|b| *b == b'.').count() == 2
 }
 
 /// The subject of a token that is signed with the secret and in force.
-pub(super) fn verify(secret: &[u8], token: &str, now: Time) -> Option<Subject> {
+#[must_use]
+pub fn verify(secret: &[u8], token: &str, now: Time) -> Option<Subject> {
     if token.len() > MAX_BYTES {
         return None;
     }

@@ -18,7 +18,7 @@ mod front;
 pub mod health;
 mod house;
 pub mod idempotency;
-mod jwt;
+pub mod jwt;
 pub mod key;
 mod ledger;
 mod master_key;

@@ -8,7 +8,7 @@ mod applications;
 mod assets;
 mod audit;
 mod chart;
-mod cookies;
+pub mod cookies;
 mod desk;
 mod endpoint;
 mod endpoint_edit;

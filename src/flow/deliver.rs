@@ -32,7 +32,7 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
     {
         return Box::pin(undeliverable(engine, work, refused)).await;
     }
-    let request = match signing::request(&app, &route, &work.message, (begun, work.attempts + 1)) {
+    let request = match signing::request(&app, &route, &work.message, (engine.clock.wall(), work.attempts + 1)) {
         Ok(request) => request,
         Err(refusal) => {
             let outcome = Outcome::failed(Cause::Unsigned, refusal.to_string());

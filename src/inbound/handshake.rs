@@ -49,7 +49,7 @@ impl Inbound {
             Shake::Reply(reply) => shaken(reply),
             Shake::Refuse(reply) => Err(Reason::Handshake(reply).into()),
             Shake::ReplyIfVerified(reply) => {
-                source.verify(request, now).map_err(Reason::Signature)?;
+                source.verify(request, self.engine.clock.wall()).map_err(Reason::Signature)?;
                 shaken(reply)
             }
             Shake::SetSecret { secret, reply } => {
@@ -57,7 +57,7 @@ impl Inbound {
                 shaken(reply)
             }
             Shake::Confirm { url, reply } => {
-                source.verify(request, now).map_err(Reason::Signature)?;
+                source.verify(request, self.engine.clock.wall()).map_err(Reason::Signature)?;
                 self.confirmations.begin(source.clone(), head.clone(), url);
                 shaken(reply)
             }

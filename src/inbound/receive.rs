@@ -85,7 +85,7 @@ impl Inbound {
             return Ok(shaken);
         }
         source.takes_events(&arrival.head.method)?;
-        let verified = source.verify(&request, now).map_err(Reason::Signature)?;
+        let verified = source.verify(&request, self.engine.clock.wall()).map_err(Reason::Signature)?;
         let drafts = event::drafts(source, arrival, verified, now)?;
         let recorded = self.record(source, drafts).await?;
         State::count(&source.state.received);

@@ -65,7 +65,7 @@ fn retry_after(text: &str, clock: &dyn Clock) -> Option<Duration> {
     }
     let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
     let date = Time(u64::try_from(date.as_millisecond()).unwrap_or(0));
-    Some(date.since(clock.now()))
+    Some(date.since(clock.wall()))
 }
 
 /// The time of `Keep-Alive: timeout=5` (RFC 2068, section 19.7.1).

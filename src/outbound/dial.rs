@@ -16,8 +16,10 @@ use super::{
     tls::{ALPN_HTTP2, client_config_for, web_roots},
 };
 use crate::model::{AddressClass, Cause};
+use rustix::io::Errno;
 use rustls::{RootCertStore, pki_types::ServerName};
 use std::{
+    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -30,6 +32,10 @@ use tokio_rustls::TlsConnector;
 
 /// Addresses of one answer that are tried.
 const ADDRESSES_TRIED: usize = 8;
+/// What the system says when this process, or all together, have too many files and connections open.
+const NO_DESCRIPTOR: [Option<i32>; 2] = [Some(Errno::MFILE.raw_os_error()), Some(Errno::NFILE.raw_os_error())];
+/// The pause before a connection is tried once more for which there was no descriptor.
+const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(100);
 
 /// Makes connections.
 pub(super) struct Dialer {
@@ -170,7 +176,7 @@ async fn connect(addresses: &[SocketAddr], end: Instant) -> Result<TcpStream, Fa
     for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
         let now = Instant::now();
         let share = end.saturating_duration_since(now) / u32::try_from(left).unwrap_or(1);
-        last = match timeout_at(now + share, TcpStream::connect(address)).await {
+        last = match timeout_at(now + share, patiently(*address)).await {
             Ok(Ok(stream)) => {
                 // Only a matter of speed: a stream that cannot be told works all the same.
                 let _ = stream.set_nodelay(true);
@@ -181,4 +187,14 @@ async fn connect(addresses: &[SocketAddr], end: Instant) -> Result<TcpStream, Fa
         };
     }
     Err(last)
+}
+
+/// Waits for a descriptor when there is none: that is no fault of the receiver's, and one becomes free when an attempt ends.
+async fn patiently(address: SocketAddr) -> io::Result<TcpStream> {
+    loop {
+        match TcpStream::connect(address).await {
+            Err(error) if NO_DESCRIPTOR.contains(&error.raw_os_error()) => tokio::time::sleep(DESCRIPTOR_PAUSE).await,
+            connected => return connected,
+        }
+    }
 }

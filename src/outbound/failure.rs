@@ -7,6 +7,9 @@ use std::{error::Error, io};
 /// Characters that a detail has at most.
 const DETAIL_LIMIT: usize = 200;
 
+/// How the verifier calls a certificate of an authority that a server shows as its own.
+const CA_AS_END_ENTITY: &str = "CaUsedAsEndEntity";
+
 /// Why there was no answer, or no whole one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Failure {
@@ -90,6 +93,15 @@ fn certificate_words(why: &CertificateError) -> String {
             "certificate for another name".into()
         }
         CertificateError::Revoked => "certificate revoked".into(),
+        CertificateError::BadEncoding => "certificate that cannot be read".into(),
+        CertificateError::BadSignature => "certificate with a wrong signature".into(),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "certificate that is not for servers".into()
+        }
+        // What rustls has no word of its own for comes as the verifier's error.
+        CertificateError::Other(inner) if inner.to_string().contains(CA_AS_END_ENTITY) => {
+            "certificate of an authority, used as a server's own; a server needs one that is not an authority's".into()
+        }
         other => other.to_string(),
     }
 }

@@ -31,6 +31,7 @@ pub use cidr::{Cidr, CidrError};
 pub use guard::classify;
 pub use http1::decode_answer;
 pub use oauth::TokenSource;
+pub use proxy::opens_tunnel;
 pub use resolve::{Resolve, ResolveError, SystemResolver};
 pub use send::OutboundRequest;
 pub use target::{Target, TargetError, URL_LIMIT};

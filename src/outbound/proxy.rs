@@ -7,11 +7,9 @@
 use super::{WayError, failure::Failure, target::TargetHost};
 use crate::model::{Cause, OutgoingProxy, ResolvedBy};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use futures_util::FutureExt;
 use std::net::{IpAddr, SocketAddr};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, join, sink};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
@@ -38,6 +36,21 @@ pub(super) struct Proxy {
 pub(super) enum Destination {
     Address(SocketAddr),
     Name(String, u16),
+}
+
+/// A connection to a proxy.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire for S {}
+
+/// Whether these bytes, as everything that a proxy says, open a tunnel. The entry point of fuzzing.
+#[must_use]
+pub fn opens_tunnel(given: &OutgoingProxy, said: &[u8]) -> bool {
+    let Ok(proxy) = Proxy::parse(given) else { return false };
+    let to = Destination::Name("receiver.test".into(), 443);
+    // Bytes in memory are always there: the future never waits.
+    let opened = proxy.tunnel(&mut join(said, sink()), &to).now_or_never();
+    matches!(opened, Some(Ok(())))
 }
 
 fn failed(words: impl Into<String>) -> Failure {
@@ -83,11 +96,11 @@ impl Proxy {
     }
 
     /// Asks for a tunnel over a fresh connection to the proxy.
-    pub(super) async fn tunnel(&self, stream: &mut TcpStream, to: &Destination) -> Result<(), Failure> {
+    pub(super) async fn tunnel<S: Wire>(&self, stream: &mut S, to: &Destination) -> Result<(), Failure> {
         if self.socks { self.socks5(stream, to).await } else { self.connect(stream, to).await }
     }
 
-    async fn connect(&self, stream: &mut TcpStream, to: &Destination) -> Result<(), Failure> {
+    async fn connect<S: Wire>(&self, stream: &mut S, to: &Destination) -> Result<(), Failure> {
         let authority = match to {
             Destination::Address(address) => address.to_string(),
             Destination::Name(name, port) => format!("{name}:{port}"),
@@ -117,7 +130,7 @@ impl Proxy {
         }
     }
 
-    async fn socks5(&self, stream: &mut TcpStream, to: &Destination) -> Result<(), Failure> {
+    async fn socks5<S: Wire>(&self, stream: &mut S, to: &Destination) -> Result<(), Failure> {
         let method = if self.user.is_some() { 2 } else { 0 };
         stream.write_all(&[5, 1, method]).await.map_err(broke)?;
         let mut chosen = [0; 2];
@@ -150,7 +163,7 @@ impl Proxy {
     }
 }
 
-async fn sign_in(stream: &mut TcpStream, name: &str, password: &str) -> Result<(), Failure> {
+async fn sign_in<S: Wire>(stream: &mut S, name: &str, password: &str) -> Result<(), Failure> {
     let length = |text: &str| u8::try_from(text.len()).unwrap_or(u8::MAX);
     let mut request = Zeroizing::new(vec![1, length(name)]);
     request.extend_from_slice(name.as_bytes());

@@ -6,6 +6,8 @@
 
 mod row;
 
+pub use row::is_valid;
+
 use crate::{
     api::DEFAULT_MAX_PAYLOAD,
     flow::Engine,

@@ -127,6 +127,12 @@ fn draft(row: OutboxRow, now: Time, max_payload: usize) -> Result<Draft, Fault> 
     given.into_draft(now, max_payload).map_err(Fault::of)
 }
 
+/// Whether a row keeps the rules of the API.
+#[must_use]
+pub fn is_valid(row: OutboxRow, now: Time, max_payload: usize) -> bool {
+    draft(row, now, max_payload).is_ok()
+}
+
 fn check_json(payload: &Bytes) -> Result<(), Fault> {
     match serde_json::from_slice::<&RawValue>(payload) {
         Ok(_) => Ok(()),

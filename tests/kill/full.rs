@@ -1,7 +1,7 @@
 //! A disk that is full: nothing that was accepted is lost, what is refused is refused with a 503 or 507, and the server goes
 //! on by itself once there is room. On a file system in memory of its own, which takes the right to mount one.
 
-use crate::support::{Api, PATIENCE, Receiver, eventually};
+use crate::support::{Api, PATIENCE, Receiver, eventually, kept_log};
 use serde_json::json;
 use std::{
     collections::HashSet,
@@ -41,6 +41,7 @@ fn serve(disk: &Path, address: &str) -> Child {
         .arg(disk.join("data"))
         .env("POSTRIDER_ADMIN_KEY", KEY)
         .stdout(Stdio::null())
+        .stderr(kept_log().map_or_else(Stdio::inherit, Stdio::from))
         .spawn()
         .unwrap()
 }

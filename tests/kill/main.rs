@@ -8,6 +8,8 @@
 #![allow(clippy::disallowed_methods, reason = "the seed is chance; the run is not")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod damage;
+mod flaps;
 mod full;
 #[path = "../support/mod.rs"]
 mod support;

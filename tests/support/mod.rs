@@ -11,7 +11,7 @@ mod server;
 
 pub use client::{Answer, Api};
 pub use receiver::{Arrival, Receiver, Reply};
-pub use server::{ADMIN_KEY, JWT_SECRET, Options, Server, run, run_with_input};
+pub use server::{ADMIN_KEY, DESCRIPTORS, JWT_SECRET, Options, Server, kept_log, refused_start, run, run_with_input};
 
 use std::{future::Future, time::Duration};
 

@@ -2,10 +2,12 @@
 
 use super::{Api, PATIENCE, database, eventually};
 use std::{
+    fs::File,
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex, mpsc},
+    thread::JoinHandle,
     time::Duration,
 };
 use tempfile::TempDir;
@@ -14,6 +16,10 @@ use tempfile::TempDir;
 pub const ADMIN_KEY: &str = "pr_testadminkey0123456789abcdefghijkl";
 /// With which test servers check JWTs.
 pub const JWT_SECRET: &str = "a secret for tests, and for nothing else";
+/// Set in [`Options::env`]: the server may have no more descriptors than this.
+pub const DESCRIPTORS: &str = "TEST_DESCRIPTORS";
+/// Names a folder in which everything that servers print is kept, for `./test` to look for secrets in.
+const LOGS: &str = "POSTRIDER_TEST_LOGS";
 /// How long a server that is dropped may take to end before it is killed.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -78,6 +84,24 @@ impl Server {
         server
     }
 
+    /// Starts on a folder that may be damaged. `Err`: it does not start, and everything that it said.
+    pub async fn try_start_in(data: TempDir) -> Result<Self, Vec<String>> {
+        let (log, options) = (Log::default(), Options::default());
+        let (mut child, address, reading) = start(data.path(), &options, &log);
+        match address.recv_timeout(PATIENCE) {
+            Ok(address) => {
+                let server = Server { data, options, child, address, log };
+                server.healthy().await;
+                Ok(server)
+            }
+            Err(_) => {
+                assert!(!child.wait().unwrap().success());
+                reading.into_iter().for_each(|thread| thread.join().unwrap());
+                Err(log.lock().unwrap().clone())
+            }
+        }
+    }
+
     /// With what its next start finds in the environment.
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.options.env.push((name.to_owned(), value.to_owned()));
@@ -139,6 +163,11 @@ impl Server {
         })
         .await;
         format!("{}/dashboard/enter?link={text}", self.url())
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where it keeps everything.
@@ -207,6 +236,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        keep_secrets(&self.data.path().join("data"));
         if matches!(self.child.try_wait(), Ok(None)) {
             self.terminate();
             wait(FAREWELL, &mut self.child);
@@ -252,33 +282,86 @@ fn binary() -> Command {
 
 /// Starts the binary; returns once it has printed its address.
 fn spawn(data: &Path, options: &Options, log: &Log) -> (Child, String) {
-    let mut command = binary();
-    command.arg("serve").arg("--data").arg(data.join("data")).args(["--listen", "127.0.0.1:0", "--allow-cidr", "127.0.0.0/8"]);
-    command.args(&options.args).envs(options.env.iter().cloned());
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let (found, address) = mpsc::channel();
-    // Reads on to the end, so that the server never blocks on a full pipe.
-    let (said, complained) = (log.clone(), log.clone());
-    let errors = BufReader::new(child.stderr.take().unwrap()).lines();
-    std::thread::spawn(move || {
-        for line in errors.map_while(Result::ok) {
-            println!("server: {line}");
-            complained.lock().unwrap().push(line);
-        }
-    });
-    std::thread::spawn(move || {
-        for line in lines.map_while(Result::ok) {
-            if let Some(address) = address_in(&line) {
-                let _ = found.send(address);
-            }
-            println!("server: {line}");
-            said.lock().unwrap().push(line);
-        }
-    });
+    let (mut child, address, _reading) = start(data, options, log);
     let address =
         address.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("the server printed no address: {:?}", child.try_wait()));
     (child, address)
+}
+
+/// Starts the binary on a folder where it cannot start: everything that it says.
+pub fn refused_start(data: &Path) -> Vec<String> {
+    let log = Log::default();
+    let (mut child, address, reading) = start(data, &Options::default(), &log);
+    let started = address.recv_timeout(PATIENCE);
+    assert!(started.is_err(), "the server has started: {started:?}");
+    let status = child.wait().unwrap();
+    reading.into_iter().for_each(|thread| thread.join().unwrap());
+    assert!(!status.success());
+    log.lock().unwrap().clone()
+}
+
+/// A process, its address once it has printed it, and the threads that read what it prints.
+type Started = (Child, mpsc::Receiver<String>, [JoinHandle<()>; 2]);
+
+fn start(data: &Path, options: &Options, log: &Log) -> Started {
+    let mut command = binary();
+    if let Some((_, descriptors)) = options.env.iter().find(|(name, _)| name == DESCRIPTORS) {
+        let mut poor = Command::new("sh");
+        poor.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]).arg(command.get_program());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => poor.env(name, value),
+                None => poor.env_remove(name),
+            };
+        }
+        command = poor;
+    }
+    command.arg("serve").arg("--data").arg(data.join("data")).args(["--listen", "127.0.0.1:0", "--allow-cidr", "127.0.0.0/8"]);
+    if std::env::var_os(LOGS).is_some() {
+        command.env("POSTRIDER_LOG", "debug");
+    }
+    command.args(&options.args).envs(options.env.iter().cloned());
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let kept = kept_log();
+    let (found, address) = mpsc::channel();
+    // They read on to the end, so that the server never blocks on a full pipe. Both: an error may come without an address.
+    let keep = |lines: Box<dyn BufRead + Send>, found: Option<mpsc::Sender<String>>| {
+        let (log, kept) = (log.clone(), kept.as_ref().map(|file| file.try_clone().unwrap()));
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                if let (Some(found), Some(address)) = (&found, address_in(&line)) {
+                    let _ = found.send(address);
+                }
+                println!("server: {line}");
+                if let Some(mut kept) = kept.as_ref() {
+                    writeln!(kept, "{line}").unwrap();
+                }
+                log.lock().unwrap().push(line);
+            }
+        })
+    };
+    let (errors, said) = (child.stderr.take().unwrap(), child.stdout.take().unwrap());
+    let reading = [keep(Box::new(BufReader::new(errors)), None), keep(Box::new(BufReader::new(said)), Some(found))];
+    (child, address, reading)
+}
+
+/// A new file for what a server prints, if that is kept.
+pub fn kept_log() -> Option<File> {
+    let folder = std::env::var_os(LOGS)?;
+    let (_, path) = tempfile::Builder::new().suffix(".log").tempfile_in(folder).unwrap().keep().unwrap();
+    Some(File::options().append(true).open(path).unwrap())
+}
+
+/// Writes down the secrets of a data folder, which must not be in anything that was printed.
+fn keep_secrets(data: &Path) {
+    let Some(folder) = std::env::var_os(LOGS) else { return };
+    let mut file = File::options().create(true).append(true).open(Path::new(&folder).join("secrets")).unwrap();
+    for name in ["master.key", "admin.key"] {
+        // One write each: many processes append.
+        let text = std::fs::read_to_string(data.join(name)).unwrap_or_default();
+        let lines: String = text.lines().map(str::trim).filter(|line| line.len() >= 16).map(|line| format!("{line}\n")).collect();
+        file.write_all(lines.as_bytes()).unwrap();
+    }
 }
 
 /// The `host:port` of a line that has a loopback URL.

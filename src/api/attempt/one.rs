@@ -3,19 +3,29 @@
 use super::{MessageAttemptOut, list::attempts_of};
 use crate::{
     api::{
-        Caller, Idempotent, Path, Shared, endpoint, message,
+        Caller, Idempotent, Path, Query, Shared, endpoint, message,
         problem::{Errors, Problem},
     },
     model::{AttemptId, EndpointId, Message},
     store::{Expunge, Requeue},
 };
 use axum::{extract::State, http::StatusCode, response::Response};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// An answer that says nothing: `{}`.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub(in crate::api) struct EmptyResponse {}
+
+/// What a client knows of statuses.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it is checked, and makes no difference")]
+pub(super) struct ExpandedQuery {
+    /// No attempt is ever `canceled`: makes no difference.
+    #[param(default = false)]
+    expanded_statuses: Option<bool>,
+}
 
 /// An attempt, with its headers and its timing.
 #[utoipa::path(
@@ -27,7 +37,7 @@ pub(in crate::api) struct EmptyResponse {}
         ("app_id" = String, Path, description = "The application's id or uid"),
         ("msg_id" = String, Path, description = "The message's id or event id"),
         ("attempt_id" = String, Path, description = "The attempt's id"),
-        ("expanded_statuses" = Option<bool>, Query, description = "No attempt is ever `canceled`: makes no difference"),
+        ExpandedQuery,
     ),
     responses((status = 200, body = MessageAttemptOut), Errors)
 )]
@@ -35,6 +45,7 @@ pub(super) async fn get_attempt(
     State(api): State<Shared>,
     caller: Caller,
     Path((app, msg, attempt)): Path<(String, String, String)>,
+    _makes_no_difference: Query<ExpandedQuery>,
 ) -> Result<axum::Json<MessageAttemptOut>, Problem> {
     let app = caller.application(&api, &app).await?.application.id;
     let message = message::find(&api, app, &msg).await?;

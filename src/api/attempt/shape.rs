@@ -181,7 +181,7 @@ pub(in crate::api) struct EndpointMessageOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<Box<OriginOut>>,
     /// Any JSON value, as a message's payload. `{}` without content, `{"expired":true}` once deleted.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     payload: Content,
     status: MessageStatus,
     status_text: MessageStatusText,

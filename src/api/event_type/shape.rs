@@ -27,15 +27,15 @@ pub struct EventTypeUpdate {
     pub description: String,
     /// No longer offered.
     #[serde(default)]
-    #[schema(value_type = bool, default = false)]
+    #[schema(value_type = Option<bool>, default = false)]
     pub archived: Option<bool>,
     /// Offered with a warning.
     #[serde(default)]
-    #[schema(value_type = bool, default = false)]
+    #[schema(value_type = Option<bool>, default = false)]
     pub deprecated: Option<bool>,
     /// May be subscribed to, and is not sent yet: a message of it is refused. Not in the compatible contract.
     #[serde(default)]
-    #[schema(value_type = bool, default = false)]
+    #[schema(value_type = Option<bool>, default = false)]
     pub reserved: Option<bool>,
     /// The schema for the event type for a specific version as a JSON schema.
     #[schema(value_type = Option<std::collections::BTreeMap<String, Object>>)]
@@ -63,15 +63,15 @@ pub struct EventTypeIn {
     pub description: String,
     /// No longer offered.
     #[serde(default)]
-    #[schema(value_type = bool, default = false)]
+    #[schema(value_type = Option<bool>, default = false)]
     pub archived: Option<bool>,
     /// Offered with a warning.
     #[serde(default)]
-    #[schema(value_type = bool, default = false)]
+    #[schema(value_type = Option<bool>, default = false)]
     pub deprecated: Option<bool>,
     /// May be subscribed to, and is not sent yet: a message of it is refused. Not in the compatible contract.
     #[serde(default)]
-    #[schema(value_type = bool, default = false)]
+    #[schema(value_type = Option<bool>, default = false)]
     pub reserved: Option<bool>,
     /// The schema for the event type for a specific version as a JSON schema.
     #[schema(value_type = Option<std::collections::BTreeMap<String, Object>>)]

@@ -126,7 +126,7 @@ pub(in crate::api) struct MessageOut {
     pub(in crate::api) origin: Option<Box<OriginOut>>,
     /// Any JSON value. `{}` without content, `{"expired":true}` once deleted. What a source received need not be JSON: other
     /// text is a string here, other bytes are `{"$base64": "…"}`; `origin.contentType` says what they are.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub(in crate::api) payload: Content,
 }
 

@@ -38,7 +38,7 @@ pub(super) struct ProfileCloneIn {
     pub(super) name: String,
     /// What the copy says otherwise, where null takes a field away (RFC 7396).
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub(super) changes: Value,
 }
 

@@ -23,7 +23,6 @@ const PAGE: usize = 500;
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(super) struct DefaultProfile {
     /// Its name; null: `standard`.
-    #[schema(required)]
     profile: Option<String>,
 }
 

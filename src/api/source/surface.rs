@@ -196,7 +196,7 @@ pub(crate) async fn revised<T>(
 /// # Errors
 /// The source cannot be read.
 pub(crate) fn judged(api: &Api, source: &Source, request: &Request<'_>) -> Result<Result<Verified, Refusal>, Problem> {
-    Ok(store::compiled(api, source)?.verify(request, api.engine.clock.now()))
+    Ok(store::compiled(api, source)?.verify(request, api.engine.clock.wall()))
 }
 
 /// The headers in which a source's requests carry this signature and this timestamp, by each of its schemes.

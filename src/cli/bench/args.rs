@@ -7,6 +7,8 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 /// Longest measuring window, in seconds.
 const SECONDS_MAX: u64 = 120;
+/// Longest run at half of the capacity, in seconds.
+const SOAK_SECONDS_MAX: u64 = 86_400;
 /// Most connections of the client.
 const CONNECTIONS_MAX: usize = 1024;
 /// Payload sizes in bytes: the least that holds a sequence number, and the default limit of the API.
@@ -27,12 +29,16 @@ pub enum Case {
     Latency,
     /// A healthy application beside one whose endpoint hangs.
     Neighbour,
+    /// A hundred endpoints, of which half hang.
+    Crowd,
     /// Idle memory with many endpoints.
     Memory,
     /// PostgreSQL only: one endpoint with one, two and three nodes.
     Nodes,
     /// PostgreSQL only, when asked for: many messages with retention on, and how the tables are at each tenth of them.
     Soak,
+    /// When asked for: half of what the server can do, for long, and its memory and descriptors each minute.
+    Steady,
     /// Start after a kill with many pending deliveries.
     Start,
     /// Size of this binary.
@@ -40,7 +46,7 @@ pub enum Case {
 }
 
 /// All cases, in the order in which they run.
-pub(super) const ALL: [Case; 11] = [
+pub(super) const ALL: [Case; 13] = [
     Case::Raw,
     Case::One,
     Case::Nodes,
@@ -48,10 +54,12 @@ pub(super) const ALL: [Case; 11] = [
     Case::Receive,
     Case::Latency,
     Case::Neighbour,
+    Case::Crowd,
     Case::Memory,
     Case::Start,
     Case::Size,
     Case::Soak,
+    Case::Steady,
 ];
 
 /// Measure this machine: throughput as shares of what the network path alone allows, latency, memory and start.
@@ -66,6 +74,12 @@ pub struct BenchArgs {
     /// Only pass so many messages through, with retention on, and show how the tables are along the way
     #[arg(long, value_name = "N", requires = "store", conflicts_with_all = ["cases", "receive"])]
     pub soak_messages: Option<u32>,
+    /// Only run at half of the capacity for so many seconds, and show memory, descriptors and errors each minute
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["cases", "receive", "soak_messages", "target"])]
+    pub soak_seconds: Option<u64>,
+    /// Run the cases about endpoints that hang only, as with --cases neighbour,crowd
+    #[arg(long, conflicts_with_all = ["cases", "receive", "soak_messages", "soak_seconds"])]
+    pub neighbour: bool,
     /// Token for the target
     #[arg(long, value_name = "TOKEN")]
     pub token: Option<String>,
@@ -110,7 +124,7 @@ pub struct BenchArgs {
 impl Case {
     /// Whether it restarts the server or looks at its binary.
     fn needs_own_server(self) -> bool {
-        matches!(self, Case::Memory | Case::Start | Case::Size)
+        matches!(self, Case::Memory | Case::Start | Case::Size | Case::Steady)
     }
 
     /// Whether it is about PostgreSQL.
@@ -129,6 +143,10 @@ impl BenchArgs {
         ensure!(self.scale > 0.0 && self.scale <= 1.0, "--scale must be above 0 and at most 1");
         ensure!((1..=3600).contains(&self.fill_seconds), "--fill-seconds must be from 1 to 3600");
         ensure!(self.soak_messages.is_none_or(|count| count >= 10), "--soak-messages must be at least 10");
+        ensure!(
+            self.soak_seconds.is_none_or(|seconds| (60..=SOAK_SECONDS_MAX).contains(&seconds)),
+            "--soak-seconds must be from 60 to {SOAK_SECONDS_MAX}"
+        );
         if let Some(store) = self.store.as_deref().filter(|store| *store != THROWAWAY) {
             ensure!(PostgresOptions::is_url(store), "--store must be postgres://… or `{THROWAWAY}`");
         }
@@ -145,9 +163,15 @@ impl BenchArgs {
         if self.soak_messages.is_some() {
             return vec![Case::Soak];
         }
+        if self.soak_seconds.is_some() {
+            return vec![Case::Steady];
+        }
+        if self.neighbour {
+            return vec![Case::Neighbour, Case::Crowd];
+        }
         let by_default = |case: &Case| {
             let possible = (self.target.is_none() || !case.needs_own_server()) && (self.store.is_some() || !case.needs_database());
-            self.cases.is_empty() && possible && *case != Case::Soak
+            self.cases.is_empty() && possible && !matches!(case, Case::Soak | Case::Steady)
         };
         ALL.into_iter().filter(|case| by_default(case) || self.cases.contains(case)).collect()
     }

@@ -37,6 +37,13 @@ pub(super) struct Used {
     database: Option<Spent>,
 }
 
+impl Used {
+    /// Memory that is resident, in bytes.
+    pub(super) fn rss(&self) -> Option<u64> {
+        self.usage.map(|usage| usage.rss)
+    }
+}
+
 impl Host {
     /// Starts a fresh server.
     pub(super) async fn own(recipe: Recipe) -> anyhow::Result<Self> {

@@ -25,6 +25,12 @@ impl Usage {
     }
 }
 
+/// How many files and connections a process has open.
+pub(super) fn descriptors(pid: u32) -> anyhow::Result<usize> {
+    let path = format!("/proc/{pid}/fd");
+    Ok(std::fs::read_dir(&path).with_context(|| format!("cannot read {path}"))?.count())
+}
+
 /// A process with its children: a PostgreSQL server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Family {

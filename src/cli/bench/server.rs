@@ -127,6 +127,11 @@ impl Server {
         self.born
     }
 
+    /// Its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// What it has used.
     pub(super) fn usage(&self) -> anyhow::Result<Usage> {
         Usage::of(self.pid)

@@ -112,7 +112,8 @@ async fn message(State(fake): State<Arc<Fake>>, Path(app): Path<usize>, Json(mes
         for url in urls.iter().cycle().take(urls.len() * times) {
             let url: http::Uri = url.parse().unwrap();
             let route = Route::new(url.authority().unwrap().as_str().parse().unwrap(), Method::POST, url.path(), &[]).unwrap();
-            Connection::default().send(&route, payload.clone()).await.unwrap();
+            // Whoever hangs up gets nothing, and what is missing is counted.
+            let _hung_up = Connection::default().send(&route, payload.clone()).await;
         }
     });
     StatusCode::ACCEPTED
@@ -205,6 +206,9 @@ fn only_loopback_is_driven() {
         assert!(args(&format!("--target {url} --token t")).target_address().is_err(), "{url}");
     }
     assert_eq!(args("--receive").chosen(), [Case::Receive]);
+    assert_eq!(args("--neighbour").chosen(), [Case::Neighbour, Case::Crowd]);
+    assert_eq!(args("--soak-seconds 600").chosen(), [Case::Steady]);
+    assert!(args("--soak-seconds 59").check().is_err());
     let address = args("--target http://localhost:8071 --token t").target_address().unwrap();
     assert_eq!(address, Some("127.0.0.1:8071".parse().unwrap()));
     assert_eq!(args("--target http://[::1]/ --token t").target_address().unwrap(), Some("[::1]:80".parse().unwrap()));

@@ -1,6 +1,7 @@
 //! `postrider serve`: opens everything from the bottom up, serves, and closes it from the top down.
 
 mod again;
+mod begun;
 mod certificates;
 mod crowd;
 mod first;
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     api::{self, Api, ApiOptions, Front, Rotating, TokenCache, TrustedProxies},
-    clock::{Clock, SystemClock},
+    clock::{Clock, SteadyClock, SystemClock},
     config::{Config, LogFormat, Source, StorePlace},
     dashboard,
     flow::{Engine, Parts, Settings},
@@ -41,6 +42,8 @@ use tokio::{net::TcpListener, time::Instant};
 
 /// Attempts in flight, connections of clients and files of the store: what to ask of the system, if it allows so many.
 const WANTED_DESCRIPTORS: u64 = 65_536;
+/// Of the descriptors, attempts in flight take one of so many at most.
+const DESCRIPTORS_SENDING: u64 = 4;
 
 /// Flags of `postrider serve`.
 #[derive(Debug, clap::Args)]
@@ -64,32 +67,32 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     if temporary {
         config.data = folder::temporary(&random);
     }
-    raise_descriptors();
+    let descriptors = raise_descriptors();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if config.worker_threads > 0 {
         runtime.worker_threads(config.worker_threads);
     }
     let data = config.data.clone();
-    let served = runtime.enable_all().build()?.block_on(serve(config, random, args.demo));
+    let served = runtime.enable_all().build()?.block_on(serve(config, random, args.demo, descriptors));
     if temporary {
         let _it_is_temporary = std::fs::remove_dir_all(data);
     }
     served
 }
 
-async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Result<()> {
+async fn serve(config: Config, random: Arc<Random>, demo: bool, descriptors: u64) -> anyhow::Result<()> {
     let shutdown = Shutdown::by_signal()?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SteadyClock::over(SystemClock));
     let listener = TcpListener::bind(&config.listen).await.with_context(|| format!("cannot listen at {}", config.listen))?;
     let address = listener.local_addr()?;
-    let entrance = entrance(&config)?;
+    let entrance = entrance(&config, descriptors)?;
     let folder = Folder::of(&config);
     folder.make()?;
     let (store, unlocked, keys) = place::store(&folder, &config, &clock, &random).await?;
     let admin = first::records(&folder, &*store, &config, (&*clock, &random)).await?;
     let link = people::first_link(&*store, demo, (&*clock, &random)).await.context("the first user cannot be made")?;
     let outbound = outbound(&config, clock.clone())?;
-    let parts = Parts { store, outbound, clock, random, vault: Arc::new(unlocked.vault), settings: settings(&config) };
+    let parts = Parts { store, outbound, clock, random, vault: Arc::new(unlocked.vault), settings: settings(&config, descriptors) };
     let engine = Engine::start(parts).await.context("the engine cannot start")?;
     engine.keep_keys_in(keys);
     let inbound = Inbound::start(engine.clone()).await.context("the sources cannot be loaded")?;
@@ -137,7 +140,7 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool) -> anyhow::Resul
 }
 
 /// Who may come in, and whether they speak TLS.
-fn entrance(config: &Config) -> anyhow::Result<server::Entrance> {
+fn entrance(config: &Config, descriptors: u64) -> anyhow::Result<server::Entrance> {
     let tls = match (&config.tls_cert, &config.tls_key) {
         (None, None) => None,
         (Some(cert), Some(key)) => Some(certificates::Certificates::read(cert, key)?),
@@ -145,7 +148,7 @@ fn entrance(config: &Config) -> anyhow::Result<server::Entrance> {
     };
     tls.iter().try_for_each(|certificates| certificates.keep_fresh())?;
     let crowd = crowd::Crowd::new(config.connections_per_address, config.trusted_proxies.clone());
-    Ok(server::Entrance { crowd, tls })
+    Ok(server::Entrance { crowd, tls, descriptors })
 }
 
 fn scheme(config: &Config) -> &'static str {
@@ -187,14 +190,16 @@ fn read_outboxes(engine: &Arc<Engine>, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, descriptors: u64) -> Settings {
+    let defaults = Settings::default();
+    let connections = usize::try_from(descriptors / DESCRIPTORS_SENDING).unwrap_or(usize::MAX);
     Settings {
         attempt_timeout: config.attempt_timeout,
         retry_policy: config.retry_policy.clone(),
         retry_speed: config.retry_speed,
         disable_after: config.disable_after,
         retention: config.retention,
-        ..Settings::default()
+        max_in_flight: defaults.max_in_flight.min(connections).max(1),
     }
 }
 
@@ -256,15 +261,18 @@ fn announce(config: &Config, folder: &Folder, address: SocketAddr, (new, admin, 
     }
 }
 
-/// Asks the system for more file descriptors, up to what it allows without privileges.
-fn raise_descriptors() {
+/// Asks the system for more file descriptors, up to what it allows without privileges; how many there are then.
+fn raise_descriptors() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.map_or(WANTED_DESCRIPTORS, |most| most.min(WANTED_DESCRIPTORS));
-    if current.is_some_and(|current| current < wanted)
-        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
-    {
-        tracing::warn!(%error, "the limit of open files stays as it was");
+    let Some(current) = current.filter(|current| *current < wanted) else { return current.unwrap_or(wanted) };
+    match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }) {
+        Ok(()) => wanted,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files stays as it was");
+            current
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The listener: HTTP/1.1 and HTTP/2 over cleartext, bounded in what strangers can hold, stopped gracefully.
 
 use super::{
+    begun::Begun,
     certificates::Certificates,
     crowd::Crowd,
     patience::{Patient, Timed},
@@ -18,12 +19,14 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
-/// Connections at once; more wait in the system's backlog.
-const MAX_CONNECTIONS: u32 = 16_384;
+/// Connections at once, if the system gives descriptors for so many; more wait in the system's backlog.
+const MAX_CONNECTIONS: u64 = 16_384;
+/// Of the process's descriptors, clients take one of so many at most: the store and what is sent need theirs.
+const DESCRIPTORS_SHARED_BY: u64 = 2;
 /// How long a client may take for a request's headers, and how long a connection may lie idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 /// How long a client may take for its part of a TLS handshake.
@@ -36,12 +39,10 @@ const MAX_HEADER_LIST_BYTES: u32 = 32 * 1024;
 const MAX_STREAMS: u32 = 256;
 /// Between two signs of life on an HTTP/2 connection.
 const PING_EVERY: Duration = Duration::from_secs(60);
-/// What an HTTP/2 connection starts with; no HTTP/1 method does.
-const HTTP2_PREFACE: &[u8; 3] = b"PRI";
-/// Between two looks at a connection that has sent less than [`HTTP2_PREFACE`].
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The pause after the system has refused to accept a connection (no descriptors left, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// That clients are refused, or wait, is said again after so long in which it was not so.
+const SAID_FOR: Duration = Duration::from_secs(60);
 
 /// Answers the requests of one connection.
 pub(super) trait Answers:
@@ -70,6 +71,16 @@ pub(super) struct Entrance {
     pub(super) crowd: Arc<Crowd>,
     /// With which certificates TLS is spoken; `None`: it is not.
     pub(super) tls: Option<Arc<Certificates>>,
+    /// Files and connections that the process may have open.
+    pub(super) descriptors: u64,
+}
+
+impl Entrance {
+    /// Connections at once.
+    fn room(&self) -> u32 {
+        let room = (self.descriptors / DESCRIPTORS_SHARED_BY).clamp(1, MAX_CONNECTIONS);
+        u32::try_from(room).unwrap_or(u32::MAX)
+    }
 }
 
 /// Serves until the shutdown, then waits for running requests at most `drain`. `facing` gives what answers a peer.
@@ -78,15 +89,16 @@ where
     F: Fn(SocketAddr) -> S + Clone + Send + 'static,
     S: Answers,
 {
+    let room = entrance.room();
     let protocols = Protocols { http1: http1(), http2: http2(), facing, shutdown, entrance };
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+    let slots = Arc::new(Semaphore::new(room as usize));
     let accepting = accept(&listener, &protocols, &slots);
     tokio::select! {
         () = accepting => {}
         () = protocols.shutdown.raised() => {}
     }
     drop(listener);
-    if tokio::time::timeout(drain, slots.acquire_many(MAX_CONNECTIONS)).await.is_err() {
+    if tokio::time::timeout(drain, slots.acquire_many(room)).await.is_err() {
         tracing::warn!("requests were still running after {drain:?} and are cut off");
     }
 }
@@ -96,12 +108,15 @@ where
     F: Fn(SocketAddr) -> S + Clone + Send + 'static,
     S: Answers,
 {
-    let mut failing = false;
+    let room = slots.available_permits();
+    let (mut crowded, mut failed) = (None, None);
     loop {
+        if slots.available_permits() == 0 && is_news(&mut crowded) {
+            tracing::warn!(connections = room, "all connections are taken; others wait until some end");
+        }
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                failing = false;
                 let Some(visit) = protocols.entrance.crowd.enter(peer.ip()) else { continue };
                 let protocols = protocols.clone();
                 let service = (protocols.facing)(peer);
@@ -111,7 +126,7 @@ where
                 });
             }
             Err(error) => {
-                if !std::mem::replace(&mut failing, true) {
+                if is_news(&mut failed) {
                     tracing::warn!(%error, "connections cannot be accepted; trying on");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -120,14 +135,20 @@ where
     }
 }
 
+/// Whether something that happens now has not happened for long.
+fn is_news(last: &mut Option<Instant>) -> bool {
+    last.replace(Instant::now()).is_none_or(|last| last.elapsed() > SAID_FOR)
+}
+
 impl<F> Protocols<F> {
     async fn serve(self, stream: TcpStream, service: impl Answers) {
         let _slower_without = stream.set_nodelay(true);
         let Some(certificates) = self.entrance.tls.clone() else {
-            let speaks_http2 = tokio::select! {
-                told = speaks_http2(&stream) => told,
-                () = self.shutdown.raised() => None,
+            let begun = tokio::select! {
+                begun = timeout(HEADER_TIMEOUT, Begun::read(stream)) => begun,
+                () = self.shutdown.raised() => return,
             };
+            let Ok(Some((speaks_http2, stream))) = begun else { return };
             return self.answer(stream, speaks_http2, service).await;
         };
         let handshake = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(certificates.current()).accept(stream));
@@ -137,19 +158,18 @@ impl<F> Protocols<F> {
         };
         if let Ok(Ok(stream)) = shaken {
             let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            self.answer(stream, Some(speaks_http2), service).await;
+            self.answer(stream, speaks_http2, service).await;
         }
     }
 
-    async fn answer<I>(self, stream: I, speaks_http2: Option<bool>, service: impl Answers)
+    async fn answer<I>(self, stream: I, speaks_http2: bool, service: impl Answers)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (io, service) = (TokioIo::new(stream), Patient(service));
         // A connection's end by the other side's fault is nobody's news.
         let _peer_s_business = match speaks_http2 {
-            None => Ok(()),
-            Some(false) => {
+            false => {
                 let mut connection = pin!(self.http1.serve_connection(io, service));
                 tokio::select! {
                     biased;
@@ -160,7 +180,7 @@ impl<F> Protocols<F> {
                     }
                 }
             }
-            Some(true) => {
+            true => {
                 let mut connection = pin!(self.http2.serve_connection(io, service));
                 tokio::select! {
                     biased;
@@ -172,26 +192,6 @@ impl<F> Protocols<F> {
                 }
             }
         };
-    }
-}
-
-/// Which protocol a connection starts with. `None`: it sends nothing, or ends.
-async fn speaks_http2(stream: &TcpStream) -> Option<bool> {
-    let deadline = Instant::now() + HEADER_TIMEOUT;
-    let mut start = [0; HTTP2_PREFACE.len()];
-    loop {
-        let seen = timeout_at(deadline, stream.peek(&mut start)).await.ok()?.ok()?;
-        let seen = start.get(..seen)?;
-        if seen.is_empty() || Instant::now() >= deadline {
-            return None;
-        }
-        if seen == HTTP2_PREFACE {
-            return Some(true);
-        }
-        if !HTTP2_PREFACE.starts_with(seen) {
-            return Some(false);
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
@@ -227,7 +227,7 @@ mod tests {
     async fn start(router: Router) -> (SocketAddr, Shutdown, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::default());
-        let entrance = Entrance { crowd: Crowd::new(0, Vec::new()), tls: None };
+        let entrance = Entrance { crowd: Crowd::new(0, Vec::new()), tls: None, descriptors: 1024 };
         let facing = move |_| TowerToHyperService::new(router.clone());
         (address, shutdown.clone(), tokio::spawn(serve((listener, entrance), facing, shutdown, DRAIN)))
     }

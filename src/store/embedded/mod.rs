@@ -47,6 +47,7 @@ mod codec;
 mod committer;
 #[cfg(test)]
 mod growth_tests;
+mod journal;
 mod keys;
 mod lanes;
 mod open;

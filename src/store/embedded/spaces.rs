@@ -1,6 +1,6 @@
 //! The keyspaces, how each is tuned, and what the engine's failures mean.
 
-use super::EmbeddedOptions;
+use super::{EmbeddedOptions, journal};
 use crate::store::StoreError;
 use fjall::config::{BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Slice};
@@ -188,6 +188,7 @@ pub(super) struct Spaces {
 impl Spaces {
     /// Opens the folder, making it when it is not there.
     pub(super) fn open(options: &EmbeddedOptions) -> Result<Self, StoreError> {
+        journal::check(&options.path)?;
         let db = Database::builder(&options.path)
             .cache_size(options.cache_bytes)
             .worker_threads(1)

@@ -9,6 +9,7 @@ mod site;
 mod size;
 mod soak;
 mod start;
+mod steady;
 mod throughput;
 
 #[cfg(test)]
@@ -55,6 +56,8 @@ impl Case {
             Case::Receive => "receive",
             Case::Latency => "latency",
             Case::Neighbour => "neighbour",
+            Case::Crowd => "crowd",
+            Case::Steady => "steady",
             Case::Memory => "memory",
             Case::Start => "start",
             Case::Size => "binary size",
@@ -74,7 +77,9 @@ impl Case {
             Case::Soak => Ok(vec![soak::measure(bench, name).await?]),
             Case::Receive => Ok(vec![throughput::receive(bench, name).await?]),
             Case::Latency => latency::measure(bench, name).await,
-            Case::Neighbour => Ok(vec![neighbour::measure(bench, name).await?]),
+            Case::Neighbour => Ok(vec![neighbour::measure(bench, name, neighbour::NEIGHBOUR).await?]),
+            Case::Crowd => Ok(vec![neighbour::measure(bench, name, neighbour::CROWD).await?]),
+            Case::Steady => Ok(vec![steady::measure(bench, name).await?]),
             Case::Memory => Ok(vec![memory::measure(bench, name).await?]),
             Case::Start => Ok(vec![start::measure(bench, name).await?]),
             Case::Size => Ok(vec![size::measure(bench, name)?]),

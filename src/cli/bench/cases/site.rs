@@ -67,7 +67,7 @@ impl Site {
     }
 
     /// Drives until the time is over and what was accepted has arrived.
-    async fn run(&mut self, bench: &Bench, drive: Drive, window: Duration) -> anyhow::Result<Outcome> {
+    pub(super) async fn run(&mut self, bench: &Bench, drive: Drive, window: Duration) -> anyhow::Result<Outcome> {
         bench.board.restart(self.load.from);
         let log = match drive {
             Drive::Closed => self.load.closed(window, usize::MAX).await,
