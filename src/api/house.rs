@@ -40,13 +40,22 @@ pub(super) fn names_its_host(version: Version, headers: &HeaderMap) -> Result<()
     }
 }
 
+/// Whether a policy names origins that may put its page into a frame.
+fn names_ancestors(policy: &[u8]) -> bool {
+    let text = std::str::from_utf8(policy).unwrap_or_default();
+    text.split(';').any(|rule| rule.trim().strip_prefix("frame-ancestors ").is_some_and(|who| who.trim() != "'none'"))
+}
+
 /// Answers a request so that its changes are known to be its sender's, and with the headers that browsers heed.
 pub(super) async fn rules(State(api): State<Shared>, request: Request, next: Next) -> Response {
     let from = peer_of(request.extensions()).and_then(|peer| api.options.trusted_proxies.client(peer, request.headers()));
     let mut response = Actor::at(from).answering(next.run(request)).await;
     let headers = response.headers_mut();
     let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    for (name, value) in CAREFUL.into_iter().chain(is_page.then_some(PAGE).into_iter().flatten()) {
+    // The older of the two knows no origins: where the newer names some, or nobody, it is enough.
+    let named = headers.get(header::CONTENT_SECURITY_POLICY).is_some_and(|policy| names_ancestors(policy.as_bytes()));
+    let page = PAGE.into_iter().filter(|(name, _)| !(named && name == header::X_FRAME_OPTIONS));
+    for (name, value) in CAREFUL.into_iter().chain(is_page.then_some(page).into_iter().flatten()) {
         headers.entry(name).or_insert(value);
     }
     response

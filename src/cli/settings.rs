@@ -89,6 +89,21 @@ pub(super) struct SettingArgs {
     /// Networks from which deliveries come, for receivers to let in [default: none]
     #[arg(long, value_name = "CIDRS")]
     ip_ranges: Option<String>,
+    /// Operator's name on the customers' portal
+    #[arg(long, value_name = "NAME")]
+    portal_name: Option<String>,
+    /// File of the operator's logo on the portal
+    #[arg(long, value_name = "IMAGE")]
+    portal_logo: Option<String>,
+    /// Accent of the portal, made darker or lighter until it is legible
+    #[arg(long, value_name = "#RRGGBB")]
+    portal_color: Option<String>,
+    /// Accent of the portal in the dark, unless it is the same
+    #[arg(long, value_name = "#RRGGBB")]
+    portal_dark_color: Option<String>,
+    /// Origins that may put the portal into a frame, between commas
+    #[arg(long, value_name = "ORIGINS")]
+    portal_origins: Option<String>,
     /// Threads that serve; 0 is one a core [default: 0]
     #[arg(long, value_name = "N")]
     worker_threads: Option<String>,
@@ -147,6 +162,11 @@ impl SettingArgs {
             ("system_profiles", &self.system_profiles),
             ("nudj_prefix", &self.nudj_prefix),
             ("ip_ranges", &self.ip_ranges),
+            ("portal_name", &self.portal_name),
+            ("portal_logo", &self.portal_logo),
+            ("portal_color", &self.portal_color),
+            ("portal_dark_color", &self.portal_dark_color),
+            ("portal_origins", &self.portal_origins),
             ("worker_threads", &self.worker_threads),
         ];
         flags.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()

@@ -23,7 +23,7 @@ const fn secret(name: &'static str, rule: &'static str) -> Key {
 }
 
 /// Every setting, in the order in which they are printed.
-pub const KEYS: [Key; 28] = [
+pub const KEYS: [Key; 33] = [
     key("data", "data", "a folder's path"),
     key("listen", "127.0.0.1:8071", "an address and a port, as 127.0.0.1:8071"),
     key("tls_cert", "", "the path of a file with PEM certificates, together with tls_key"),
@@ -51,6 +51,11 @@ pub const KEYS: [Key; 28] = [
     key("nudj_prefix", "/api/v2/admin", "a path as /api/v2/admin, or none"),
     key("ip_ranges", "none", "a list of networks from which deliveries come, as 203.0.113.0/28"),
     secret("linear_secret", "16 to 1024 characters"),
+    key("portal_name", "", "the operator's name on the portal, of at most 60 characters"),
+    key("portal_logo", "", "the path of an SVG, PNG, JPEG, WebP or GIF of at most 256 KiB"),
+    key("portal_color", "", "a colour as #0a5c8f"),
+    key("portal_dark_color", "", "a colour as #7ec8ff"),
+    key("portal_origins", "none", "a list of origins that may put the portal into a frame, as https://app.example.com"),
     key("worker_threads", "0", "a number from 0 (one a core) to 1024"),
 ];
 

@@ -29,6 +29,8 @@ const ADMIN_KEY_CHARS: RangeInclusive<usize> = 16..=256;
 const SHARED_SECRET_BYTES: RangeInclusive<usize> = 16..=1024;
 /// How many times faster than its schedule a delivery may be tried again.
 const RETRY_SPEED: RangeInclusive<u32> = 1..=100_000;
+/// Characters of the operator's name on the portal.
+const PORTAL_NAME_CHARS: usize = 60;
 /// What the masked value of a secret looks like.
 const MASK: &str = "(set, not shown)";
 /// A minute, in seconds.
@@ -103,6 +105,21 @@ impl ConfigError {
         let value = if hidden { String::new() } else { value.to_owned() };
         ConfigError::BadValue { key: key.name, value, rule: key.rule, from: source.to_string() }
     }
+}
+
+/// How the customers' portal looks, and where it may be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortalLook {
+    /// The operator's name; empty: nobody's.
+    pub name: String,
+    /// The file of the operator's logo.
+    pub logo: Option<PathBuf>,
+    /// The accent: red, green, blue.
+    pub color: Option<[u8; 3]>,
+    /// The accent in the dark, unless it is the same.
+    pub dark_color: Option<[u8; 3]>,
+    /// Origins whose pages may put it into a frame.
+    pub origins: Vec<String>,
 }
 
 /// How log lines look.
@@ -182,6 +199,8 @@ pub struct Config {
     pub ip_ranges: Vec<Cidr>,
     /// With which Linear signs what it sends.
     pub linear_secret: Option<Zeroizing<String>>,
+    /// How the portal is the operator's own.
+    pub portal: PortalLook,
     /// Threads that serve; 0 is one a core.
     pub worker_threads: usize,
     /// Every setting, for people.
@@ -236,6 +255,7 @@ impl Config {
             nudj_prefix: get.value("nudj_prefix", prefix)?,
             ip_ranges: get.value("ip_ranges", |text| value::list(text, |item| item.parse().ok()))?,
             linear_secret: get.optional("linear_secret", shared_secret)?,
+            portal: portal(&get)?,
             worker_threads: get.value("worker_threads", |text| text.parse().ok().filter(|n| *n <= 1024))?,
             in_force: KEYS.iter().map(|key| get.in_force(key)).collect(),
             strays: layers::strays(given),
@@ -272,6 +292,18 @@ impl Reader<'_> {
         };
         InForce { name: key.name, value, source: source.clone() }
     }
+}
+
+fn portal(get: &Reader<'_>) -> Result<PortalLook, ConfigError> {
+    let name =
+        |text: &str| (text.chars().count() <= PORTAL_NAME_CHARS && !text.contains(char::is_control)).then(|| text.to_owned());
+    Ok(PortalLook {
+        name: get.value("portal_name", name)?,
+        logo: get.optional("portal_logo", path)?,
+        color: get.optional("portal_color", value::color)?,
+        dark_color: get.optional("portal_dark_color", value::color)?,
+        origins: get.value("portal_origins", |text| value::list(text, value::origin))?,
+    })
 }
 
 fn path(text: &str) -> Option<PathBuf> {

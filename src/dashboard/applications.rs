@@ -30,6 +30,7 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
         .route("/dashboard/applications/{app}", get(show).post(edit))
         .route("/dashboard/applications/{app}/delete", post(delete))
         .route("/dashboard/applications/{app}/send", post(send))
+        .route("/dashboard/applications/{app}/portal", post(portal))
 }
 
 /// An application, as the API shows it.
@@ -83,6 +84,8 @@ struct ApplicationPage {
     pager: Pager,
     types: Vec<String>,
     profiles: Vec<String>,
+    /// A link to the portal that was just made.
+    link: Option<String>,
 }
 
 async fn list(visitor: Visitor) -> Shown {
@@ -143,7 +146,11 @@ async fn make(filled: Filled) -> Shown {
 }
 
 async fn show(visitor: Visitor, Path(app): Path<String>) -> Shown {
-    let path = format!("/api/v1/app/{}", segment(&app));
+    one(visitor, &app, None).await
+}
+
+async fn one(visitor: Visitor, app: &str, link: Option<String>) -> Shown {
+    let path = format!("/api/v1/app/{}", segment(app));
     let app: AppView = visitor.desk.get(&path).await?;
     let asked = Fields::parse(visitor.query.as_bytes());
     let listed = format!("{path}/endpoint?order=descending&limit={LIMIT}&iterator={}", segment(asked.text("iterator")));
@@ -154,8 +161,9 @@ async fn show(visitor: Visitor, Path(app): Path<String>) -> Shown {
         app,
         rows: listed.data,
         pager,
-        types: super::event_types::names(&visitor).await?,
+        types: super::event_types::names(&visitor.desk).await?,
         profiles: super::endpoint_edit::profiles(&visitor).await?,
+        link,
     };
     Ok(Page(page).into_response())
 }
@@ -169,6 +177,19 @@ async fn edit(Path(app): Path<String>, filled: Filled) -> Shown {
 async fn delete(Path(app): Path<String>, filled: Filled) -> Shown {
     filled.change(Method::DELETE, &format!("/api/v1/app/{}", segment(&app)), Value::Null).await?;
     Ok(Redirect::to("/dashboard/applications?note=deleted").into_response())
+}
+
+/// Makes a link to the portal, which is shown once.
+async fn portal(Path(app): Path<String>, filled: Filled) -> Shown {
+    #[derive(Deserialize)]
+    struct Link {
+        url: String,
+    }
+    let expiry = filled.fields.text("expiry").parse::<u64>();
+    let expiry = expiry.map_err(|_| Problem::field(&["expiry"], "type_error", "This is not a number."))?;
+    let body = json!({ "expiry": expiry, "readOnly": filled.fields.ticked("read_only") });
+    let link: Link = filled.send(Method::POST, &format!("/api/v1/auth/app-portal-access/{}", segment(&app)), body).await?;
+    one(filled.visitor, &app, Some(link.url)).await
 }
 
 /// Sends a message that somebody wrote by hand.

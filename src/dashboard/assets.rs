@@ -55,7 +55,7 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
     Router::new().route("/dashboard/assets/{name}", get(asset))
 }
 
-async fn asset(Path(name): Path<String>) -> Response {
+pub(super) async fn asset(Path(name): Path<String>) -> Response {
     let all = [&*STYLE, &*SCRIPT, &*ICON];
     match all.into_iter().find(|asset| asset.path.rsplit('/').next() == Some(&name)) {
         Some(asset) => ([(header::CONTENT_TYPE, asset.kind), (header::CACHE_CONTROL, FOR_GOOD)], asset.text).into_response(),

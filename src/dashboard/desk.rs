@@ -1,7 +1,11 @@
 //! The API, called in the process: the same handlers, the same checks and the same refusals, with a visitor's rights.
 
 use super::Dashboard;
-use crate::api::{Api, Caller, Problem};
+use crate::{
+    api::{Api, Caller, Problem},
+    flow::Engine,
+    model::{OrgId, Time},
+};
 use axum::{
     body::{Body, to_bytes},
     extract::ConnectInfo,
@@ -35,6 +39,21 @@ impl Desk {
     /// What the API shares.
     pub(super) fn api(&self) -> &Api {
         &self.dashboard.api
+    }
+
+    /// The engine.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.dashboard.api.engine
+    }
+
+    /// Now.
+    pub(super) fn now(&self) -> Time {
+        self.engine().clock.now()
+    }
+
+    /// The visitor's organization.
+    pub(super) fn org(&self) -> OrgId {
+        self.caller.org
     }
 
     /// What the pages share.

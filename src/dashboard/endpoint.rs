@@ -4,6 +4,7 @@ use super::{
     Dashboard,
     applications::AppView,
     chart::Latency,
+    desk::Desk,
     endpoint_edit::EndpointView,
     error::Shown,
     fields::{Fields, Filled, segment},
@@ -35,7 +36,7 @@ const LIMIT: usize = 20;
 /// Newest attempts of the chart.
 const CHARTED: usize = 500;
 /// How far back failed deliveries are queued again unless told otherwise.
-const RECOVER: Duration = Duration::from_secs(86_400);
+pub(super) const RECOVER: Duration = Duration::from_secs(86_400);
 /// Deliveries are counted by whole minutes: the one that is running counts.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -54,31 +55,33 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
 /// An attempt of a list, as the API shows it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct AttemptRow {
-    id: String,
-    msg_id: String,
-    response_status_code: u16,
+pub(super) struct AttemptRow {
+    pub(super) id: String,
+    pub(super) msg_id: String,
+    pub(super) response_status_code: u16,
     response_duration_ms: f64,
     status_text: String,
-    timestamp: When,
+    pub(super) timestamp: When,
     #[serde(default)]
-    error: Option<String>,
+    pub(super) error: Option<String>,
     #[serde(default)]
-    msg: Option<OfMessage>,
+    pub(super) msg: Option<OfMessage>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OfMessage {
-    event_type: String,
+pub(super) struct OfMessage {
+    pub(super) event_type: String,
 }
 
 impl AttemptRow {
-    fn badge(&self) -> Badge {
+    /// How it ended.
+    pub(super) fn badge(&self) -> Badge {
         Badge::state(&self.status_text)
     }
 
-    fn took(&self) -> String {
+    /// How long it took.
+    pub(super) fn took(&self) -> String {
         millis(self.response_duration_ms)
     }
 }
@@ -120,20 +123,30 @@ impl EndpointPage {
 }
 
 /// How it does.
-struct Health {
-    word: &'static str,
-    class: &'static str,
-    detail: Option<When>,
-    rate: Option<String>,
-    delivered: String,
-    failed: String,
-    average: Option<String>,
-    percentiles: Option<[String; 2]>,
+pub(super) struct Health {
+    /// In a few words.
+    pub(super) word: &'static str,
+    /// Its colour.
+    pub(super) class: &'static str,
+    /// Since when it fails.
+    pub(super) detail: Option<When>,
+    /// Success rate of the last day.
+    pub(super) rate: Option<String>,
+    /// Deliveries of the last day.
+    pub(super) delivered: String,
+    /// Of the last day, given up.
+    pub(super) failed: String,
+    /// Mean time of answers.
+    pub(super) average: Option<String>,
+    /// Half of the answers, and 95 of 100, came within.
+    pub(super) percentiles: Option<[String; 2]>,
 }
 
-struct SecretRow {
-    made: When,
-    expires: Option<When>,
+pub(super) struct SecretRow {
+    /// When it was made.
+    pub(super) made: When,
+    /// Until when it signs.
+    pub(super) expires: Option<When>,
 }
 
 async fn show(visitor: Visitor, Path((app, endpoint)): Path<(String, String)>) -> Shown {
@@ -149,20 +162,20 @@ async fn page(visitor: Visitor, (app, endpoint): (&str, &str), secret: Option<St
     let asked = Fields::parse(visitor.query.as_bytes());
     let listed: Listed<AttemptRow> = visitor.desk.get(&attempts_path(&app.id, &endpoint.id, &asked)).await?;
     let now = visitor.now();
-    let attempts = newest(&visitor, id, now).await?;
+    let attempts = newest(&visitor.desk, id).await?;
     let preview = visitor.desk.call(Method::POST, &format!("{path}/preview"), Some(json!({}))).await.ok();
     let since = asked.time("since")?.unwrap_or_else(|| now.minus(RECOVER));
     let page = EndpointPage {
         shell: Shell::new(&visitor, endpoint.url.clone(), "applications"),
-        health: health(&visitor, id, &attempts, endpoint.disabled).await?,
-        lane: Lane::of(&visitor, &path).await?,
+        health: health(&visitor.desk, id, &attempts, endpoint.disabled).await?,
+        lane: Lane::of(&visitor.desk, &path).await?,
         chart: Latency::of(&attempts, charted_from(&attempts, now), now),
-        secrets: secrets(&visitor, &app.id, &endpoint.id).await?,
+        secrets: secrets(&visitor.desk, &app.id, &endpoint.id).await?,
         pager: listed.pager(&visitor.query),
         rows: listed.data,
         preview: preview.map(|preview: Preview| Preview { body: pretty(&preview.body), ..preview }),
         since: since.to_string(),
-        types: super::event_types::names(&visitor).await?,
+        types: super::event_types::names(&visitor.desk).await?,
         app,
         endpoint,
         asked,
@@ -172,7 +185,7 @@ async fn page(visitor: Visitor, (app, endpoint): (&str, &str), secret: Option<St
 }
 
 /// The list of attempts that a query asks for.
-fn attempts_path(app: &str, endpoint: &str, asked: &Fields) -> String {
+pub(super) fn attempts_path(app: &str, endpoint: &str, asked: &Fields) -> String {
     let status = match asked.text("status") {
         "delivered" => Some("0"),
         "failed" => Some("2"),
@@ -186,21 +199,21 @@ fn attempts_path(app: &str, endpoint: &str, asked: &Fields) -> String {
 }
 
 /// Where the chart begins: with the first attempt that it shows, so that a young endpoint is not a dot at its edge.
-fn charted_from(attempts: &[Attempt], now: Time) -> Time {
+pub(super) fn charted_from(attempts: &[Attempt], now: Time) -> Time {
     let first = attempts.last().map_or(now, |attempt| attempt.id.time());
     first.min(now.minus(MINUTE)).max(now.minus(WINDOW))
 }
 
 /// The newest attempts of the last day.
-async fn newest(visitor: &Visitor, endpoint: EndpointId, now: Time) -> Result<Vec<Attempt>, Problem> {
-    let above = AttemptId::lowest_at(now.minus(WINDOW)).0.saturating_sub(1);
+pub(super) async fn newest(desk: &Desk, endpoint: EndpointId) -> Result<Vec<Attempt>, Problem> {
+    let above = AttemptId::lowest_at(desk.now().minus(WINDOW)).0.saturating_sub(1);
     let window = Window { above, below: u128::MAX, newest_first: true, limit: CHARTED };
-    Ok(visitor.desk.api().engine.store.attempts(endpoint, window).await?)
+    Ok(desk.engine().store.attempts(endpoint, window).await?)
 }
 
-async fn health(visitor: &Visitor, endpoint: EndpointId, attempts: &[Attempt], disabled: bool) -> Result<Health, Problem> {
-    let engine = &visitor.desk.api().engine;
-    let now = visitor.now();
+pub(super) async fn health(desk: &Desk, endpoint: EndpointId, attempts: &[Attempt], disabled: bool) -> Result<Health, Problem> {
+    let engine = desk.engine();
+    let now = desk.now();
     let stats = engine.store.stats(endpoint, now.minus(WINDOW), now.plus(MINUTE)).await?;
     let failing = engine.failing(usize::MAX).into_iter().find(|failing| failing.endpoint == endpoint);
     let mut took: Vec<u32> =
@@ -234,11 +247,11 @@ async fn health(visitor: &Visitor, endpoint: EndpointId, attempts: &[Attempt], d
 }
 
 /// When its secrets were made and when they expire. Their text is shown on demand.
-async fn secrets(visitor: &Visitor, app: &str, endpoint: &str) -> Result<Vec<SecretRow>, Problem> {
+pub(super) async fn secrets(desk: &Desk, app: &str, endpoint: &str) -> Result<Vec<SecretRow>, Problem> {
     let (Ok(app), Ok(endpoint)) = (app.parse(), endpoint.parse()) else { return Ok(Vec::new()) };
-    let found = visitor.desk.api().engine.store.find(&crate::model::Address::endpoint(app, endpoint), visitor.now()).await?;
+    let found = desk.engine().store.find(&crate::model::Address::endpoint(app, endpoint), desk.now()).await?;
     let Some(crate::model::Record::Endpoint(endpoint)) = found.map(|stored| stored.record) else { return Ok(Vec::new()) };
-    let live = endpoint.secrets.iter().rev().filter(|secret| secret.expires_at.is_none_or(|end| end > visitor.now()));
+    let live = endpoint.secrets.iter().rev().filter(|secret| secret.expires_at.is_none_or(|end| end > desk.now()));
     Ok(live.map(|secret| SecretRow { made: When(secret.created_at), expires: secret.expires_at.map(When) }).collect())
 }
 

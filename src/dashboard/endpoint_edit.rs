@@ -3,6 +3,7 @@
 use super::{
     Dashboard,
     applications::AppView,
+    desk::Desk,
     endpoint::page_path,
     error::{Shown, reasons},
     fields::{Fields, Filled, segment},
@@ -99,9 +100,11 @@ impl EndpointView {
 
 /// Headers of an endpoint, as the API shows them.
 #[derive(Debug, Default, Deserialize)]
-struct Headers {
-    headers: Map<String, Value>,
-    sensitive: Vec<String>,
+pub(super) struct Headers {
+    /// Those whose values are shown.
+    pub(super) headers: Map<String, Value>,
+    /// Names of the others.
+    pub(super) sensitive: Vec<String>,
 }
 
 #[derive(Template)]
@@ -122,16 +125,17 @@ struct Edit {
 }
 
 /// What a filter says of a payload.
-struct Verdict {
-    class: &'static str,
-    text: String,
-    explanation: String,
+pub(super) struct Verdict {
+    pub(super) class: &'static str,
+    pub(super) text: String,
+    pub(super) explanation: String,
 }
 
 #[derive(Template)]
 #[template(path = "dashboard/verdict.html")]
-struct Judged {
-    verdict: Option<Verdict>,
+pub(super) struct Judged {
+    /// `None`: there is no filter.
+    pub(super) verdict: Option<Verdict>,
 }
 
 /// The profiles that an endpoint may wear.
@@ -159,7 +163,7 @@ async fn page(visitor: Visitor, (app, id): (&str, &str), (given, fault): (Fields
         id => visitor.desk.get(&format!("/api/v1/app/{}/endpoint/{}/headers", app.id, segment(id))).await?,
     };
     let title = if id.is_empty() { "Add an endpoint" } else { "Edit the endpoint" };
-    let mut types = super::event_types::names(&visitor).await?;
+    let mut types = super::event_types::names(&visitor.desk).await?;
     let chosen = given.all("types");
     types.extend(chosen.iter().filter(|name| !types.contains(name)).cloned().collect::<Vec<_>>());
     let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
@@ -180,7 +184,7 @@ async fn page(visitor: Visitor, (app, id): (&str, &str), (given, fault): (Fields
 }
 
 /// The endpoint's settings as the form's fields.
-fn fields_of(endpoint: &EndpointView, headers: &Headers) -> Fields {
+pub(super) fn fields_of(endpoint: &EndpointView, headers: &Headers) -> Fields {
     let mut fields = vec![
         ("url".to_owned(), endpoint.url.clone()),
         ("description".to_owned(), endpoint.description.clone()),
@@ -215,7 +219,7 @@ pub(super) fn headers(text: &str) -> Result<Map<String, Value>, Problem> {
 }
 
 /// The endpoint that a form asks for, without its headers.
-fn body(fields: &Fields) -> Result<Value, Problem> {
+pub(super) fn body(fields: &Fields) -> Result<Value, Problem> {
     let number = |field: &str, name: &'static str| {
         let number = fields.given(field).map(str::parse::<u64>).transpose();
         number.map_err(|_| Problem::field(&[name], "type_error", "This is not a number."))
@@ -288,22 +292,28 @@ async fn try_save(app: &str, endpoint: &str, filled: &Filled) -> Result<(), Prob
 
 /// Judges a payload by a filter; nothing is changed.
 async fn judge(filled: Filled) -> Response {
-    let verdict = match verdict(&filled).await {
+    judged(&filled.visitor.desk, &filled.fields).await
+}
+
+/// What the filter of a form says of its sample.
+pub(super) async fn judged(desk: &Desk, fields: &Fields) -> Response {
+    let verdict = match verdict(desk, fields).await {
         Ok(verdict) => verdict,
         Err(problem) => Some(Verdict { class: "bad", text: reasons(&problem).join(" "), explanation: String::new() }),
     };
     Page(Judged { verdict }).into_response()
 }
 
-async fn verdict(filled: &Filled) -> Result<Option<Verdict>, Problem> {
+async fn verdict(desk: &Desk, fields: &Fields) -> Result<Option<Verdict>, Problem> {
     #[derive(Deserialize)]
     struct Told {
         matches: bool,
         explanation: Value,
     }
-    let Some(filter) = filled.fields.json("filter")? else { return Ok(None) };
-    let payload = filled.fields.json("sample")?.unwrap_or_else(|| json!({}));
-    let told: Told = filled.send(Method::POST, "/api/v1/filter/test", json!({ "filter": filter, "payload": payload })).await?;
+    let Some(filter) = fields.json("filter")? else { return Ok(None) };
+    let payload = fields.json("sample")?.unwrap_or_else(|| json!({}));
+    let asked = json!({ "filter": filter, "payload": payload });
+    let told: Told = desk.call(Method::POST, "/api/v1/filter/test", Some(asked)).await?;
     let (class, text) = match told.matches {
         true => ("ok", "This payload passes.".to_owned()),
         false => ("bad", "This payload does not pass.".to_owned()),

@@ -2,6 +2,7 @@
 
 use super::{
     Dashboard,
+    desk::Desk,
     error::{Shown, reasons},
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
@@ -36,27 +37,31 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
 /// An event type, as the API shows it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct TypeView {
-    name: String,
-    description: String,
+pub(super) struct TypeView {
+    /// Its name.
+    pub(super) name: String,
+    /// For people.
+    pub(super) description: String,
     archived: bool,
     #[serde(default)]
     deprecated: bool,
     #[serde(default)]
     reserved: bool,
     #[serde(default)]
-    group_name: Option<String>,
+    pub(super) group_name: Option<String>,
     #[serde(default)]
     schemas: Option<Map<String, Value>>,
     created_at: When,
 }
 
 impl TypeView {
-    fn group(&self) -> &str {
+    /// Its category.
+    pub(super) fn group(&self) -> &str {
         self.group_name.as_deref().unwrap_or("–")
     }
 
-    fn state(&self) -> (&'static str, &'static str) {
+    /// Its state: class and word.
+    pub(super) fn state(&self) -> (&'static str, &'static str) {
         match (self.archived, self.reserved, self.deprecated) {
             (true, ..) => ("dim", "archived"),
             (_, true, _) => ("held", "reserved"),
@@ -66,15 +71,17 @@ impl TypeView {
     }
 
     /// The newest schema.
-    fn schema(&self) -> Option<(&String, &Value)> {
+    pub(super) fn schema(&self) -> Option<(&String, &Value)> {
         self.schemas.as_ref()?.iter().next_back()
     }
 
-    fn schema_text(&self) -> String {
+    /// The newest schema as people read it.
+    pub(super) fn schema_text(&self) -> String {
         self.schema().map(|(_, schema)| pretty(&schema.to_string())).unwrap_or_default()
     }
 
-    fn example(&self) -> Option<String> {
+    /// Its schema's first example, or none.
+    pub(super) fn example(&self) -> Option<String> {
         let (_, schema) = self.schema()?;
         let example = schema.get("examples").and_then(|all| all.get(0)).or_else(|| schema.get("example"))?;
         Some(pretty(&example.to_string()))
@@ -100,12 +107,12 @@ struct EventTypePage {
 }
 
 /// Names of event types, for forms of other pages.
-pub(super) async fn names(visitor: &Visitor) -> Result<Vec<String>, Problem> {
+pub(super) async fn names(desk: &Desk) -> Result<Vec<String>, Problem> {
     #[derive(Deserialize)]
     struct Named {
         name: String,
     }
-    let all: Listed<Named> = visitor.desk.get(&format!("/api/v1/event-type?limit={OFFERED}")).await?;
+    let all: Listed<Named> = desk.get(&format!("/api/v1/event-type?limit={OFFERED}")).await?;
     Ok(all.data.into_iter().map(|named| named.name).collect())
 }
 

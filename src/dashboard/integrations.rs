@@ -189,7 +189,7 @@ async fn fresh(visitor: Visitor) -> Shown {
 async fn page(visitor: Visitor, id: &str, (given, fault): (Fields, Vec<String>)) -> Shown {
     // The catalogue gets the system's event types when its surface is first used.
     let _webhooks: Value = visitor.desk.get(SURFACE).await.map_err(off)?;
-    let mut types = super::event_types::names(&visitor).await?;
+    let mut types = super::event_types::names(&visitor.desk).await?;
     let chosen = given.all("events");
     types.extend(chosen.iter().filter(|name| !types.contains(name)).cloned().collect::<Vec<_>>());
     let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };

@@ -2,11 +2,11 @@
 
 use super::{
     Dashboard,
+    desk::Desk,
     endpoint::{api_path, back},
     error::Shown,
     fields::Filled,
     view::{Badge, When, grouped, span},
-    visitor::Visitor,
 };
 use crate::api::Problem;
 use axum::{Router, extract::Path, http::Method, routing::post};
@@ -65,9 +65,9 @@ impl Lane {
     ///
     /// # Errors
     /// As the API's.
-    pub(super) async fn of(visitor: &Visitor, path: &str) -> Result<Self, Problem> {
-        let view = visitor.desk.get(&format!("{path}/lane")).await?;
-        let pace = visitor.desk.find(&format!("{path}/catch-up")).await?;
+    pub(super) async fn of(desk: &Desk, path: &str) -> Result<Self, Problem> {
+        let view = desk.get(&format!("{path}/lane")).await?;
+        let pace = desk.find(&format!("{path}/catch-up")).await?;
         Ok(Lane { view, pace })
     }
 

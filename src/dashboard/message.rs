@@ -2,6 +2,7 @@
 
 use super::{
     Dashboard,
+    desk::Desk,
     error::Shown,
     fields::{Filled, segment},
     page::{Page, Shell},
@@ -16,7 +17,7 @@ use crate::{
         matching::{Skip, Subject, judge},
         signing,
     },
-    model::{Attempt, DeliveryState, EndpointId, Message, MsgId, Trigger},
+    model::{Attempt, Cause, DeliveryState, EndpointId, Message, MsgId, Trigger},
     routing::{AppRoutes, Route},
     store::Requeue,
 };
@@ -67,51 +68,58 @@ struct OriginView {
 }
 
 /// What one endpoint did with it.
-struct Row {
-    id: EndpointId,
+pub(super) struct Row {
+    /// The endpoint.
+    pub(super) id: EndpointId,
     /// `None`: it is deleted.
-    url: Option<String>,
-    badge: Badge,
-    why: String,
-    next: Option<When>,
-    tries: Vec<Try>,
-    more_tries: usize,
-    sent: bool,
+    pub(super) url: Option<String>,
+    /// How it stands.
+    pub(super) badge: Badge,
+    /// Why.
+    pub(super) why: String,
+    /// The next attempt.
+    pub(super) next: Option<When>,
+    /// The newest attempts.
+    pub(super) tries: Vec<Try>,
+    /// How many older ones there are.
+    pub(super) more_tries: usize,
+    /// Whether there is a delivery at all.
+    pub(super) sent: bool,
 }
 
 /// One attempt.
-struct Try {
-    id: String,
-    number: u32,
-    badge: Badge,
-    at: When,
-    manual: bool,
-    status: Option<u16>,
-    took: String,
-    sentence: String,
-    url: String,
-    method: String,
-    request_headers: Vec<(String, String)>,
-    request_body: String,
-    response_headers: Vec<(String, String)>,
-    response_body: String,
-    cut: bool,
-    bar: Vec<Piece>,
-    curl: String,
+pub(super) struct Try {
+    pub(super) id: String,
+    pub(super) number: u32,
+    pub(super) badge: Badge,
+    pub(super) at: When,
+    pub(super) manual: bool,
+    pub(super) status: Option<u16>,
+    pub(super) took: String,
+    pub(super) sentence: String,
+    pub(super) url: String,
+    pub(super) method: String,
+    pub(super) request_headers: Vec<(String, String)>,
+    pub(super) request_body: String,
+    pub(super) response_headers: Vec<(String, String)>,
+    pub(super) response_body: String,
+    pub(super) cut: bool,
+    pub(super) bar: Vec<Piece>,
+    pub(super) curl: String,
 }
 
 /// A part of an attempt's time: its name, its label, where it begins and how wide it is, in thousandths.
-struct Piece {
-    name: &'static str,
-    label: &'static str,
-    from: u32,
-    width: u32,
-    took: String,
+pub(super) struct Piece {
+    pub(super) name: &'static str,
+    pub(super) label: &'static str,
+    pub(super) from: u32,
+    pub(super) width: u32,
+    pub(super) took: String,
 }
 
-async fn find(visitor: &Visitor, app: &str, msg: &str) -> Result<(Arc<AppRoutes>, Message), Problem> {
-    let engine = &visitor.desk.api().engine;
-    let app = engine.app(visitor.user.org, app).ok_or_else(|| Problem::not_found("application"))?;
+pub(super) async fn find(desk: &Desk, app: &str, msg: &str) -> Result<(Arc<AppRoutes>, Message), Problem> {
+    let engine = desk.engine();
+    let app = engine.app(desk.org(), app).ok_or_else(|| Problem::not_found("application"))?;
     let found = match msg.parse::<MsgId>() {
         Ok(id) => engine.store.message(app.application.id, id).await?,
         Err(_) => engine.store.message_by_event_id(app.application.id, msg).await?,
@@ -120,18 +128,9 @@ async fn find(visitor: &Visitor, app: &str, msg: &str) -> Result<(Arc<AppRoutes>
 }
 
 async fn show(visitor: Visitor, Path((app, msg)): Path<(String, String)>) -> Shown {
-    let (app, message) = find(&visitor, &app, &msg).await?;
-    let mut ids: Vec<EndpointId> = app.routes.iter().map(|route| route.id).chain(message.endpoints.iter().copied()).collect();
-    ids.sort_unstable_by_key(|id| (!message.endpoints.contains(id), *id));
-    ids.dedup();
-    let hidden = ids.len().saturating_sub(MAX_ENDPOINTS);
-    let mut rows = Vec::new();
-    for id in ids.into_iter().take(MAX_ENDPOINTS) {
-        rows.push(row(&visitor, &app, &message, id).await?);
-    }
-    let text = String::from_utf8_lossy(&message.payload);
-    let cut = text.len() > MAX_SHOWN;
-    let payload = if cut { text.chars().take(MAX_SHOWN).collect() } else { pretty(&text) };
+    let (app, message) = find(&visitor.desk, &app, &msg).await?;
+    let (rows, hidden) = rows(&visitor.desk, &app, &message).await?;
+    let (payload, cut) = payload(&message);
     let origin = message.origin.as_ref().map(|origin| OriginView {
         source: origin.source.to_string(),
         method: origin.method.clone(),
@@ -152,8 +151,28 @@ async fn show(visitor: Visitor, Path((app, msg)): Path<(String, String)>) -> Sho
     Ok(Page(page).into_response())
 }
 
-async fn row(visitor: &Visitor, app: &AppRoutes, message: &Message, id: EndpointId) -> Result<Row, Problem> {
-    let engine = &visitor.desk.api().engine;
+/// What the application's endpoints did with a message, and how many of them are not shown.
+pub(super) async fn rows(desk: &Desk, app: &AppRoutes, message: &Message) -> Result<(Vec<Row>, usize), Problem> {
+    let mut ids: Vec<EndpointId> = app.routes.iter().map(|route| route.id).chain(message.endpoints.iter().copied()).collect();
+    ids.sort_unstable_by_key(|id| (!message.endpoints.contains(id), *id));
+    ids.dedup();
+    let hidden = ids.len().saturating_sub(MAX_ENDPOINTS);
+    let mut rows = Vec::new();
+    for id in ids.into_iter().take(MAX_ENDPOINTS) {
+        rows.push(row(desk, app, message, id).await?);
+    }
+    Ok((rows, hidden))
+}
+
+/// A payload as people read it, and whether it is cut.
+pub(super) fn payload(message: &Message) -> (String, bool) {
+    let text = String::from_utf8_lossy(&message.payload);
+    let cut = text.len() > MAX_SHOWN;
+    (if cut { text.chars().take(MAX_SHOWN).collect() } else { pretty(&text) }, cut)
+}
+
+async fn row(desk: &Desk, app: &AppRoutes, message: &Message, id: EndpointId) -> Result<Row, Problem> {
+    let engine = desk.engine();
     let route = app.route(id);
     let url = route.map(|route| route.url.to_string());
     let delivery = match message.endpoints.contains(&id) {
@@ -230,6 +249,8 @@ impl Try {
             took: millis(f64::from(outcome.phases.total_us) / 1000.0),
             sentence: match outcome.detail.as_str() {
                 "" => sentence(&attempt),
+                // The answer's own words for its status say nothing more.
+                _ if outcome.status.is_some() && outcome.cause == Cause::BadStatus => sentence(&attempt),
                 detail => format!("{} {detail}", sentence(&attempt)),
             },
             response_headers: outcome.headers.to_pairs(),
@@ -281,19 +302,25 @@ fn curl(method: &str, url: &str, headers: &[(String, String)], body: &str) -> St
     line
 }
 
+/// Sends it again where it failed.
+pub(super) async fn resend_failed(desk: &Desk, routes: &AppRoutes, message: &Message) -> Result<(), Problem> {
+    let engine = &desk.api().engine;
+    for id in message.endpoints.iter().filter(|id| routes.route(**id).is_some()) {
+        let failed = engine.store.delivery(message, *id).await?.is_some_and(|d| d.state == DeliveryState::Exhausted);
+        if failed {
+            engine.requeue(routes.application.id, *id, Requeue::Once(message.id)).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Sends it to one endpoint again.
 async fn resend(Path((app, msg)): Path<(String, String)>, filled: Filled) -> Shown {
-    let (routes, message) = find(&filled.visitor, &app, &msg).await?;
+    let (routes, message) = find(&filled.visitor.desk, &app, &msg).await?;
     let endpoint = filled.fields.text("endpoint").to_owned();
     let path = format!("/api/v1/app/{}/msg/{}/endpoint/{}/resend", routes.application.id, message.id, segment(&endpoint));
     if endpoint == "failed" {
-        let engine = &filled.visitor.desk.api().engine;
-        for id in message.endpoints.iter().filter(|id| routes.route(**id).is_some()) {
-            let failed = engine.store.delivery(&message, *id).await?.is_some_and(|d| d.state == DeliveryState::Exhausted);
-            if failed {
-                engine.requeue(routes.application.id, *id, Requeue::Once(message.id)).await?;
-            }
-        }
+        resend_failed(&filled.visitor.desk, &routes, &message).await?;
     } else {
         filled.change(Method::POST, &path, Value::Null).await?;
     }
@@ -303,7 +330,7 @@ async fn resend(Path((app, msg)): Path<(String, String)>, filled: Filled) -> Sho
 
 /// Deletes its payload.
 async fn expunge(Path((app, msg)): Path<(String, String)>, filled: Filled) -> Shown {
-    let (app, message) = find(&filled.visitor, &app, &msg).await?;
+    let (app, message) = find(&filled.visitor.desk, &app, &msg).await?;
     let path = format!("/api/v1/app/{}/msg/{}/content", app.application.id, message.id);
     filled.change(Method::DELETE, &path, Value::Null).await?;
     Ok(Redirect::to(&format!("/dashboard/applications/{}/messages/{}?note=expunged", app.application.id, message.id))

@@ -112,7 +112,7 @@ async fn list(visitor: Visitor) -> Shown {
     let ids: Vec<AppId> = apps.iter().map(|app| app.application.id).collect();
     let found = match asked.given("id") {
         Some(id) => by_id(&visitor, &apps, id).await?,
-        None => search(&visitor, &ids, &Sought::read(&asked)?, LIMIT).await?,
+        None => search(visitor.desk.engine(), &ids, &Sought::read(&asked)?, LIMIT).await?,
     };
     let (pager, further) = ways(&visitor.query, &asked, &found);
     let page = Messages {
@@ -156,7 +156,7 @@ async fn by_id(visitor: &Visitor, apps: &[Arc<AppRoutes>], id: &str) -> Result<F
 }
 
 /// To the pages before and behind, and on with a search that stopped.
-fn ways(query: &str, asked: &Fields, found: &Found) -> (Pager, Option<String>) {
+pub(super) fn ways(query: &str, asked: &Fields, found: &Found) -> (Pager, Option<String>) {
     if asked.given("id").is_some() {
         return (Pager::default(), None);
     }
@@ -182,7 +182,7 @@ async fn replay(Filled { visitor, fields }: Filled) -> Shown {
     }
     let (apps, _) = applications(&visitor, &asked)?;
     let ids: Vec<AppId> = apps.iter().map(|app| app.application.id).collect();
-    let found = search(&visitor, &ids, &Sought::read(&asked)?, BULK).await?;
+    let found = search(visitor.desk.engine(), &ids, &Sought::read(&asked)?, BULK).await?;
     let every = fields.ticked("every");
     let wanted = |state: &str| every || matches!(state, "exhausted" | "cancelled");
     let picked: Vec<_> = found

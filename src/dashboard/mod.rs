@@ -24,6 +24,7 @@ mod messages;
 mod overview;
 mod page;
 mod password;
+mod portal;
 mod replay_new;
 mod replays;
 mod search;
@@ -34,6 +35,8 @@ mod survey;
 mod users;
 mod view;
 mod visitor;
+
+pub use portal::{Branding, Color, Logo};
 
 use crate::api::Shared;
 use axum::{Router, extract::DefaultBodyLimit, middleware::map_response, response::Redirect, routing::get};
@@ -52,6 +55,8 @@ pub(crate) struct Dashboard {
     service: Router,
     /// Who has guessed too often.
     doorman: password::Doorman,
+    /// How the portal looks.
+    brand: portal::Brand,
 }
 
 impl fmt::Debug for Dashboard {
@@ -60,9 +65,10 @@ impl fmt::Debug for Dashboard {
     }
 }
 
-/// The pages. `service` answers the API's requests.
-pub fn router(api: Shared, service: Router) -> Router {
-    let dashboard = Arc::new(Dashboard { api, service, doorman: password::Doorman::default() });
+/// The pages, the portal's among them. `service` answers the API's requests.
+pub fn router(api: Shared, service: Router, branding: Branding) -> Router {
+    let brand = portal::Brand::new(branding);
+    let dashboard = Arc::new(Dashboard { api, service, doorman: password::Doorman::default(), brand });
     let pages = Router::new()
         .merge(sign_in::routes())
         .merge(overview::routes())
@@ -88,5 +94,5 @@ pub fn router(api: Shared, service: Router) -> Router {
         .route("/dashboard/{*rest}", get(error::nothing_here))
         .layer(map_response(page::guarded))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES));
-    pages.with_state(dashboard)
+    pages.merge(portal::routes(&dashboard)).with_state(dashboard)
 }

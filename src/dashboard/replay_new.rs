@@ -144,7 +144,7 @@ fn since(visitor: &Visitor, asked: &Fields) -> Result<String, Problem> {
 /// The form, with a count once an application is chosen. It changes nothing, so its URL can be shared.
 async fn form(visitor: Visitor) -> Shown {
     let asked = Fields::parse(visitor.query.as_bytes());
-    let types = super::event_types::names(&visitor).await?;
+    let types = super::event_types::names(&visitor.desk).await?;
     let (mut count, mut fault, mut endpoints) = (None, Vec::new(), Vec::new());
     let since = since(&visitor, &asked)?;
     if let Some(app) = asked.given("app") {
@@ -184,7 +184,7 @@ async fn start(filled: Filled) -> Shown {
     }
     let asked = Fields::parse(filled.fields.raw("query").as_bytes());
     let since = filled.fields.time("since")?.ok_or_else(|| Problem::field(&["since"], "missing", "Since when?"))?.to_string();
-    let types = super::event_types::names(&filled.visitor).await?;
+    let types = super::event_types::names(&filled.visitor.desk).await?;
     let body = request(&asked, &since, &types)?;
     let begun: Begun = filled.send(Method::POST, "/api/v1/replay", body).await?;
     Ok(Redirect::to(&format!("/dashboard/replays/{}?note=begun", segment(&begun.id))).into_response())

@@ -1,7 +1,7 @@
 //! Searching messages: over the applications of an organization, newest first, within a bounded amount of work. Where the
 //! search stopped it says so, and the next request goes on from there.
 
-use super::{fields::Fields, view::Badge, visitor::Visitor};
+use super::{fields::Fields, view::Badge};
 use crate::{
     api::Problem,
     flow::Engine,
@@ -32,6 +32,7 @@ pub(super) struct Sought {
     event_type: Option<String>,
     state: Option<String>,
     code: Option<u16>,
+    endpoint: Option<EndpointId>,
     tag: Option<String>,
     field: Option<Filter>,
     since: Option<Time>,
@@ -84,6 +85,9 @@ impl Sought {
     pub(super) fn read(asked: &Fields) -> Result<Self, Problem> {
         let code =
             asked.given("code").map(|code| code.parse().map_err(|_| Problem::field(&["code"], "status", "This is not a status.")));
+        let endpoint = asked
+            .given("endpoint")
+            .map(|id| id.parse().map_err(|_| Problem::field(&["endpoint"], "id", "This is not an endpoint's id.")));
         let id = |name: &str| match asked.given(name) {
             None => Ok(None),
             Some(text) => text.parse::<MsgId>().map(Some).map_err(|_| Problem::field(&[name], "id", "This is not a message's id.")),
@@ -93,6 +97,7 @@ impl Sought {
             event_type: asked.given("type").map(str::to_owned),
             state: asked.given("status").map(str::to_owned),
             code: code.transpose()?,
+            endpoint: endpoint.transpose()?,
             tag: asked.given("tag").map(str::to_owned),
             field: asked.given("field").map(|path| field(path, asked.text("value"))).transpose()?,
             since: asked.time("since")?,
@@ -113,6 +118,7 @@ impl Sought {
             None => message.event_type == *wanted,
         };
         self.event_type.as_ref().is_none_or(of_type)
+            && self.endpoint.is_none_or(|endpoint| message.endpoints.contains(&endpoint))
             && self.tag.as_ref().is_none_or(|tag| message.tags.contains(tag))
             && self.field.as_ref().is_none_or(|filter| {
                 let payload: Value = serde_json::from_slice(&message.payload).unwrap_or_default();
@@ -122,9 +128,11 @@ impl Sought {
 
     fn admits_deliveries(&self, deliveries: &[Standing]) -> bool {
         deliveries.iter().any(|delivery| {
-            self.state
-                .as_deref()
-                .is_none_or(|wanted| delivery.state == wanted || (wanted == "failed" && delivery.state == "exhausted"))
+            self.endpoint.is_none_or(|endpoint| endpoint == delivery.endpoint)
+                && self
+                    .state
+                    .as_deref()
+                    .is_none_or(|wanted| delivery.state == wanted || (wanted == "failed" && delivery.state == "exhausted"))
                 && self.code.is_none_or(|code| delivery.code == Some(code))
         })
     }
@@ -190,8 +198,7 @@ impl List {
 }
 
 /// Looks for messages of these applications; at most `limit` of them.
-pub(super) async fn search(visitor: &Visitor, apps: &[AppId], sought: &Sought, limit: usize) -> Result<Found, Problem> {
-    let engine = &visitor.desk.api().engine;
+pub(super) async fn search(engine: &Engine, apps: &[AppId], sought: &Sought, limit: usize) -> Result<Found, Problem> {
     let chunk = (CHUNK / apps.len().max(1)).max(MIN_CHUNK);
     let routes = apps.iter().filter_map(|app| engine.routing.by_id(*app));
     let mut lists: Vec<List> =

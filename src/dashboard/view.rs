@@ -140,6 +140,11 @@ pub(super) struct Pager {
 }
 
 impl<T> Listed<T> {
+    /// Where the next page begins, if there is one.
+    pub(super) fn next(&self) -> Option<String> {
+        self.iterator.clone().filter(|_| !self.done)
+    }
+
     /// Ways from this page, which was asked for with that query.
     pub(super) fn pager(&self, query: &str) -> Pager {
         let asked = super::fields::Fields::parse(query.as_bytes());

@@ -89,6 +89,21 @@ try {
   assert.equal(receiver.came, 1);
   ok("first run to first delivered message");
 
+  // A link to the customer's portal, which stands beside the dashboard and ends without it.
+  await go(`/dashboard/applications/${acme}`);
+  await browser.click("#portal button", "Create a link");
+  await browser.sees("Link to the portal");
+  await browser.picture(pictures, "portal-link");
+  const portal = await browser.text("#portal-link");
+  assert.match(portal, /\/portal#key=prp_/);
+  await browser.open(portal);
+  await browser.sees("Endpoints");
+  await browser.click("footer button", "End this link");
+  await browser.sees("This link has ended");
+  await go("/dashboard");
+  await browser.sees("Overview");
+  ok("a link to the portal");
+
   // Signing out and in, and what is refused.
   await browser.click("header button.link", "Sign out");
   await browser.sees("You are signed out");

@@ -129,6 +129,13 @@ export class Browser {
     await this.post("/actions", { actions: [{ type: "key", id: "keyboard", actions }] });
   }
 
+  // Everything is about that frame from here on, until it is left.
+  async enterFrame(css) {
+    await this.post("/frame", { id: { [ELEMENT]: await this.one(css) } });
+  }
+
+  leaveFrame() { return this.post("/frame", { id: null }); }
+
   accept() { return this.post("/alert/accept"); }
 
   async logs() {

@@ -1,34 +1,95 @@
 //! The dashboard in a real browser (headless Chromium): first run to first delivered message, a failing endpoint found, fixed
 //! and replayed, strangers' markup, filters and paging, dark mode, small screens, the keyboard, and axe-core on every page.
+//! The portal as its customers see it: in a frame on another site, by links that end and links that only look.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that meets the unexpected ends there")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::path::{Path, PathBuf};
-use support::{ADMIN_KEY, Server};
-use tokio::process::Command;
+use support::{ADMIN_KEY, Options, Server};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::Command,
+};
 
 /// Checks of the flow, each a line of its script.
-const CHECKS: usize = 14;
+const CHECKS: usize = 15;
+/// The same of the portal's.
+const PORTAL_CHECKS: usize = 13;
 
 #[tokio::test]
 async fn dashboard() {
+    let server = Server::start().await;
+    let said = run("dashboard.mjs", &[server.link().await, ADMIN_KEY.to_owned()]).await;
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), CHECKS, "{said}");
+}
+
+/// The page of another site that has the portal in a frame: which URL is said behind its `#`.
+const AROUND: &str = "<!doctype html><html lang=\"en\"><title>Shop admin</title>\
+<style>body{font:16px sans-serif;margin:0;background:#e8eef5}header{padding:16px 24px;background:#123;color:#fff}\
+iframe{border:0;width:100%;height:820px;display:block}</style><header>Shop admin, Settings, Webhooks</header>\
+<main><iframe title=\"Webhooks\"></iframe></main>\
+<script>document.querySelector('iframe').src = decodeURIComponent(location.hash.slice(1))</script></html>";
+
+/// A site of somebody else's; answers with its port.
+async fn around() -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                let _asked = stream.read(&mut request).await;
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    AROUND.len()
+                );
+                let _sent = stream.write_all((head + AROUND).as_bytes()).await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn portal() {
+    let port = around().await;
+    let logo = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        logo.path(),
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 148 32\"><circle cx=\"16\" cy=\"16\" r=\"13\" fill=\"#0b7a75\"/>\
+         <path d=\"M9 20l7-9 7 9z\" fill=\"#fff\"/><text x=\"36\" y=\"22\" font-family=\"sans-serif\" font-size=\"18\" \
+         font-weight=\"700\" fill=\"#0b7a75\">Northwind</text></svg>",
+    )
+    .unwrap();
+    let origin = format!("http://localhost:{port}");
+    let set = |name: &str, value: &str| (format!("POSTRIDER_PORTAL_{name}"), value.to_owned());
+    let env = vec![
+        set("NAME", "Northwind"),
+        set("LOGO", logo.path().to_str().unwrap()),
+        set("COLOR", "#5eead4"),
+        set("DARK_COLOR", "#0b5a56"),
+        set("ORIGINS", &origin),
+    ];
+    let server = Server::start_with(Options { env, ..Options::default() }).await;
+    let said = run("portal.mjs", &[server.url(), origin, ADMIN_KEY.to_owned()]).await;
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), PORTAL_CHECKS, "{said}");
+    let token = |line: &String| line.contains("prp_");
+    assert!(!server.log().iter().any(token), "a token is in the log");
+}
+
+/// Runs a script with what is the same for all of them behind its own arguments; what it prints.
+async fn run(name: &str, args: &[String]) -> String {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let axe = target.join("clients-js/node_modules/axe-core/axe.min.js");
     assert!(axe.exists(), "{} is absent: `./test` installs it", axe.display());
-    let server = Server::start().await;
-    let output = Command::new("node")
-        .arg(script("dashboard.mjs"))
-        .args([server.link().await, ADMIN_KEY.to_owned()])
-        .args([&axe, &target.join("screenshots")])
-        .output()
-        .await
-        .unwrap();
+    let output =
+        Command::new("node").arg(script(name)).args(args).args([&axe, &target.join("screenshots")]).output().await.unwrap();
     let (said, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{said}\n{failed}", output.status);
-    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), CHECKS, "{said}");
     println!("{said}");
+    said.into_owned()
 }
 
 fn script(name: &str) -> PathBuf {

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     api::{self, Api, ApiOptions, Front, Rotating, TokenCache, TrustedProxies},
     clock::{Clock, SteadyClock, SystemClock},
-    config::{Config, LogFormat, Source, StorePlace},
-    dashboard,
+    config::{Config, LogFormat, PortalLook, Source, StorePlace},
+    dashboard::{self, Branding, Color, Logo},
     flow::{Engine, Parts, Settings},
     inbound::Inbound,
     outbound::{Outbound, OutboundConfig, read_roots},
@@ -37,7 +37,7 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use first::AdminKey;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time::Instant};
 
 /// Attempts in flight, connections of clients and files of the store: what to ask of the system, if it allows so many.
@@ -83,6 +83,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
 async fn serve(config: Config, random: Arc<Random>, demo: bool, descriptors: u64) -> anyhow::Result<()> {
     let shutdown = Shutdown::by_signal()?;
     let clock: Arc<dyn Clock> = Arc::new(SteadyClock::over(SystemClock));
+    let branding = branding(&config.portal)?;
     let listener = TcpListener::bind(&config.listen).await.with_context(|| format!("cannot listen at {}", config.listen))?;
     let address = listener.local_addr()?;
     let entrance = entrance(&config, descriptors)?;
@@ -113,7 +114,7 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool, descriptors: u64
     };
     let api = Arc::new(api);
     let service = api::router(api.clone()).merge(systems::router(api.clone(), systems_options(&config)));
-    let router = service.clone().merge(dashboard::router(api.clone(), service));
+    let router = service.clone().merge(dashboard::router(api.clone(), service, branding));
     let front = Front::new(api, router);
     let key = config.admin_key.clone().map_or_else(|| folder.read_admin_key(), |key| Ok(Some(key)));
     let sample = match key? {
@@ -137,6 +138,22 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool, descriptors: u64
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How the portal looks.
+fn branding(look: &PortalLook) -> anyhow::Result<Branding> {
+    let read = |path: &PathBuf| {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read the logo {}", path.display()))?;
+        Logo::read(bytes).map_err(|rule| anyhow::anyhow!("the logo {} cannot be used: {rule}", path.display()))
+    };
+    let color = |channels: Option<[u8; 3]>| channels.map(|[red, green, blue]| Color(red, green, blue));
+    Ok(Branding {
+        name: look.name.clone(),
+        logo: look.logo.as_ref().map(read).transpose()?,
+        color: color(look.color),
+        dark_color: color(look.dark_color),
+        origins: look.origins.clone(),
+    })
 }
 
 /// Who may come in, and whether they speak TLS.

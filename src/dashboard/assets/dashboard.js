@@ -141,6 +141,25 @@ for (const trial of document.querySelectorAll("[data-trial]")) {
   }
 }
 
+// Choosing an event type means that only those that are chosen come.
+const picks = document.querySelector("[data-picks]");
+if (picks) {
+  const [all, some] = ["all", "some"].map((which) => picks.closest("form").querySelector(`[name=which][value=${which}]`));
+  const follow = () => { picks.hidden = all.checked; };
+  for (const choice of [all, some]) choice.addEventListener("change", follow);
+  follow();
+}
+
+// What is wrong in a form is gone to; a frame does not do so by itself.
+document.querySelector("[aria-invalid=true]")?.focus();
+
+// What a link names is shown, also when it is folded away.
+const named = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+if (named instanceof HTMLDetailsElement) {
+  named.open = true;
+  named.scrollIntoView();
+}
+
 // On a narrow screen the menu starts closed.
 const menu = document.querySelector(".menu");
 if (menu && matchMedia("(max-width: 800px)").matches) menu.open = false;

@@ -1,0 +1,170 @@
+//! One endpoint: how it does, its attempts, its secret, and what can be done with it.
+
+use super::{
+    super::{
+        Dashboard,
+        chart::Latency,
+        endpoint::{AttemptRow, Health, RECOVER, SecretRow, attempts_path, charted_from, health, newest, secrets},
+        endpoint_edit::{EndpointView, Headers},
+        fields::{Fields, segment},
+        lane::Lane,
+        page::Page,
+        view::{Listed, Pager},
+    },
+    guest::{Guest, Sent},
+    page::{Shell, Shown},
+};
+use crate::{api::Problem, model::EndpointId};
+use askama::Template;
+use axum::{
+    Router,
+    extract::Path,
+    http::Method,
+    response::{IntoResponse, Redirect},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    const ONE: &str = "/portal/{app}/endpoints/{endpoint}";
+    Router::new()
+        .route(ONE, get(show))
+        .route(&format!("{ONE}/pause"), post(pause))
+        .route(&format!("{ONE}/test"), post(test))
+        .route(&format!("{ONE}/recover"), post(recover))
+        .route(&format!("{ONE}/missing"), post(missing))
+        .route(&format!("{ONE}/rotate"), post(rotate))
+        .route(&format!("{ONE}/secret"), post(secret))
+        .route(&format!("{ONE}/delete"), post(delete))
+}
+
+#[derive(Template)]
+#[template(path = "portal/endpoint.html")]
+struct EndpointPage {
+    shell: Shell,
+    endpoint: EndpointView,
+    headers: Headers,
+    health: Health,
+    lane: Lane,
+    chart: Option<Latency>,
+    rows: Vec<AttemptRow>,
+    pager: Pager,
+    asked: Fields,
+    secrets: Vec<SecretRow>,
+    since: String,
+    types: Vec<String>,
+    secret: Option<String>,
+}
+
+impl EndpointPage {
+    /// The event type that a test suggests.
+    fn suggested(&self) -> &str {
+        let own = self.endpoint.event_types.as_deref().and_then(|types| types.first()).filter(|name| self.types.contains(name));
+        own.or(self.types.first()).map_or("", String::as_str)
+    }
+}
+
+async fn show(guest: Guest, Path((_app, endpoint)): Path<(String, String)>) -> Shown {
+    page(guest, &endpoint, None).await
+}
+
+async fn page(guest: Guest, endpoint: &str, secret: Option<String>) -> Shown {
+    let desk = &guest.desk;
+    let path = format!("{}/endpoint/{}", guest.api(), segment(endpoint));
+    let endpoint: EndpointView = desk.get(&path).await?;
+    let id: EndpointId = endpoint.id.parse().map_err(|_| Problem::Internal)?;
+    let asked = Fields::parse(guest.query.as_bytes());
+    let listed: Listed<AttemptRow> = desk.get(&attempts_path(&guest.app.id, &endpoint.id, &asked)).await?;
+    let now = desk.now();
+    let attempts = newest(desk, id).await?;
+    let since = asked.time("since")?.unwrap_or_else(|| now.minus(RECOVER));
+    let page = EndpointPage {
+        shell: Shell::new(&guest, endpoint.url.clone(), "endpoints"),
+        headers: desk.get(&format!("{path}/headers")).await?,
+        health: health(desk, id, &attempts, endpoint.disabled).await?,
+        lane: Lane::of(desk, &path).await?,
+        chart: Latency::of(&attempts, charted_from(&attempts, now), now),
+        secrets: secrets(desk, &guest.app.id, &endpoint.id).await?,
+        pager: listed.pager(&guest.query),
+        rows: listed.data,
+        since: since.to_string(),
+        types: super::super::event_types::names(desk).await?,
+        endpoint,
+        asked,
+        secret,
+    };
+    Ok(Page(page).into_response())
+}
+
+/// The API's path of an endpoint.
+fn api_path(sent: &Sent, endpoint: &str) -> String {
+    format!("{}/endpoint/{}", sent.guest.api(), segment(endpoint))
+}
+
+fn back(sent: &Sent, endpoint: &str, note: &str) -> Shown {
+    Ok(Redirect::to(&format!("{}/endpoints/{}?note={note}", sent.guest.home(), segment(endpoint))).into_response())
+}
+
+/// Holds its deliveries, or lets them go.
+async fn pause(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
+    let disabled = sent.fields.text("disabled") == "true";
+    sent.change(Method::PATCH, &api_path(&sent, &endpoint), json!({ "disabled": disabled })).await?;
+    back(&sent, &endpoint, if disabled { "paused" } else { "resumed" })
+}
+
+async fn test(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
+    let event_type = sent.fields.text("type");
+    let path = format!("{}/send-example", api_path(&sent, &endpoint));
+    // A type without an example in the catalogue is tried with an empty payload.
+    match sent.change(Method::POST, &path, json!({ "eventType": event_type })).await {
+        Err(Problem::NotFound(_) | Problem::Invalid(_) | Problem::BadRequest(..)) => {
+            sent.change(Method::POST, &path, json!({ "eventType": event_type, "payload": { "test": true } })).await?;
+        }
+        other => other?,
+    }
+    back(&sent, &endpoint, "tested")
+}
+
+/// The window of a form, as the API takes it.
+fn window(fields: &Fields) -> Result<Value, Problem> {
+    let since = fields.time("since")?.ok_or_else(|| Problem::field(&["since"], "missing", "Since when?"))?;
+    let until = fields.time("until")?.map(|until| until.to_string());
+    Ok(json!({ "since": since.to_string(), "until": until }))
+}
+
+/// Queues failed deliveries again.
+async fn recover(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
+    sent.change(Method::POST, &format!("{}/recover", api_path(&sent, &endpoint)), window(&sent.fields)?).await?;
+    back(&sent, &endpoint, "recovered")
+}
+
+/// Sends what it was never to get and would get now.
+async fn missing(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
+    sent.change(Method::POST, &format!("{}/replay-missing", api_path(&sent, &endpoint)), window(&sent.fields)?).await?;
+    back(&sent, &endpoint, "begun")
+}
+
+async fn rotate(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
+    let grace = sent.fields.given("grace").map(str::parse::<u64>).transpose();
+    let grace = grace.map_err(|_| Problem::field(&["grace"], "type_error", "This is not a number."))?;
+    let path = format!("{}/secret/rotate", api_path(&sent, &endpoint));
+    sent.change(Method::POST, &path, json!({ "gracePeriodSeconds": grace })).await?;
+    back(&sent, &endpoint, "rotated")
+}
+
+/// Shows the secret. A form, so that only who may change things sees it, and no history keeps it.
+async fn secret(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
+    #[derive(Deserialize)]
+    struct Key {
+        key: String,
+    }
+    let key: Key = sent.guest.desk.get(&format!("{}/secret", api_path(&sent, &endpoint))).await?;
+    page(sent.guest, &endpoint, Some(key.key)).await
+}
+
+async fn delete(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
+    sent.change(Method::DELETE, &api_path(&sent, &endpoint), Value::Null).await?;
+    Ok(Redirect::to(&format!("{}?note=deleted", sent.guest.home())).into_response())
+}

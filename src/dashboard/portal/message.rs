@@ -1,0 +1,79 @@
+//! One message: its payload, what every endpoint of the application did with it, every attempt, and sending it again.
+
+use super::{
+    super::{
+        Dashboard,
+        fields::segment,
+        message::{Row, find, payload, resend_failed, rows},
+        page::Page,
+        view::When,
+    },
+    guest::{Guest, Sent},
+    page::{Shell, Shown},
+};
+use crate::model::Message;
+use askama::Template;
+use axum::{
+    Router,
+    extract::Path,
+    http::Method,
+    response::{IntoResponse, Redirect},
+    routing::{get, post},
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    Router::new().route("/portal/{app}/messages/{msg}", get(show)).route("/portal/{app}/messages/{msg}/resend", post(resend))
+}
+
+#[derive(Template)]
+#[template(path = "portal/message.html")]
+struct MessagePage {
+    shell: Shell,
+    message: Message,
+    at: When,
+    deliver_at: Option<When>,
+    payload: String,
+    cut: bool,
+    rows: Vec<Row>,
+    hidden: usize,
+}
+
+impl MessagePage {
+    /// Whether it failed anywhere.
+    fn failed(&self) -> bool {
+        self.rows.iter().any(|row| row.sent && row.badge.0 == "bad")
+    }
+}
+
+async fn show(guest: Guest, Path((_app, msg)): Path<(String, String)>) -> Shown {
+    let (app, message) = find(&guest.desk, &guest.app.id, &msg).await?;
+    let (rows, hidden) = rows(&guest.desk, &app, &message).await?;
+    let (payload, cut) = payload(&message);
+    let page = MessagePage {
+        shell: Shell::new(&guest, message.event_type.clone(), "deliveries"),
+        at: When(message.id.time()),
+        deliver_at: message.deliver_at.map(When),
+        payload,
+        cut,
+        rows,
+        hidden,
+        message,
+    };
+    Ok(Page(page).into_response())
+}
+
+/// Sends it to one endpoint again, or wherever it failed.
+async fn resend(Path((_app, msg)): Path<(String, String)>, sent: Sent) -> Shown {
+    sent.works()?;
+    let (app, message) = find(&sent.guest.desk, &sent.guest.app.id, &msg).await?;
+    match sent.fields.text("endpoint") {
+        "failed" => resend_failed(&sent.guest.desk, &app, &message).await?,
+        endpoint => {
+            let path = format!("{}/msg/{}/endpoint/{}/resend", sent.guest.api(), message.id, segment(endpoint));
+            sent.change(Method::POST, &path, Value::Null).await?;
+        }
+    }
+    Ok(Redirect::to(&format!("{}/messages/{}?note=resent", sent.guest.home(), message.id)).into_response())
+}

@@ -1,0 +1,235 @@
+//! What all pages of the portal have in common: the frame around them, their headers, refusals, and the files they need.
+
+use super::{
+    super::{Dashboard, assets, error::reasons, fields::Fields, page},
+    guest::{Guest, theme},
+};
+use crate::api::Problem;
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Path, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use std::sync::Arc;
+
+/// Where the portal is.
+pub(in crate::dashboard) const PREFIX: &str = "/portal";
+/// For good: another content has another name.
+const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// The module that opens a link.
+const OPEN_SCRIPT: &str = include_str!("../assets/portal-open.js");
+
+/// The frame around a page.
+#[derive(Debug)]
+pub(super) struct Shell {
+    /// What the page is about.
+    pub(super) title: String,
+    /// Which entry of the menu it belongs to.
+    pub(super) section: &'static str,
+    /// `light`, `dark` or nothing.
+    pub(super) theme: &'static str,
+    /// The operator's name.
+    pub(super) brand: String,
+    /// Where the operator's logo is; empty: there is none.
+    pub(super) logo: String,
+    /// Where the colours are; empty: they are ours.
+    pub(super) colors: String,
+    /// Who looks. `None`: nobody who has opened a link.
+    pub(super) guest: Option<Who>,
+    /// What was just done.
+    pub(super) note: Option<&'static str>,
+}
+
+/// Who looks.
+#[derive(Debug)]
+pub(super) struct Who {
+    /// Where their pages are.
+    pub(super) home: String,
+    /// The application's name.
+    pub(super) app: String,
+    /// Whether they may change things.
+    pub(super) works: bool,
+    /// Whether another page is around this one.
+    pub(super) framed: bool,
+    /// What their forms carry.
+    pub(super) form_token: String,
+}
+
+impl Shell {
+    /// Around a guest's page.
+    pub(super) fn new(guest: &Guest, title: impl Into<String>, section: &'static str) -> Self {
+        let word = Fields::parse(guest.query.as_bytes());
+        let who = Who {
+            home: guest.home(),
+            app: guest.app.name.clone(),
+            works: guest.works,
+            framed: guest.framed,
+            form_token: guest.form_token.clone(),
+        };
+        let bare = Shell::bare(guest.desk.dashboard(), title, guest.theme);
+        Shell { section, guest: Some(who), note: page::note(word.raw("note")), ..bare }
+    }
+
+    /// Around a page that anybody may see.
+    pub(super) fn bare(dashboard: &Dashboard, title: impl Into<String>, theme: &'static str) -> Self {
+        let brand = &dashboard.brand;
+        Shell {
+            title: title.into(),
+            section: "",
+            theme,
+            brand: brand.name.clone(),
+            logo: brand.logo_path.clone(),
+            colors: brand.style_path.clone(),
+            guest: None,
+            note: None,
+        }
+    }
+
+    /// Where the guest's pages are.
+    pub(super) fn home(&self) -> &str {
+        self.guest.as_ref().map_or("", |who| &who.home)
+    }
+
+    /// What the guest's forms carry.
+    pub(super) fn form_token(&self) -> &str {
+        self.guest.as_ref().map_or("", |who| &who.form_token)
+    }
+
+    /// Whether the guest may change things.
+    pub(super) fn works(&self) -> bool {
+        self.guest.as_ref().is_some_and(|who| who.works)
+    }
+
+    /// What the browser calls the page's owner.
+    pub(super) fn owner(&self) -> &str {
+        if self.brand.is_empty() { "Webhooks" } else { &self.brand }
+    }
+
+    /// Where a file of the dashboard's is for the portal: an operator may open `/portal` to the world and nothing else.
+    fn asset(path: &str) -> String {
+        path.replacen(super::super::HOME, PREFIX, 1)
+    }
+
+    pub(super) fn style(&self) -> String {
+        Shell::asset(assets::style())
+    }
+
+    pub(super) fn script(&self) -> String {
+        Shell::asset(assets::script())
+    }
+
+    pub(super) fn icon(&self) -> String {
+        Shell::asset(assets::icon())
+    }
+}
+
+/// A refusal that waits for its page, which [`guarded`] makes: only there is known for whom.
+#[derive(Clone, Debug)]
+struct Refused(Problem);
+
+/// A refusal.
+#[derive(Debug)]
+pub(super) struct PortalError(pub(super) Problem);
+
+/// What a page's handler answers.
+pub(super) type Shown = Result<Response, PortalError>;
+
+impl<E: Into<Problem>> From<E> for PortalError {
+    fn from(error: E) -> Self {
+        PortalError(error.into())
+    }
+}
+
+impl IntoResponse for PortalError {
+    fn into_response(self) -> Response {
+        let mut response = self.0.status().into_response();
+        response.extensions_mut().insert(Refused(self.0));
+        response
+    }
+}
+
+#[derive(Template)]
+#[template(path = "portal/error.html")]
+struct ErrorPage {
+    shell: Shell,
+    title: &'static str,
+    reasons: Vec<String>,
+    home: String,
+    ended: bool,
+}
+
+/// The page of a refusal. Whose link has ended gets that, and nothing else.
+fn refusal(dashboard: &Dashboard, problem: &Problem, theme: &'static str, path: &str) -> Response {
+    let ended = matches!(problem, Problem::Unauthorized);
+    let title = match problem.status().as_u16() {
+        401 => "This link has ended",
+        404 => "There is nothing here",
+        403 => "You may not do this",
+        409 => "Something is in the way",
+        422 | 400 => "This cannot be done",
+        500.. => "Something went wrong",
+        _ => "That did not work",
+    };
+    let app = path.strip_prefix(PREFIX).and_then(|rest| rest.split('/').nth(1)).filter(|app| app.starts_with("app_") && !ended);
+    let home = app.map(|app| format!("{PREFIX}/{app}")).unwrap_or_default();
+    let shell = Shell::bare(dashboard, title, theme);
+    (problem.status(), page::Page(ErrorPage { shell, title, reasons: reasons(problem), home, ended })).into_response()
+}
+
+/// The headers of every page, and the pages of refusals.
+pub(super) async fn guarded(State(dashboard): State<Arc<Dashboard>>, request: Request, next: Next) -> Response {
+    let (theme, path) = (theme(request.headers()), request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    if let Some(Refused(problem)) = response.extensions_mut().remove::<Refused>() {
+        response = refusal(&dashboard, &problem, theme, &path);
+    }
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
+         frame-ancestors {}; base-uri 'none'",
+        dashboard.brand.ancestors
+    );
+    let headers = response.headers_mut();
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    Router::new()
+        .route("/portal/assets/portal-open.js", get(open_script))
+        .route("/portal/assets/{name}", get(assets::asset))
+        .route("/portal/brand/{name}", get(brand))
+}
+
+async fn open_script() -> Response {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], OPEN_SCRIPT).into_response()
+}
+
+/// The operator's logo and colours.
+async fn brand(State(dashboard): State<Arc<Dashboard>>, Path(name): Path<String>) -> Response {
+    let brand = &dashboard.brand;
+    let is = |path: &str| path.rsplit('/').next() == Some(name.as_str());
+    match &brand.logo {
+        Some(logo) if is(&brand.logo_path) => (
+            [(header::CONTENT_TYPE, HeaderValue::from_static(logo.kind())), (header::CACHE_CONTROL, FOR_GOOD)],
+            logo.bytes().to_vec(),
+        )
+            .into_response(),
+        _ if is(&brand.style_path) => {
+            let kind = HeaderValue::from_static("text/css; charset=utf-8");
+            ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, FOR_GOOD)], brand.style.clone()).into_response()
+        }
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
