@@ -1,4 +1,5 @@
 //! Postrider sends, receives and operates webhooks. Modules in flow order.
+pub mod alerts;
 pub mod api;
 pub mod cli;
 pub mod clock;
@@ -8,6 +9,7 @@ pub mod dashboard;
 pub mod flow;
 pub mod inbound;
 pub mod lanes;
+pub mod mail;
 pub mod model;
 pub mod outbound;
 pub mod outbox;

@@ -27,16 +27,17 @@ const LAYERS: [&[&str]; 10] = [
     &["clock"],
     &["random"],
     &["crypto"],
-    &["outbound", "store"],
+    &["mail", "outbound", "store"],
     &["routing"],
     &["lanes"],
-    &["flow", "inbound", "upkeep"],
+    &["flow", "inbound", "upkeep", "alerts"],
     &["api", "outbox", "systems", "dashboard", "config", "telemetry", "shutdown"],
     &["cli"],
 ];
-/// Of one layer, and yet: receiving and upkeep work through the engine, the systems are surfaces on what the API does, what
+/// Of one layer, and yet: receiving, upkeep and alerts work through the engine, the systems are surfaces on what the API does, what
 /// comes by the outbox keeps its rules, and the dashboard shows all of it.
-const NEIGHBOURS: [(&str, &str); 6] = [
+const NEIGHBOURS: [(&str, &str); 7] = [
+    ("alerts", "flow"),
     ("inbound", "flow"),
     ("upkeep", "flow"),
     ("systems", "api"),

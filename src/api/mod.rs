@@ -1,5 +1,6 @@
 //! The API: router, callers, problems, and one file per resource.
 
+mod alert;
 pub mod application;
 pub mod attempt;
 mod audit;
@@ -54,7 +55,7 @@ pub use patch::Patch;
 pub use problem::{Errors, Problem};
 pub use router::router;
 
-use crate::{flow::Engine, inbound::Inbound, model::OrgId};
+use crate::{flow::Engine, inbound::Inbound, mail::Mailer, model::OrgId};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -90,6 +91,8 @@ pub struct ApiOptions {
     pub jwt_secret: Option<Zeroizing<String>>,
     /// By which requests come in, unless a trusted proxy says otherwise: `http` or `https`.
     pub scheme: &'static str,
+    /// Sends letters, if a mail server is configured.
+    pub mailer: Option<Arc<Mailer>>,
     /// The organization of a fresh data folder, for which JWTs without an organization of ours stand.
     pub first_org: OrgId,
 }
@@ -104,6 +107,7 @@ impl ApiOptions {
             trusted_proxies: TrustedProxies::default(),
             jwt_secret: None,
             scheme: "http",
+            mailer: None,
             first_org,
         }
     }

@@ -56,6 +56,7 @@ pub(crate) const PAGE: &str = "text/html; charset=utf-8";
         (name = "User", description = "People who sign in to the dashboard."),
         (name = "Proxy", description = "The proxy through which requests leave."),
         (name = "Audit", description = "Who changed what, when and from where."),
+        (name = "Alert", description = "Rules on how endpoints do, told by e-mail and by operational messages."),
         (name = "Operational Webhook Endpoint", description = "URLs that receive your organization's own messages, such as a disabled endpoint."),
         (name = "Source", description = "Public URLs that receive third parties' webhooks; what they accept becomes messages."),
         (name = "Health", description = "Whether the server works.")

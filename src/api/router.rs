@@ -1,7 +1,7 @@
 //! Every route of the API, the limit on bodies, and what is answered where there is no route.
 
 use super::{
-    Api, Problem, Shared, application, attempt, audit, authentication, body::BodyLimit, endpoint, erase, event_type, filter,
+    Api, Problem, Shared, alert, application, attempt, audit, authentication, body::BodyLimit, endpoint, erase, event_type, filter,
     health, key, ledger, master_key, message, openapi, operational, profile, proxy, receive, replay, retention, source, user,
 };
 use axum::{Extension, Router};
@@ -41,6 +41,7 @@ pub(super) fn resources() -> OpenApiRouter<Shared> {
         .merge(replay::routes())
         .merge(ledger::routes())
         .merge(audit::routes())
+        .merge(alert::routes())
         .merge(operational::routes())
         .merge(source::routes())
         .merge(profile::routes())

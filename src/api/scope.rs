@@ -5,7 +5,8 @@ use crate::model::Scope;
 use axum::http::Method;
 
 /// Beginnings of the paths at which looking takes no more than `read`.
-const READABLE: [&str; 14] = [
+const READABLE: [&str; 15] = [
+    "/api/v1/alert",
     "/api/v1/app",
     "/api/v1/audit",
     "/api/v1/auth/whoami",

@@ -104,6 +104,42 @@ pub(super) struct SettingArgs {
     /// Origins that may put the portal into a frame, between commas
     #[arg(long, value_name = "ORIGINS")]
     portal_origins: Option<String>,
+    /// Mail server for alerts, as smtps://host, smtp://host (STARTTLS) or smtp+plain://host [default: none]
+    #[arg(long, value_name = "URL")]
+    smtp: Option<String>,
+    /// Name to sign in with there; the password is POSTRIDER_SMTP_PASSWORD
+    #[arg(long, value_name = "NAME")]
+    smtp_user: Option<String>,
+    /// Sender of letters
+    #[arg(long, value_name = "ADDRESS")]
+    mail_from: Option<String>,
+    /// Whether people may sign in by passwords [default: on]
+    #[arg(long, value_name = "ON|OFF")]
+    password_sign_in: Option<String>,
+    /// Identity provider (OpenID Connect) for people who sign in [default: none]
+    #[arg(long, value_name = "URL")]
+    oidc_issuer: Option<String>,
+    /// This server's name there; its secret is POSTRIDER_OIDC_CLIENT_SECRET
+    #[arg(long, value_name = "ID")]
+    oidc_client_id: Option<String>,
+    /// What is asked of it [default: openid email profile]
+    #[arg(long, value_name = "SCOPES")]
+    oidc_scopes: Option<String>,
+    /// What its button says [default: Sign in with your organization]
+    #[arg(long, value_name = "TEXT")]
+    oidc_label: Option<String>,
+    /// Domains of verified e-mail that are let in, between commas [default: all]
+    #[arg(long, value_name = "DOMAINS")]
+    oidc_domains: Option<String>,
+    /// Claim that decides about roles, at every sign-in [default: none]
+    #[arg(long, value_name = "NAME")]
+    oidc_role_claim: Option<String>,
+    /// What its values mean, as admins=admin,staff=viewer
+    #[arg(long, value_name = "PAIRS")]
+    oidc_roles: Option<String>,
+    /// Role of those of whom nothing says one; none: they are not let in [default: none]
+    #[arg(long, value_name = "ROLE")]
+    oidc_default_role: Option<String>,
     /// Threads that serve; 0 is one a core [default: 0]
     #[arg(long, value_name = "N")]
     worker_threads: Option<String>,
@@ -167,6 +203,18 @@ impl SettingArgs {
             ("portal_color", &self.portal_color),
             ("portal_dark_color", &self.portal_dark_color),
             ("portal_origins", &self.portal_origins),
+            ("smtp", &self.smtp),
+            ("smtp_user", &self.smtp_user),
+            ("mail_from", &self.mail_from),
+            ("password_sign_in", &self.password_sign_in),
+            ("oidc_issuer", &self.oidc_issuer),
+            ("oidc_client_id", &self.oidc_client_id),
+            ("oidc_scopes", &self.oidc_scopes),
+            ("oidc_label", &self.oidc_label),
+            ("oidc_domains", &self.oidc_domains),
+            ("oidc_role_claim", &self.oidc_role_claim),
+            ("oidc_roles", &self.oidc_roles),
+            ("oidc_default_role", &self.oidc_default_role),
             ("worker_threads", &self.worker_threads),
         ];
         flags.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()

@@ -52,7 +52,8 @@ enum Action {
         #[arg(long, default_value = "viewer", value_parser = role)]
         role: Role,
     },
-    /// Print a new link that signs a user in once
+    /// Print a new link that signs a user in once, and with which they set a new password
+    #[command(visible_alias = "reset-link")]
     Link {
         /// The name they sign in with
         login: String,
@@ -118,11 +119,20 @@ async fn remote(client: &Client, action: Action) -> anyhow::Result<()> {
     #[derive(Deserialize)]
     struct Listed {
         data: Vec<UserOut>,
+        iterator: Option<String>,
+        done: bool,
     }
     match action {
         Action::List => {
-            let listed: Listed = client.call(Method::GET, "/api/v1/user", String::new()).await?;
-            show(&listed.data);
+            let mut from = String::new();
+            loop {
+                let listed: Listed = client.call(Method::GET, &format!("/api/v1/user?iterator={from}"), String::new()).await?;
+                show(&listed.data);
+                match listed.iterator {
+                    Some(iterator) if !listed.done => from = iterator,
+                    _ => break,
+                }
+            }
         }
         Action::Add { login, name, role } => {
             let body = serde_json::to_string(&UserIn { login, name, role })?;

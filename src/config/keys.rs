@@ -23,7 +23,7 @@ const fn secret(name: &'static str, rule: &'static str) -> Key {
 }
 
 /// Every setting, in the order in which they are printed.
-pub const KEYS: [Key; 33] = [
+pub const KEYS: [Key; 47] = [
     key("data", "data", "a folder's path"),
     key("listen", "127.0.0.1:8071", "an address and a port, as 127.0.0.1:8071"),
     key("tls_cert", "", "the path of a file with PEM certificates, together with tls_key"),
@@ -50,6 +50,24 @@ pub const KEYS: [Key; 33] = [
     key("system_profiles", "none", "a list of profiles for the endpoints of systems, as connect=acme"),
     key("nudj_prefix", "/api/v2/admin", "a path as /api/v2/admin, or none"),
     key("ip_ranges", "none", "a list of networks from which deliveries come, as 203.0.113.0/28"),
+    key(
+        "smtp",
+        "",
+        "a mail server as smtps://host, smtp://host (STARTTLS) or smtp+plain://host, with a port if it is not the usual one",
+    ),
+    key("smtp_user", "", "the name to sign in with at the mail server, together with smtp_password"),
+    secret("smtp_password", "at most 1024 characters"),
+    key("mail_from", "", "the sender of letters, as hooks@example.com or Hooks <hooks@example.com>"),
+    key("password_sign_in", "on", "on, or off with an identity provider"),
+    key("oidc_issuer", "", "the http or https URL by which an identity provider calls itself"),
+    key("oidc_client_id", "", "the name of this server there, together with oidc_issuer"),
+    secret("oidc_client_secret", "at most 1024 characters"),
+    key("oidc_scopes", "openid email profile", "what is asked for, between spaces, openid among them"),
+    key("oidc_label", "Sign in with your organization", "1 to 60 characters"),
+    key("oidc_domains", "none", "a list of domains of e-mail that are let in, as example.com, or none for all"),
+    key("oidc_role_claim", "", "the claim that decides about roles, as groups"),
+    key("oidc_roles", "none", "a list of what its values mean, as admins=admin, staff=viewer"),
+    key("oidc_default_role", "none", "viewer, operator, admin, or none"),
     secret("linear_secret", "16 to 1024 characters"),
     key("portal_name", "", "the operator's name on the portal, of at most 60 characters"),
     key("portal_logo", "", "the path of an SVG, PNG, JPEG, WebP or GIF of at most 256 KiB"),

@@ -11,7 +11,8 @@ pub use layers::{Given, Source};
 pub use value::duration;
 
 use crate::{
-    model::{RetryPolicy, System},
+    mail::MailPlace,
+    model::{RetryPolicy, Role, System},
     outbound::Cidr,
     store::postgres::PostgresOptions,
 };
@@ -197,6 +198,34 @@ pub struct Config {
     pub nudj_prefix: String,
     /// Networks from which deliveries come.
     pub ip_ranges: Vec<Cidr>,
+    /// The mail server.
+    pub smtp: Option<MailPlace>,
+    /// The name to sign in with there.
+    pub smtp_user: Option<String>,
+    /// The password to sign in with there.
+    pub smtp_password: Option<Zeroizing<String>>,
+    /// From whom letters are.
+    pub mail_from: Option<String>,
+    /// Whether people may sign in by passwords.
+    pub password_sign_in: bool,
+    /// The identity provider's name as it is in its tokens.
+    pub oidc_issuer: Option<String>,
+    /// Our name there.
+    pub oidc_client_id: Option<String>,
+    /// Our secret there.
+    pub oidc_client_secret: Option<Zeroizing<String>>,
+    /// What is asked of it.
+    pub oidc_scopes: String,
+    /// What its button says.
+    pub oidc_label: String,
+    /// Domains of verified addresses that are let in; empty: all.
+    pub oidc_domains: Vec<String>,
+    /// The claim that decides about roles.
+    pub oidc_role_claim: Option<String>,
+    /// What its values mean.
+    pub oidc_roles: Vec<(String, Role)>,
+    /// The role of those of whom nothing says one.
+    pub oidc_default_role: Option<Role>,
     /// With which Linear signs what it sends.
     pub linear_secret: Option<Zeroizing<String>>,
     /// How the portal is the operator's own.
@@ -254,6 +283,21 @@ impl Config {
             system_profiles: get.value("system_profiles", system_profiles)?,
             nudj_prefix: get.value("nudj_prefix", prefix)?,
             ip_ranges: get.value("ip_ranges", |text| value::list(text, |item| item.parse().ok()))?,
+            smtp: get.optional("smtp", MailPlace::parse)?,
+            smtp_user: get.optional("smtp_user", one_line)?,
+            smtp_password: get.optional("smtp_password", |text| one_line(text).map(Zeroizing::new))?,
+            mail_from: get.optional("mail_from", one_line)?,
+            password_sign_in: get.value("password_sign_in", on_or_off)?,
+            oidc_issuer: get.optional("oidc_issuer", |text| url(text).map(|_| text.to_owned()))?,
+            oidc_client_id: get.optional("oidc_client_id", one_line)?,
+            oidc_client_secret: get.optional("oidc_client_secret", |text| one_line(text).map(Zeroizing::new))?,
+            oidc_scopes: get.value("oidc_scopes", scopes)?,
+            oidc_label: get.value("oidc_label", |text| one_line(text).filter(|text| (1..=60).contains(&text.chars().count())))?,
+            oidc_domains: get.value("oidc_domains", |text| value::list(text, domain))?,
+            oidc_role_claim: get.optional("oidc_role_claim", one_line)?,
+            oidc_roles: get.value("oidc_roles", |text| value::list(text, claimed_role))?,
+            oidc_default_role: get
+                .value("oidc_default_role", |text| if text == "none" { Some(None) } else { Role::named(text).map(Some) })?,
             linear_secret: get.optional("linear_secret", shared_secret)?,
             portal: portal(&get)?,
             worker_threads: get.value("worker_threads", |text| text.parse().ok().filter(|n| *n <= 1024))?,
@@ -342,6 +386,32 @@ fn outboxes(text: &str) -> Option<Vec<PostgresOptions>> {
 fn admin_key(text: &str) -> Option<Zeroizing<String>> {
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
     (visible && ADMIN_KEY_CHARS.contains(&text.len())).then(|| Zeroizing::new(text.to_owned()))
+}
+
+fn one_line(text: &str) -> Option<String> {
+    (text.len() <= *SHARED_SECRET_BYTES.end() && !text.chars().any(char::is_control)).then(|| text.to_owned())
+}
+
+fn on_or_off(text: &str) -> Option<bool> {
+    match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
+fn scopes(text: &str) -> Option<String> {
+    one_line(text).filter(|text| text.split_whitespace().any(|scope| scope == "openid"))
+}
+
+fn domain(text: &str) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
+    (text.contains('.') && text.bytes().all(plain)).then(|| text.to_ascii_lowercase())
+}
+
+fn claimed_role(item: &str) -> Option<(String, Role)> {
+    let (value, role) = item.rsplit_once('=')?;
+    Some((value.trim().to_owned(), Role::named(role.trim())?)).filter(|(value, _)| !value.is_empty())
 }
 
 fn shared_secret(text: &str) -> Option<Zeroizing<String>> {

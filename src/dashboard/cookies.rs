@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// Holds a session's text.
 pub(super) const SESSION: &str = "postrider_session";
+/// Holds what waits for somebody's return from the identity provider, sealed.
+pub(super) const OIDC: &str = "postrider_oidc";
 /// `light` or `dark`; the reader's system decides without it.
 pub(super) const THEME: &str = "postrider_theme";
 

@@ -29,6 +29,8 @@ const SURFACE: &str = "/v1/integrations/webhooks";
 const PAGES: &str = "/dashboard/settings/integrations/webhooks";
 /// Entries of a log's page.
 const LIMIT: usize = 25;
+/// Webhooks of a page.
+const ON_A_PAGE: usize = 50;
 
 pub(super) fn routes() -> Router<Arc<Dashboard>> {
     Router::new()
@@ -138,6 +140,7 @@ struct Stats {
 struct Webhooks {
     shell: Shell,
     rows: Vec<Webhook>,
+    pager: Pager,
 }
 
 #[derive(Template)]
@@ -179,7 +182,15 @@ async fn list(visitor: Visitor) -> Shown {
         data: Vec<Webhook>,
     }
     let all: All = visitor.desk.get(SURFACE).await.map_err(off)?;
-    Ok(Page(Webhooks { shell: Shell::new(&visitor, "Webhooks", "settings"), rows: all.data }).into_response())
+    // The surface has no pages: what is shown of its list has.
+    let from: usize = Fields::parse(visitor.query.as_bytes()).text("from").parse().unwrap_or(0);
+    let to = |from: usize| with(&visitor.query, "from", &if from == 0 { String::new() } else { from.to_string() });
+    let pager = Pager {
+        previous: (from > 0).then(|| to(from.saturating_sub(ON_A_PAGE))),
+        next: (all.data.len() > from.saturating_add(ON_A_PAGE)).then(|| to(from.saturating_add(ON_A_PAGE))),
+    };
+    let rows = all.data.into_iter().skip(from).take(ON_A_PAGE).collect();
+    Ok(Page(Webhooks { shell: Shell::new(&visitor, "Webhooks", "settings"), rows, pager }).into_response())
 }
 
 async fn fresh(visitor: Visitor) -> Shown {

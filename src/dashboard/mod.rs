@@ -4,6 +4,7 @@
 //! nothing that the API would refuse. Pages run no script of their own: the one module in `assets/` sharpens what works
 //! without it.
 
+mod alerts;
 mod applications;
 mod assets;
 mod audit;
@@ -21,6 +22,7 @@ mod keys;
 mod lane;
 mod message;
 mod messages;
+mod oidc;
 mod overview;
 mod page;
 mod password;
@@ -36,6 +38,7 @@ mod users;
 mod view;
 mod visitor;
 
+pub use oidc::{Admission, OidcOptions, SignInOptions};
 pub use portal::{Branding, Color, Logo};
 
 use crate::api::Shared;
@@ -57,6 +60,21 @@ pub(crate) struct Dashboard {
     doorman: password::Doorman,
     /// How the portal looks.
     brand: portal::Brand,
+    /// How people sign in.
+    doors: oidc::Doors,
+    /// Networks from which deliveries come.
+    ip_ranges: Vec<String>,
+}
+
+/// What the dashboard is told once, at its start.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How people sign in.
+    pub sign_in: SignInOptions,
+    /// Networks from which deliveries come, for receivers to let in.
+    pub ip_ranges: Vec<String>,
+    /// How the portal looks.
+    pub branding: Branding,
 }
 
 impl fmt::Debug for Dashboard {
@@ -66,11 +84,14 @@ impl fmt::Debug for Dashboard {
 }
 
 /// The pages, the portal's among them. `service` answers the API's requests.
-pub fn router(api: Shared, service: Router, branding: Branding) -> Router {
-    let brand = portal::Brand::new(branding);
-    let dashboard = Arc::new(Dashboard { api, service, doorman: password::Doorman::default(), brand });
+pub fn router(api: Shared, service: Router, options: Options) -> Router {
+    let Options { sign_in, ip_ranges, branding } = options;
+    let (doorman, doors, brand) = (password::Doorman::default(), oidc::Doors::new(sign_in), portal::Brand::new(branding));
+    let dashboard = Arc::new(Dashboard { api, service, doorman, doors, ip_ranges, brand });
     let pages = Router::new()
         .merge(sign_in::routes())
+        .merge(oidc::routes())
+        .merge(alerts::routes())
         .merge(overview::routes())
         .merge(messages::routes())
         .merge(message::routes())

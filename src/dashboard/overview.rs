@@ -37,6 +37,7 @@ struct Overview {
 }
 
 struct Figures {
+    accepted: String,
     delivered: String,
     failed: String,
     pending: String,
@@ -88,7 +89,9 @@ impl Figures {
         let overdue = survey.rows.iter().filter_map(|row| row.due).filter(|due| *due < now).min();
         #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
         let rate = (delivered + failed > 0).then(|| percent(delivered as f64 / (delivered + failed) as f64));
+        let cancelled = sum(|row| row.stats.cancelled);
         Figures {
+            accepted: grouped(delivered + failed + cancelled + sum(|row| row.stats.pending)),
             delivered: grouped(delivered),
             failed: grouped(failed),
             pending: grouped(sum(|row| row.stats.pending)),

@@ -71,9 +71,10 @@ const fn entry(section: &'static str, path: &'static str, label: &'static str) -
 }
 
 /// The menu.
-const MENU: [Entry; 11] = [
+const MENU: [Entry; 12] = [
     entry("overview", HOME, "Overview"),
     entry("issues", "/dashboard/issues", "Issues"),
+    entry("alerts", "/dashboard/alerts", "Alerts"),
     entry("messages", "/dashboard/messages", "Messages"),
     entry("applications", "/dashboard/applications", "Applications"),
     entry("sources", "/dashboard/sources", "Sources"),
@@ -86,7 +87,7 @@ const MENU: [Entry; 11] = [
 ];
 
 /// What a page says was done, by the word in its query. Only these: a link cannot put words into our mouth.
-const NOTES: [(&str, &str); 24] = [
+const NOTES: [(&str, &str); 26] = [
     ("saved", "Saved."),
     ("made", "Made."),
     ("deleted", "Deleted."),
@@ -99,6 +100,8 @@ const NOTES: [(&str, &str); 24] = [
     ("tested", "An example is on its way. The attempt shows here in a moment."),
     ("acknowledged", "Acknowledged."),
     ("muted", "Muted."),
+    ("unmuted", "It tells again."),
+    ("secret", "There is a new secret. The old one verifies beside it for a day."),
     ("reopened", "Open again."),
     ("revoked", "Revoked."),
     ("password", "Your password is set."),

@@ -2,18 +2,18 @@
 
 use super::{
     Dashboard,
-    error::Shown,
+    error::{Shown, reasons},
     fields::{Filled, segment},
     page::{Page, Shell},
     view::{pretty, span},
     visitor::Visitor,
 };
-use crate::model::Role;
+use crate::{api::Problem, model::Role};
 use askama::Template;
 use axum::{
     Router,
     extract::Path,
-    http::Method,
+    http::{Method, StatusCode},
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
@@ -25,7 +25,8 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
     Router::new()
         .route("/dashboard/settings", get(show))
         .route("/dashboard/settings/profile", post(choose))
-        .route("/dashboard/settings/profiles/{name}", get(profile))
+        .route("/dashboard/settings/retention", post(retain))
+        .route("/dashboard/settings/profiles/{name}", get(profile).post(edit_profile))
 }
 
 /// A profile, as the API shows it.
@@ -62,6 +63,22 @@ struct Settings {
     /// Names and values of how the server was started.
     facts: Vec<(&'static str, String)>,
     public: String,
+    retention: Retained,
+    ip_ranges: Vec<String>,
+}
+
+/// How long things are kept, as the API shows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Retained {
+    message_hours: Option<u32>,
+    payload_hours: Option<u32>,
+}
+
+impl Retained {
+    fn shown(hours: &Option<u32>) -> String {
+        hours.map(|hours| hours.to_string()).unwrap_or_default()
+    }
 }
 
 #[derive(Template)]
@@ -75,6 +92,7 @@ struct ProfilePage {
     url: String,
     headers: Vec<(String, String)>,
     body: String,
+    fault: Vec<String>,
 }
 
 async fn show(visitor: Visitor) -> Shown {
@@ -88,8 +106,10 @@ async fn show(visitor: Visitor) -> Shown {
         ("Attempts at once", settings.max_in_flight.to_string()),
         ("A payload has at most", format!("{} bytes", super::view::grouped(visitor.desk.api().options.max_payload as u64))),
     ];
+    let retention: Retained = visitor.desk.get("/api/v1/retention").await?;
+    let ip_ranges = visitor.desk.dashboard().ip_ranges.clone();
     let shell = Shell::new(&visitor, "Settings", "settings");
-    let page = Settings { shell, profiles: all.data, chosen: chosen.profile, facts, public: visitor.base };
+    let page = Settings { shell, profiles: all.data, chosen: chosen.profile, facts, public: visitor.base, retention, ip_ranges };
     Ok(Page(page).into_response())
 }
 
@@ -100,8 +120,53 @@ async fn choose(filled: Filled) -> Shown {
     Ok(Redirect::to("/dashboard/settings?note=saved").into_response())
 }
 
+/// Says how long the organization keeps messages and payloads.
+async fn retain(filled: Filled) -> Shown {
+    filled.visitor.need(Role::Admin)?;
+    let hours = |name: &'static str| {
+        let read = filled.fields.given(name).map(str::parse::<u32>).transpose();
+        read.map_err(|_| Problem::field(&[name], "type_error", "This is not a number of hours."))
+    };
+    let body = json!({ "messageHours": hours("messages")?, "payloadHours": hours("payloads")? });
+    filled.change(Method::PUT, "/api/v1/retention", body).await?;
+    Ok(Redirect::to("/dashboard/settings?note=saved").into_response())
+}
+
 /// One profile, and what a delivery looks like with it.
 async fn profile(visitor: Visitor, Path(name): Path<String>) -> Shown {
+    profile_page(visitor, &name, (None, Vec::new())).await
+}
+
+/// Changes, copies or deletes a profile.
+async fn edit_profile(Path(name): Path<String>, filled: Filled) -> Shown {
+    filled.visitor.need(Role::Admin)?;
+    let (path, text) = (format!("/api/v1/profile/{}", segment(&name)), filled.fields.raw("profile").to_owned());
+    let (done, to) = match filled.fields.text("act") {
+        "copy" => {
+            let copy = filled.fields.text("name").to_owned();
+            let body = json!({ "name": copy, "changes": {} });
+            (filled.change(Method::POST, &format!("{path}/clone"), body).await, format!("/profiles/{}?note=made", segment(&copy)))
+        }
+        "delete" => (filled.change(Method::DELETE, &path, Value::Null).await, "?note=deleted".to_owned()),
+        _ => {
+            let done = match filled.fields.json("profile") {
+                Ok(profile) => filled.change(Method::PUT, &path, json!({ "profile": profile })).await,
+                Err(problem) => Err(problem),
+            };
+            (done, format!("/profiles/{}?note=saved", segment(&name)))
+        }
+    };
+    match done {
+        Ok(()) => Ok(Redirect::to(&format!("/dashboard/settings{to}")).into_response()),
+        Err(problem) => {
+            let given = Some(text).filter(|text| !text.is_empty());
+            profile_page(filled.visitor, &name, (given, reasons(&problem))).await
+        }
+    }
+}
+
+/// A profile's page; `given` is what was just refused.
+async fn profile_page(visitor: Visitor, name: &str, (given, fault): (Option<String>, Vec<String>)) -> Shown {
     #[derive(Deserialize)]
     struct Preview {
         method: String,
@@ -109,12 +174,13 @@ async fn profile(visitor: Visitor, Path(name): Path<String>) -> Shown {
         headers: std::collections::BTreeMap<String, String>,
         body: String,
     }
-    let found: ProfileView = visitor.desk.get(&format!("/api/v1/profile/{}", segment(&name))).await?;
+    let found: ProfileView = visitor.desk.get(&format!("/api/v1/profile/{}", segment(name))).await?;
     let ask = json!({ "profile": found.profile });
     let preview: Preview = visitor.desk.call(Method::POST, "/api/v1/profile/preview", Some(ask)).await?;
     let page = ProfilePage {
         shell: Shell::new(&visitor, found.name.clone(), "settings"),
-        text: pretty(&found.profile.to_string()),
+        text: given.unwrap_or_else(|| pretty(&found.profile.to_string())),
+        fault,
         name: found.name,
         built_in: found.built_in,
         method: preview.method,
@@ -122,5 +188,6 @@ async fn profile(visitor: Visitor, Path(name): Path<String>) -> Shown {
         headers: preview.headers.into_iter().collect(),
         body: pretty(&preview.body),
     };
-    Ok(Page(page).into_response())
+    let status = if page.fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok((status, Page(page)).into_response())
 }

@@ -10,9 +10,12 @@ use super::{
     visitor::{self, Visitor, theme},
 };
 use crate::{
-    api::{Base, Problem, user::begin},
+    api::{
+        Base, Problem,
+        user::{begin, sessions_of},
+    },
     flow::Actor,
-    model::{Address, Kind, Opens, Record, Session, SessionId, User},
+    model::{Address, Kind, Opens, OrgId, Record, Session, SessionId, Time, User},
     store::{Change, ListPage, StoreError},
 };
 use askama::Template;
@@ -30,8 +33,12 @@ use std::{sync::Arc, time::Duration};
 const SESSION_LASTS: Duration = Duration::from_secs(7 * 86_400);
 /// The longest name of a browser that is kept, in characters.
 const MAX_AGENT: usize = 200;
-/// Sessions of the organization that are read at once, to find those of a user.
-const SESSIONS_AT_ONCE: usize = 200;
+/// How long after they came by a link somebody may set a password without the one before.
+const RESET_WITHIN: Duration = Duration::from_secs(3600);
+/// Organizations in which a name is looked for.
+const MAX_ORGS: usize = 1_000;
+/// Users of the same name whose password is compared.
+const MAX_NAMESAKES: usize = 5;
 /// The longest form of these pages, in bytes.
 const MAX_BODY: usize = 16 * 1024;
 
@@ -53,6 +60,10 @@ struct SignIn {
     login: String,
     next: String,
     fault: Option<String>,
+    /// Whether passwords are taken.
+    password: bool,
+    /// What the identity provider's button says.
+    provider: Option<String>,
 }
 
 #[derive(Template)]
@@ -72,6 +83,8 @@ struct Account {
     sessions: Vec<Row>,
     fault: Option<String>,
     min: usize,
+    /// Whether the current password is asked for.
+    asks: bool,
 }
 
 struct Row {
@@ -83,11 +96,11 @@ struct Row {
 }
 
 /// What a request of somebody unknown came with.
-struct Guest {
+pub(super) struct Guest {
     theme: &'static str,
-    secure: bool,
+    pub(super) secure: bool,
     agent: String,
-    fields: Fields,
+    pub(super) fields: Fields,
 }
 
 impl FromRequestParts<Arc<Dashboard>> for Guest {
@@ -113,14 +126,41 @@ impl Guest {
 }
 
 /// A path of ours, and nobody else's.
-fn ours(next: &str) -> &str {
+pub(super) fn ours(next: &str) -> &str {
     let inside = next.starts_with("/dashboard") && !next.contains(['\\', '\r', '\n']) && !next.starts_with("/dashboard/sign-");
     if inside { next } else { HOME }
 }
 
-async fn form(guest: Guest) -> Response {
+async fn form(State(dashboard): State<Arc<Dashboard>>, guest: Guest) -> Response {
     let next = ours(guest.fields.raw("next")).to_owned();
-    Page(SignIn { shell: guest.shell("Sign in"), login: String::new(), next, fault: None }).into_response()
+    Page(sign_in_page(&dashboard, &guest, (String::new(), next), None)).into_response()
+}
+
+fn sign_in_page(dashboard: &Dashboard, guest: &Guest, (login, next): (String, String), fault: Option<String>) -> SignIn {
+    let (password, provider) = (dashboard.doors.password, dashboard.doors.label().map(str::to_owned));
+    SignIn { shell: guest.shell("Sign in"), login, next, fault, password, provider }
+}
+
+/// Everybody of that name, in whatever organization.
+async fn namesakes(dashboard: &Dashboard, login: &str, now: Time) -> Result<Vec<User>, StoreError> {
+    let store = &dashboard.api.engine.store;
+    let page = ListPage { after: None, backwards: false, limit: MAX_ORGS };
+    let mut users = Vec::new();
+    for stored in store.list(Kind::Organization, "", page, now).await? {
+        let Record::Organization(organization) = stored.record else { continue };
+        let found = store.find(&Address::new(Kind::User, organization.id, login), now).await?;
+        if let Some(Record::User(user)) = found.map(|found| found.record)
+            && users.len() < MAX_NAMESAKES
+        {
+            users.push(user);
+        }
+    }
+    Ok(users)
+}
+
+/// What wrong passwords for a name are counted by.
+fn counted(login: &str, org: OrgId, first: OrgId) -> String {
+    if org == first { login.to_owned() } else { format!("{org} {login}") }
 }
 
 /// The form of somebody who is not signed in, from a page of ours.
@@ -133,27 +173,42 @@ async fn read(request: Request) -> Result<Fields, PageError> {
 
 async fn sign_in(State(dashboard): State<Arc<Dashboard>>, guest: Guest, request: Request) -> Shown {
     let fields = read(request).await?;
+    if !dashboard.doors.password {
+        return Err(PageError(Problem::forbidden("Passwords are not taken here. Sign in by the identity provider.")));
+    }
     let login = fields.text("login").to_lowercase();
-    let (now, store) = (dashboard.api.engine.clock.now(), &dashboard.api.engine.store);
-    let found = store.find(&Address::new(Kind::User, "", &login), now).await?;
-    let user = found.and_then(|stored| if let Record::User(user) = stored.record { Some(user) } else { None });
-    let hash = user.as_ref().and_then(|user| user.password.as_deref());
-    let admitted = dashboard.doorman.admits(&login, hash, fields.raw("password"), now).await;
-    let fault = match (admitted, user) {
-        (Ok(true), Some(user)) => return open(&dashboard, &guest, &user, ours(fields.raw("next"))).await,
-        (Ok(_), _) => "The name or the password is wrong.".to_owned(),
-        (Err(problem), _) => reasons(&problem).join(" "),
-    };
-    let next = ours(fields.raw("next")).to_owned();
-    let page = SignIn { shell: guest.shell("Sign in"), login: fields.text("login").to_owned(), next, fault: Some(fault) };
+    let now = dashboard.api.engine.clock.now();
+    let first = dashboard.api.options.first_org;
+    let users = namesakes(&dashboard, &login, now).await?;
+    let mut fault = "The name or the password is wrong.".to_owned();
+    if users.is_empty()
+        && let Err(problem) = dashboard.doorman.admits(&login, None, fields.raw("password"), now).await
+    {
+        fault = reasons(&problem).join(" ");
+    }
+    for user in users {
+        let (hash, counted) = (user.password.as_deref(), counted(&login, user.org, first));
+        match dashboard.doorman.admits(&counted, hash, fields.raw("password"), now).await {
+            Ok(true) => return open(&dashboard, &guest, &user, ours(fields.raw("next"))).await,
+            Ok(false) => {}
+            Err(problem) => fault = reasons(&problem).join(" "),
+        }
+    }
+    let given = (fields.text("login").to_owned(), ours(fields.raw("next")).to_owned());
+    let page = sign_in_page(&dashboard, &guest, given, Some(fault));
     Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response())
 }
 
 /// Begins a session and leads into the dashboard.
-async fn open(dashboard: &Dashboard, guest: &Guest, user: &User, next: &str) -> Shown {
+pub(super) async fn open(dashboard: &Dashboard, guest: &Guest, user: &User, next: &str) -> Shown {
+    open_by(dashboard, guest, (user, false), next).await
+}
+
+async fn open_by(dashboard: &Dashboard, guest: &Guest, (user, by_link): (&User, bool), next: &str) -> Shown {
     let engine = &dashboard.api.engine;
     let now = engine.clock.now();
     let (session, text) = begin(&engine.random, (now, now.plus(SESSION_LASTS)), user, (Opens::Dashboard, guest.agent.clone()));
+    let session = Session { by_link, ..session };
     Actor::is_user(user);
     engine.change(vec![Change::Insert(Record::Session(session))]).await?;
     let mut response = Redirect::to(next).into_response();
@@ -190,8 +245,8 @@ async fn enter(State(dashboard): State<Arc<Dashboard>>, guest: Guest, request: R
         Err(StoreError::Stale) => return Err(gone()),
         other => other?,
     }
-    let next = if user.password.is_none() { "/dashboard/account" } else { HOME };
-    open(&dashboard, &guest, &user, next).await
+    let sets_one = user.password.is_none() || fields.ticked("reset");
+    open_by(&dashboard, &guest, (&user, true), if sets_one { "/dashboard/account" } else { HOME }).await
 }
 
 async fn sign_out(filled: Filled) -> Shown {
@@ -211,23 +266,16 @@ async fn end(visitor: &Visitor, sessions: &[SessionId]) -> Result<(), Problem> {
 }
 
 /// The visitor's own sessions, newest first.
-pub(super) async fn sessions_of(visitor: &Visitor, user: &User) -> Result<Vec<Session>, Problem> {
-    let (store, org) = (&visitor.desk.api().engine.store, user.org.to_string());
-    let (mut own, mut after) = (Vec::new(), None::<String>);
-    loop {
-        let page = ListPage { after: after.as_deref(), backwards: true, limit: SESSIONS_AT_ONCE };
-        let found = store.list(Kind::Session, &org, page, visitor.now()).await?;
-        let last = found.last().map(|stored| stored.record.address().key);
-        let sessions = found.into_iter().filter_map(|stored| match stored.record {
-            Record::Session(session) if session.user == user.id => Some(session),
-            _ => None,
-        });
-        own.extend(sessions);
-        match last {
-            Some(key) => after = Some(key),
-            None => return Ok(own),
-        }
-    }
+async fn own_sessions(visitor: &Visitor) -> Result<Vec<Session>, Problem> {
+    Ok(sessions_of(&*visitor.desk.api().engine.store, &visitor.user, visitor.now()).await?)
+}
+
+/// Whether somebody must know their password to set another: not those who have just come by a link, which an admin gave them
+/// because they forgot it.
+fn asks_for_the_old(visitor: &Visitor) -> bool {
+    let session = &visitor.session;
+    let just_came = session.by_link && visitor.now() < session.created_at.plus(RESET_WITHIN);
+    visitor.user.password.is_some() && !just_came
 }
 
 async fn account(visitor: Visitor) -> Shown {
@@ -235,7 +283,7 @@ async fn account(visitor: Visitor) -> Shown {
 }
 
 async fn account_page(visitor: Visitor, fault: Option<String>) -> Shown {
-    let sessions = sessions_of(&visitor, &visitor.user).await?.into_iter().filter(|session| session.opens == Opens::Dashboard);
+    let sessions = own_sessions(&visitor).await?.into_iter().filter(|session| session.opens == Opens::Dashboard);
     let here = visitor.session.id;
     let sessions = sessions.map(|session| Row {
         id: session.id,
@@ -246,7 +294,8 @@ async fn account_page(visitor: Visitor, fault: Option<String>) -> Shown {
     });
     let status = if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let shell = Shell::new(&visitor, "Your account", "account");
-    let page = Account { shell, sessions: sessions.collect(), user: visitor.user, fault, min: password::MIN_PASSWORD };
+    let (asks, min) = (asks_for_the_old(&visitor), password::MIN_PASSWORD);
+    let page = Account { shell, sessions: sessions.collect(), user: visitor.user, fault, min, asks };
     Ok((status, Page(page)).into_response())
 }
 
@@ -254,8 +303,9 @@ async fn account_page(visitor: Visitor, fault: Option<String>) -> Shown {
 async fn set_password(Filled { visitor, fields }: Filled) -> Shown {
     let dashboard = visitor.desk.dashboard().clone();
     let (now, engine) = (visitor.now(), &dashboard.api.engine);
-    if let Some(hash) = &visitor.user.password {
-        let right = dashboard.doorman.admits(&visitor.user.login, Some(hash), fields.raw("current"), now).await;
+    if let Some(hash) = visitor.user.password.as_ref().filter(|_| asks_for_the_old(&visitor)) {
+        let counted = counted(&visitor.user.login, visitor.user.org, dashboard.api.options.first_org);
+        let right = dashboard.doorman.admits(&counted, Some(hash), fields.raw("current"), now).await;
         if !matches!(right, Ok(true)) {
             return account_page(visitor, Some("The current password is wrong.".into())).await;
         }
@@ -270,7 +320,10 @@ async fn set_password(Filled { visitor, fields }: Filled) -> Shown {
     // As it is now: hashing took a moment, in which somebody may have changed the role.
     let user = User { password: Some(hash), updated_at: now, ..stored_user };
     let mut changes = vec![Change::Replace(Record::User(user), stored.revision)];
-    let others = sessions_of(&visitor, &visitor.user).await?.into_iter().filter(|session| session.id != visitor.session.id);
+    if visitor.session.by_link {
+        changes.push(Change::Write(Record::Session(Session { by_link: false, ..visitor.session.clone() })));
+    }
+    let others = own_sessions(&visitor).await?.into_iter().filter(|session| session.id != visitor.session.id);
     changes.extend(others.map(|session| Change::Delete(Address::new(Kind::Session, session.org, session.id))));
     engine.change(changes).await?;
     Ok(Redirect::to("/dashboard/account?note=password").into_response())
@@ -278,7 +331,7 @@ async fn set_password(Filled { visitor, fields }: Filled) -> Shown {
 
 async fn revoke(filled: Filled) -> Shown {
     let wanted = filled.fields.text("session");
-    let own = sessions_of(&filled.visitor, &filled.visitor.user).await?;
+    let own = own_sessions(&filled.visitor).await?;
     let found: Vec<SessionId> = own.iter().map(|session| session.id).filter(|id| id.to_string() == wanted).collect();
     end(&filled.visitor, &found).await?;
     Ok(Redirect::to("/dashboard/account?note=revoked").into_response())

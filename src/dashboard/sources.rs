@@ -111,6 +111,7 @@ struct SourcePage {
     events: Vec<EventRow>,
     events_pager: Pager,
     rejections: Vec<RejectionView>,
+    rejections_pager: Pager,
     asked: Fields,
     verdict: Option<Verdict>,
     given: Fields,
@@ -195,11 +196,13 @@ async fn one(visitor: Visitor, source: &str, verdict: Option<Verdict>, given: Fi
     let events: Listed<EventRow> =
         visitor.desk.get(&format!("{path}/event?limit={RECENT}&with_content=false&iterator={from}")).await?;
     let reason = asked.given("reason").map(|reason| format!("&reason={}", segment(reason))).unwrap_or_default();
-    let rejections: Listed<RejectionView> = visitor.desk.get(&format!("{path}/rejection?limit={RECENT}{reason}")).await?;
+    let rejections: Listed<RejectionView> =
+        visitor.desk.get(&format!("{path}/rejection?limit={RECENT}&iterator={}{reason}", segment(asked.text("refused")))).await?;
     let page = SourcePage {
         shell: Shell::new(&visitor, source.title().to_owned(), "sources"),
         events_pager: events.pager(&visitor.query),
         events: events.data,
+        rejections_pager: rejections.pager_by(&visitor.query, "refused"),
         rejections: rejections.data,
         source,
         asked,
@@ -246,6 +249,10 @@ async fn act(Path(source): Path<String>, filled: Filled) -> Shown {
         "pause" => filled.change(Method::POST, &format!("{path}/pause"), Value::Null).await.map(|()| "paused"),
         "resume" => filled.change(Method::POST, &format!("{path}/resume"), Value::Null).await.map(|()| "saved"),
         "rotate-url" => filled.change(Method::POST, &format!("{path}/url/rotate"), json!({})).await.map(|()| "moved"),
+        "rotate-secret" => {
+            let body = json!({ "secret": filled.fields.given("secret") });
+            filled.change(Method::POST, &format!("{path}/secret/rotate"), body).await.map(|()| "secret")
+        }
         "delete" => {
             filled.change(Method::DELETE, &path, Value::Null).await?;
             return Ok(Redirect::to("/dashboard/sources?note=deleted").into_response());

@@ -3,19 +3,17 @@
 use super::{
     Dashboard,
     error::Shown,
-    fields::Filled,
+    fields::{Fields, Filled, segment},
     page::{Page, Shell},
-    sign_in::sessions_of,
-    view::When,
+    view::{Listed, Pager, When},
     visitor::Visitor,
 };
 use crate::{
     api::{
         Problem,
-        user::{UserIn, add, all, relink},
+        user::{UserIn, UserPatch, add, change, relink, remove},
     },
-    model::{Address, Kind, Record, Role, User, UserId},
-    store::{Change, Stored},
+    model::Role,
 };
 use askama::Template;
 use axum::{
@@ -24,7 +22,11 @@ use axum::{
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// Entries of a page.
+const LIMIT: usize = 50;
 
 pub(super) fn routes() -> Router<Arc<Dashboard>> {
     Router::new()
@@ -38,20 +40,24 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
 #[template(path = "dashboard/users.html")]
 struct Users {
     shell: Shell,
-    rows: Vec<Row>,
+    rows: Vec<UserView>,
+    me: String,
     roles: [Role; 3],
     /// A link that was just made, and for whom.
     link: Option<(String, String)>,
+    pager: Pager,
 }
 
-struct Row {
-    id: UserId,
+/// A user, as the API shows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UserView {
+    id: String,
     login: String,
     name: String,
-    role: &'static str,
-    made: When,
+    role: String,
+    created_at: When,
     has_password: bool,
-    me: bool,
 }
 
 async fn list(visitor: Visitor) -> Shown {
@@ -60,18 +66,13 @@ async fn list(visitor: Visitor) -> Shown {
 }
 
 async fn page(visitor: Visitor, link: Option<(String, String)>) -> Shown {
-    let rows = all(&*visitor.desk.api().engine.store, visitor.user.org, visitor.now()).await?.into_iter();
-    let rows = rows.map(|user| Row {
-        me: user.id == visitor.user.id,
-        id: user.id,
-        role: user.role.word(),
-        made: When(user.created_at),
-        has_password: user.password.is_some(),
-        login: user.login,
-        name: user.name,
-    });
-    let rows = rows.collect();
-    Ok(Page(Users { shell: Shell::new(&visitor, "Users", "users"), rows, roles: Role::ALL, link }).into_response())
+    let asked = Fields::parse(visitor.query.as_bytes());
+    let path = format!("/api/v1/user?limit={LIMIT}&iterator={}", segment(asked.text("iterator")));
+    let listed: Listed<UserView> = visitor.desk.get(&path).await?;
+    let pager = listed.pager(&visitor.query);
+    let me = visitor.user.id.to_string();
+    let shell = Shell::new(&visitor, "Users", "users");
+    Ok(Page(Users { shell, rows: listed.data, me, roles: Role::ALL, link, pager }).into_response())
 }
 
 /// Makes a user without a password, and the link with which they choose one.
@@ -85,17 +86,9 @@ async fn make(Filled { visitor, fields }: Filled) -> Shown {
     page(visitor, Some((user.login, link))).await
 }
 
-async fn find(visitor: &Visitor, id: &str) -> Result<(User, u64), Problem> {
-    let nobody = || Problem::not_found("user");
-    let id: UserId = id.parse().map_err(|_| nobody())?;
-    let found = visitor.desk.api().engine.store.find(&Address::new(Kind::User, visitor.user.org, id), visitor.now()).await?;
-    let Some(Stored { record: Record::User(user), revision }) = found else { return Err(nobody()) };
-    Ok((user, revision))
-}
-
-/// Nobody locks themselves out: there is always one admin left.
-fn others_only(visitor: &Visitor, user: &User) -> Result<(), Problem> {
-    if user.id == visitor.user.id {
+/// Nobody locks themselves out.
+fn others_only(visitor: &Visitor, id: &str) -> Result<(), Problem> {
+    if visitor.user.id.to_string() == id {
         return Err(Problem::conflict("Ask another admin to change your own account."));
     }
     Ok(())
@@ -103,12 +96,9 @@ fn others_only(visitor: &Visitor, user: &User) -> Result<(), Problem> {
 
 async fn role(Path(id): Path<String>, Filled { visitor, fields }: Filled) -> Shown {
     visitor.need(Role::Admin)?;
-    let (user, revision) = find(&visitor, &id).await?;
-    others_only(&visitor, &user)?;
+    others_only(&visitor, &id)?;
     let role = Role::named(fields.text("role")).ok_or_else(|| Problem::field(&["role"], "enum", "This is not a role."))?;
-    let now = visitor.now();
-    let change = Change::Replace(Record::User(User { role, updated_at: now, ..user }), revision);
-    visitor.desk.api().engine.change(vec![change]).await?;
+    change(visitor.desk.api(), (visitor.user.org, &id), &UserPatch { name: None, role: Some(role) }).await?;
     Ok(Redirect::to("/dashboard/users?note=role").into_response())
 }
 
@@ -124,11 +114,7 @@ async fn link(Path(id): Path<String>, Filled { visitor, .. }: Filled) -> Shown {
 /// Deletes a user with all their sessions.
 async fn delete(Path(id): Path<String>, Filled { visitor, .. }: Filled) -> Shown {
     visitor.need(Role::Admin)?;
-    let (user, _) = find(&visitor, &id).await?;
-    others_only(&visitor, &user)?;
-    let sessions = sessions_of(&visitor, &user).await?.into_iter();
-    let mut changes: Vec<Change> = sessions.map(|s| Change::Delete(Address::new(Kind::Session, s.org, s.id))).collect();
-    changes.push(Change::Delete(Address::new(Kind::User, user.org, user.id)));
-    visitor.desk.api().engine.change(changes).await?;
+    others_only(&visitor, &id)?;
+    remove(visitor.desk.api(), (visitor.user.org, &id)).await?;
     Ok(Redirect::to("/dashboard/users?note=deleted").into_response())
 }

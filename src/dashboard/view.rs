@@ -147,10 +147,15 @@ impl<T> Listed<T> {
 
     /// Ways from this page, which was asked for with that query.
     pub(super) fn pager(&self, query: &str) -> Pager {
+        self.pager_by(query, "iterator")
+    }
+
+    /// As [`Listed::pager`], where the page's query has another name for the place.
+    pub(super) fn pager_by(&self, query: &str, name: &str) -> Pager {
         let asked = super::fields::Fields::parse(query.as_bytes());
-        let from = asked.text("iterator");
+        let from = asked.text(name);
         let (back, there) = (from.starts_with('-'), !self.data.is_empty());
-        let to = |iterator: &Option<String>| iterator.as_ref().map(|at| with(query, "iterator", at));
+        let to = |iterator: &Option<String>| iterator.as_ref().map(|at| with(query, name, at));
         // Going back, `done` says that nothing is before; what we came from is behind.
         let (before, behind) = if back { (!self.done, true) } else { (!from.is_empty(), !self.done) };
         Pager {

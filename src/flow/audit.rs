@@ -93,6 +93,8 @@ impl Actor {
                 continue;
             }
             let fields = match (&old, new) {
+                // Put in place of itself, so that whoever changes it at the same moment is too late.
+                (Some(old), Some(new)) if old.record == *new => continue,
                 (Some(old), Some(new)) => changed(&old.record, new),
                 _ => Vec::new(),
             };
@@ -152,6 +154,7 @@ fn audited(kind: Kind) -> Option<&'static str> {
         Kind::Erasure => Some("erasure"),
         Kind::Retention => Some("retention"),
         Kind::CatchUp => Some("catch_up"),
+        Kind::Alert => Some("alert"),
         _ => None,
     }
 }

@@ -112,6 +112,7 @@ pub struct Engine {
     ended: AtomicBool,
     end: Notify,
     purge: Notify,
+    pub(super) trouble: Notify,
     /// A replay was asked for.
     pub(super) replays: Notify,
 }
@@ -147,6 +148,7 @@ impl Engine {
             ended: AtomicBool::new(false),
             end: Notify::new(),
             purge: Notify::new(),
+            trouble: Notify::new(),
             replays: Notify::new(),
             store,
             outbound,

@@ -14,14 +14,29 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 const WARNING: Duration = Duration::from_secs(86_400);
 /// Tries to disable an endpoint that is being changed at the same time.
 const TRIES: usize = 5;
+/// Endpoints that are remembered to have begun to fail lately, at most.
+const MAX_LATELY: usize = 10_000;
+/// How long that is remembered.
+const LATELY: Duration = Duration::from_secs(86_400);
 
-/// Endpoints that have failed since their last success.
+/// Endpoints that have failed since their last success; and those that have begun to fail lately, whatever came after.
 #[derive(Debug, Default)]
-pub(super) struct Health(Mutex<HashMap<EndpointId, Failing>>);
+pub(super) struct Health(Mutex<HashMap<EndpointId, Failing>>, Mutex<HashMap<EndpointId, Time>>);
 
 impl Health {
     pub(super) fn put(&self, failing: Failing) {
+        self.note(failing.endpoint, failing.since);
         self.0.lock().insert(failing.endpoint, failing);
+    }
+
+    fn note(&self, endpoint: EndpointId, at: Time) {
+        let mut lately = self.1.lock();
+        if lately.len() >= MAX_LATELY {
+            lately.retain(|_, began| at < began.plus(LATELY));
+        }
+        if lately.len() < MAX_LATELY || lately.contains_key(&endpoint) {
+            lately.insert(endpoint, at);
+        }
     }
 
     pub(super) fn forget(&self, endpoint: EndpointId) -> Option<Failing> {
@@ -41,6 +56,23 @@ impl Engine {
         failing.sort_unstable_by_key(|failing| failing.endpoint);
         failing.truncate(most);
         failing
+    }
+
+    /// Endpoints that have begun to fail since then, whether or not they have succeeded after it; as far as that is
+    /// remembered since this process began.
+    #[must_use]
+    pub fn began_to_fail(&self, since: Time) -> Vec<EndpointId> {
+        self.health.1.lock().iter().filter(|(_, at)| **at >= since).map(|(endpoint, _)| *endpoint).collect()
+    }
+
+    /// Waits until an endpoint has begun to fail, was disabled, or a rule of alerts was changed.
+    pub async fn trouble(&self) {
+        self.trouble.notified().await;
+    }
+
+    /// Wakes who watches over endpoints.
+    pub fn note_trouble(&self) {
+        self.trouble.notify_one();
     }
 
     /// Another process has seen an endpoint succeed.
@@ -64,6 +96,7 @@ pub(super) fn learn(engine: &Engine, work: &Work, succeeded: bool, now: Time) ->
     }
     let failing = Failing { app: work.app, endpoint, since: now, warned: false };
     engine.health.put(failing.clone());
+    engine.note_trouble();
     vec![Change::Write(Record::Failing(failing))]
 }
 
@@ -116,5 +149,6 @@ async fn try_to_disable(engine: &Arc<Engine>, route: &Route, by: DisabledBy) -> 
     endpoint.disabled = Some(by);
     endpoint.updated_at = now;
     engine.change(vec![Change::Replace(Record::Endpoint(endpoint), revision)]).await?;
+    engine.note_trouble();
     Ok(true)
 }

@@ -4,8 +4,9 @@
 
 use super::{Draft, Engine, record::Glance};
 use crate::{
-    model::{Delivery, DisabledBy, Endpoint, OPERATIONAL_UID, Time, Trigger, Verdict},
+    model::{Delivery, DisabledBy, Endpoint, OPERATIONAL_UID, OrgId, Time, Trigger, Verdict},
     routing::{AppRoutes, Route},
+    store::{Conflict, StoreError},
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -72,6 +73,22 @@ pub(super) async fn configured(engine: &Arc<Engine>, kind: &str, endpoint: &Endp
         "appId": endpoint.app, "appUid": app.application.uid, "endpointId": endpoint.id, "endpointUid": endpoint.uid,
     });
     send(engine, &operator, kind, data).await;
+}
+
+impl Engine {
+    /// Tells an organization's operator something, once for each `id`; `false` when there is nobody to be told.
+    ///
+    /// # Errors
+    /// As [`Engine::accept`], but for an id that was told already.
+    pub async fn tell_operator(self: &Arc<Self>, org: OrgId, (kind, id): (&str, String), data: Value) -> Result<bool, StoreError> {
+        let Some(operator) = self.routing.app(org, OPERATIONAL_UID).filter(|app| !app.routes.is_empty()) else { return Ok(false) };
+        let payload = json!({ "type": kind, "data": data }).to_string().into();
+        let draft = Draft { event_type: kind.to_owned(), event_id: Some(id), payload, ..Draft::default() };
+        match self.accept(&operator, draft, None).await {
+            Ok(_) | Err(StoreError::Conflict(Conflict::EventId)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 fn audience(engine: &Engine, route: &Route) -> Option<(Arc<AppRoutes>, Arc<AppRoutes>)> {

@@ -194,6 +194,10 @@ ids! {
     UserId = "user_";
     /// A person who is signed in, or a link to sign in once.
     SessionId = "sess_";
+    /// A rule that tells how endpoints do.
+    AlertId = "alert_";
+    /// What a rule had to tell.
+    NoticeId = "notice_";
 }
 
 impl DeliveryId {

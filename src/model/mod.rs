@@ -1,5 +1,6 @@
 //! The nouns, and what is true of them alone. No I/O, no clock, no chance.
 
+mod alert;
 mod application;
 mod attempt;
 mod audit;
@@ -27,6 +28,7 @@ mod time;
 mod token;
 mod user;
 
+pub use alert::{Alert, AlertState, Condition, Ended, Incident, Mail, Notice, NoticeLine, Telling};
 pub use application::{Application, Metadata, OPERATIONAL_UID};
 pub use attempt::Attempt;
 pub use audit::{AuditAction, AuditActor, AuditEntry, AuditUser};
@@ -39,8 +41,8 @@ pub use event_type::EventType;
 pub use filter::{Filter, FilterError, Finding, MAX_FILTER_BYTES, MAX_FILTER_CONDITIONS, MAX_FILTER_DEPTH, PayloadPath};
 pub use headers::{Headers, is_of_the_connection};
 pub use id::{
-    AppId, AttemptId, AuditId, DeliveryId, EndpointId, EventTypeId, KeyId, MsgId, NotAnId, OrgId, RejectionId, SessionId, SourceId,
-    TaskId, UserId, next_number,
+    AlertId, AppId, AttemptId, AuditId, DeliveryId, EndpointId, EventTypeId, KeyId, MsgId, NotAnId, NoticeId, OrgId, RejectionId,
+    SessionId, SourceId, TaskId, UserId, next_number,
 };
 pub use message::Message;
 pub use order::{MAX_ORDERING_KEY, Order, OrderKey};
@@ -58,4 +60,4 @@ pub use stringify::stringify;
 pub use system::System;
 pub use time::{LATEST, Time};
 pub use token::{Grant, Scope, Token};
-pub use user::{Opens, Role, Session, Triage, TriageState, User};
+pub use user::{Identity, Opens, Role, Session, Triage, TriageState, User};

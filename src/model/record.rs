@@ -2,8 +2,9 @@
 //! with one set of verbs, and a new kind costs a store nothing.
 
 use super::{
-    AppId, Application, AuditEntry, CatchUp, Endpoint, EndpointId, Erasure, EventType, KeyId, OrgId, OwnProfile, Rejection, Replay,
-    Retention, Sealed, Seen, Session, Source, SourceId, TaskId, Time, Token, Triage, User,
+    Alert, AlertId, AlertState, AppId, Application, AuditEntry, CatchUp, Endpoint, EndpointId, Erasure, EventType, Identity, KeyId,
+    Notice, NoticeId, OrgId, OwnProfile, Rejection, Replay, Retention, Sealed, Seen, Session, Source, SourceId, TaskId, Time,
+    Token, Triage, User,
 };
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,14 @@ kinds! {
     Session,
     /// [`Triage`]
     Triage,
+    /// [`Identity`]
+    Identity,
+    /// [`Alert`]
+    Alert,
+    /// [`AlertState`]
+    AlertState,
+    /// [`Notice`]
+    Notice,
 }
 
 /// Owner of everything below it.
@@ -178,6 +187,14 @@ pub enum Record {
     Session(Session),
     /// An issue that somebody has seen.
     Triage(Triage),
+    /// A user as an identity provider knows them.
+    Identity(Identity),
+    /// A rule that tells how endpoints do.
+    Alert(Box<Alert>),
+    /// How such a rule stands.
+    AlertState(Box<AlertState>),
+    /// What such a rule had to tell.
+    Notice(Box<Notice>),
 }
 
 /// Where a record is kept: its kind, its parent and its key within the parent. Lists are in the order of `key`.
@@ -257,6 +274,30 @@ impl Address {
         Address::new(Kind::Rotation, "", "current")
     }
 
+    /// Of a rule that tells how endpoints do.
+    #[must_use]
+    pub fn alert(org: OrgId, alert: AlertId) -> Self {
+        Address::new(Kind::Alert, org, alert)
+    }
+
+    /// Of how such a rule stands.
+    #[must_use]
+    pub fn alert_state(org: OrgId, alert: AlertId) -> Self {
+        Address::new(Kind::AlertState, org, alert)
+    }
+
+    /// Of what such a rule had to tell.
+    #[must_use]
+    pub fn notice(alert: AlertId, notice: NoticeId) -> Self {
+        Address::new(Kind::Notice, alert, notice)
+    }
+
+    /// Of a user as an identity provider knows them.
+    #[must_use]
+    pub fn identity(key: &str) -> Self {
+        Address::new(Kind::Identity, "", key)
+    }
+
     /// Of a token.
     #[must_use]
     pub fn token(org: OrgId, key: KeyId) -> Self {
@@ -290,6 +331,10 @@ impl Record {
             Record::User(r) => Address::new(Kind::User, r.org, r.id),
             Record::Session(r) => Address::new(Kind::Session, r.org, r.id),
             Record::Triage(r) => Address::new(Kind::Triage, r.org, format!("{}.{}", r.endpoint, r.cause)),
+            Record::Identity(r) => Address::identity(&r.key),
+            Record::Alert(r) => Address::alert(r.org, r.id),
+            Record::AlertState(r) => Address::alert_state(r.org, r.alert),
+            Record::Notice(r) => Address::notice(r.alert, r.id),
         }
     }
 
@@ -302,7 +347,7 @@ impl Record {
             Record::Endpoint(r) => r.uid.as_deref().map(|uid| (r.app.to_string(), uid)),
             Record::Token(r) => Some((String::new(), &r.hash)),
             Record::Source(r) => r.uid.as_deref().map(|uid| (r.owner(), uid)),
-            Record::User(r) => Some((String::new(), &r.login)),
+            Record::User(r) => Some((r.org.to_string(), &r.login)),
             Record::Session(r) => Some((String::new(), &r.hash)),
             _ => None,
         }
@@ -319,6 +364,7 @@ impl Record {
             Record::Replay(r) => r.expires_at,
             Record::Audit(r) => Some(r.expires_at),
             Record::Session(r) => Some(r.expires_at),
+            Record::Notice(r) => Some(r.expires_at),
             _ => None,
         }
     }

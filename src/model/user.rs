@@ -43,7 +43,8 @@ pub struct User {
     pub id: UserId,
     /// The organization.
     pub org: OrgId,
-    /// The name under which they sign in, in lower case; unique everywhere. An address of e-mail, mostly.
+    /// The name under which they sign in, in lower case; unique in the
+    /// organization. An address of e-mail, mostly.
     pub login: String,
     /// For people.
     pub name: String,
@@ -81,10 +82,26 @@ pub struct Session {
     pub opens: Opens,
     /// What was signed in with, in the words of the browser; for people.
     pub agent: String,
+    /// Whether it was begun by a link, and no password was set since: whoever forgot theirs sets a new one then.
+    #[serde(default)]
+    pub by_link: bool,
     /// When it began.
     pub created_at: Time,
     /// From when on it is refused.
     pub expires_at: Time,
+}
+
+/// A user as an identity provider knows them: whoever signs in there as this subject is this user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// SHA-256 over the issuer and the subject, hex.
+    pub key: String,
+    /// The organization.
+    pub org: OrgId,
+    /// Who.
+    pub user: UserId,
+    /// When it was first seen.
+    pub created_at: Time,
 }
 
 /// What somebody said of an issue.

@@ -170,6 +170,12 @@ try {
   await api("POST", "/api/v1/key", { name: EVIL });
   const source = await api("POST", "/api/v1/source", { name: EVIL, provider: "github", secret: "s3cr3ts3cr3t" });
   await fetch(source.url, { method: "POST", headers: { "x-github-event": "<script>window.hit=1</script>", "x-hub-signature-256": "sha256=00" }, body: EVIL });
+  const alert = await api("POST", "/api/v1/alert", { name: EVIL.replaceAll(/[\n\r]/g, " ").slice(0, 100), condition: { type: "failing" }, emails: ["ann@example.com"] });
+  receiver.status = 503;
+  await api("POST", `/api/v1/app/${evil.id}/msg`, { eventType: "order.placed", payload: {} });
+  await eventually("the alert holds", async () => (await api("GET", `/api/v1/alert/${alert.id}`)).holding > 0);
+  await eventually("a notice", async () => (await api("GET", `/api/v1/alert/${alert.id}/notice`)).data.length);
+  receiver.status = 200;
   const made = (await eventually("a rejection", async () => {
     const { data } = await api("GET", `/api/v1/source/${source.id}/rejection`);
     return data.length && data;
@@ -184,6 +190,7 @@ try {
     "event-type": "/dashboard/event-types/order.placed", keys: "/dashboard/keys", users: "/dashboard/users", audit: "/dashboard/audit", replays: "/dashboard/replays", settings: "/dashboard/settings",
     profile: "/dashboard/settings/profiles/standard", webhooks: "/dashboard/settings/integrations/webhooks",
     "webhook-new": "/dashboard/settings/integrations/webhooks/new", account: "/dashboard/account",
+    alerts: "/dashboard/alerts", alert: `/dashboard/alerts/${alert.id}`, "alert-new": "/dashboard/alerts/new",
     endpoint: `/dashboard/applications/${acme}`, error: "/dashboard/none",
   };
   for (const [name, page] of Object.entries(pages)) {
@@ -388,6 +395,30 @@ try {
   await browser.sees("Made.");
   assert.equal(await browser.text("h1"), "By keyboard");
   ok("an application made by keyboard");
+
+  // An alert: made, refused where it is wrong, changed, muted and deleted.
+  await go("/dashboard/alerts");
+  await browser.click("a.button.primary", "New alert");
+  await browser.fill("input[name=name]", "Held too long");
+  await browser.run("document.querySelector('select[name=type]').value = 'held'");
+  await browser.fill("input[name=count]", "5");
+  await browser.fill("textarea[name=emails]", "not an address");
+  await browser.click("button.primary", "Make the alert");
+  await browser.sees("This is not an e-mail address alone");
+  await browser.fill("textarea[name=emails]", "ann@example.com");
+  await browser.click("button.primary", "Make the alert");
+  await browser.sees("Made.");
+  await browser.sees("5 or more deliveries are held");
+  await browser.sees("No mail server is configured");
+  await browser.click("button", "Mute");
+  await browser.sees("Muted.");
+  await browser.fill("input[name=count]", "7");
+  await browser.click("button.primary", "Save");
+  await browser.sees("7 or more deliveries are held");
+  await browser.click("button.danger", "Delete the alert");
+  await browser.accept();
+  await browser.sees("Deleted.");
+  ok("an alert made, muted, changed and deleted");
 
   // A viewer looks and changes nothing.
   await go("/dashboard/users");

@@ -17,12 +17,14 @@ use super::{
     settings::SettingArgs,
 };
 use crate::{
+    alerts,
     api::{self, Api, ApiOptions, Front, Rotating, TokenCache, TrustedProxies},
     clock::{Clock, SteadyClock, SystemClock},
     config::{Config, LogFormat, PortalLook, Source, StorePlace},
-    dashboard::{self, Branding, Color, Logo},
+    dashboard::{self, Admission, Branding, Color, Logo, OidcOptions, SignInOptions},
     flow::{Engine, Parts, Settings},
     inbound::Inbound,
+    mail::{MailConfig, Mailer},
     outbound::{Outbound, OutboundConfig, read_roots},
     outbox,
     random::Random,
@@ -37,6 +39,7 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use first::AdminKey;
+use rustls::pki_types::CertificateDer;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time::Instant};
 
@@ -93,11 +96,16 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool, descriptors: u64
     let admin = first::records(&folder, &*store, &config, (&*clock, &random)).await?;
     let link = people::first_link(&*store, demo, (&*clock, &random)).await.context("the first user cannot be made")?;
     let outbound = outbound(&config, clock.clone())?;
+    let mailer = mailer(&config)?;
+    let ip_ranges = config.ip_ranges.iter().map(ToString::to_string).collect();
+    let pages = dashboard::Options { sign_in: sign_in(&config)?, ip_ranges, branding };
     let parts = Parts { store, outbound, clock, random, vault: Arc::new(unlocked.vault), settings: settings(&config, descriptors) };
     let engine = Engine::start(parts).await.context("the engine cannot start")?;
     engine.keep_keys_in(keys);
     let inbound = Inbound::start(engine.clone()).await.context("the sources cannot be loaded")?;
     tokio::spawn(upkeep::run(engine.clone()));
+    let telling = alerts::Options { mailer: mailer.clone(), public_url: config.public_url.clone() };
+    tokio::spawn(alerts::run(engine.clone(), telling));
     if !demo {
         tokio::spawn(again::when_broken(engine.store.clone(), folder.store().to_owned()));
     }
@@ -110,11 +118,11 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool, descriptors: u64
         inbound: inbound.clone(),
         tokens: TokenCache::default(),
         rotating: Rotating::default(),
-        options: options(&config),
+        options: ApiOptions { mailer, ..options(&config) },
     };
     let api = Arc::new(api);
     let service = api::router(api.clone()).merge(systems::router(api.clone(), systems_options(&config)));
-    let router = service.clone().merge(dashboard::router(api.clone(), service, branding));
+    let router = service.clone().merge(dashboard::router(api.clone(), service, pages));
     let front = Front::new(api, router);
     let key = config.admin_key.clone().map_or_else(|| folder.read_admin_key(), |key| Ok(Some(key)));
     let sample = match key? {
@@ -181,15 +189,57 @@ pub(super) fn open(folder: &Folder, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
     store.with_context(|| format!("the store in {} cannot be opened", folder.store().display()))
 }
 
-fn outbound(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Outbound> {
-    let extra_roots = match &config.ca_file {
-        None => Vec::new(),
-        Some(path) => {
-            let pem = std::fs::read(path).with_context(|| format!("cannot read the certificates in {}", path.display()))?;
-            read_roots(&pem).with_context(|| format!("{} does not hold PEM certificates", path.display()))?
-        }
+/// Trust anchors beside those of the web.
+fn extra_roots(config: &Config) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let Some(path) = &config.ca_file else { return Ok(Vec::new()) };
+    let pem = std::fs::read(path).with_context(|| format!("cannot read the certificates in {}", path.display()))?;
+    read_roots(&pem).with_context(|| format!("{} does not hold PEM certificates", path.display()))
+}
+
+/// How people sign in to the dashboard.
+fn sign_in(config: &Config) -> anyhow::Result<SignInOptions> {
+    let oidc = match (&config.oidc_issuer, &config.oidc_client_id) {
+        (Some(issuer), Some(client_id)) => Some(OidcOptions {
+            issuer: issuer.clone(),
+            client_id: client_id.clone(),
+            client_secret: config.oidc_client_secret.clone(),
+            scopes: config.oidc_scopes.clone(),
+            label: config.oidc_label.clone(),
+            admission: Admission {
+                domains: config.oidc_domains.clone(),
+                role_claim: config.oidc_role_claim.clone(),
+                roles: config.oidc_roles.clone(),
+                default_role: config.oidc_default_role,
+            },
+        }),
+        (None, None) => None,
+        _ => bail!("oidc_issuer and oidc_client_id go together: set both, or neither"),
     };
-    let outbound = OutboundConfig { allow: config.allow_cidr.clone(), extra_roots, ..OutboundConfig::default() };
+    if oidc.is_none() && !config.password_sign_in {
+        bail!("password_sign_in is off and there is no identity provider: nobody could sign in but by links");
+    }
+    Ok(SignInOptions { password: config.password_sign_in, oidc })
+}
+
+/// What sends letters, if a mail server is configured.
+fn mailer(config: &Config) -> anyhow::Result<Option<Arc<Mailer>>> {
+    let (place, from) = match (&config.smtp, &config.mail_from) {
+        (Some(place), Some(from)) => (place.clone(), from.clone()),
+        (None, None) => return Ok(None),
+        _ => bail!("smtp and mail_from go together: set both, or neither"),
+    };
+    let credentials = match (&config.smtp_user, &config.smtp_password) {
+        (Some(user), Some(password)) => Some((user.clone(), password.clone())),
+        (None, None) => None,
+        _ => bail!("smtp_user and smtp_password go together: set both, or neither"),
+    };
+    let mail = MailConfig { place, credentials, from, extra_roots: extra_roots(config)? };
+    Ok(Some(Arc::new(Mailer::new(mail).context("letters cannot be sent as smtp and mail_from say")?)))
+}
+
+fn outbound(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Outbound> {
+    let outbound =
+        OutboundConfig { allow: config.allow_cidr.clone(), extra_roots: extra_roots(config)?, ..OutboundConfig::default() };
     Outbound::new(outbound, clock).context("outgoing HTTP cannot be set up")
 }
 

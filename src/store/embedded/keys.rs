@@ -170,6 +170,10 @@ fn kind_byte(kind: Kind) -> u8 {
         Kind::User => 30,
         Kind::Session => 31,
         Kind::Triage => 32,
+        Kind::Identity => 33,
+        Kind::Alert => 34,
+        Kind::AlertState => 35,
+        Kind::Notice => 36,
     }
 }
 

@@ -125,7 +125,11 @@ fn is_told(kind: Kind) -> bool {
         | Kind::Audit
         | Kind::User
         | Kind::Session
-        | Kind::Triage => false,
+        | Kind::Triage
+        | Kind::Identity
+        | Kind::Alert
+        | Kind::AlertState
+        | Kind::Notice => false,
     }
 }
 

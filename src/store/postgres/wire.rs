@@ -71,6 +71,10 @@ pub(super) fn kind_number(kind: Kind) -> i16 {
         Kind::User => 30,
         Kind::Session => 31,
         Kind::Triage => 32,
+        Kind::Identity => 33,
+        Kind::Alert => 34,
+        Kind::AlertState => 35,
+        Kind::Notice => 36,
     }
 }
 

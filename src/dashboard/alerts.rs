@@ -1,0 +1,347 @@
+//! Alerts: rules on how endpoints do, listed, made, changed, muted and tried; what each has found, and what it has told.
+
+use super::{
+    Dashboard,
+    error::{Shown, reasons},
+    fields::{Fields, Filled, segment},
+    page::{Page, Shell},
+    view::{Badge, Listed, Pager, When, span},
+    visitor::Visitor,
+};
+use crate::api::Problem;
+use askama::Template;
+use axum::{
+    Router,
+    extract::Path,
+    http::{Method, StatusCode},
+    response::{IntoResponse, Redirect},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Rules of a page.
+const LIMIT: usize = 50;
+/// Notices of a page.
+const NOTICES: usize = 10;
+/// What can be looked for, with its words in the form.
+const CONDITIONS: [(&str, &str); 6] = [
+    ("failing", "An endpoint fails"),
+    ("disableSoon", "An endpoint will be disabled"),
+    ("disabled", "An endpoint was disabled"),
+    ("failureRate", "The failure rate is high"),
+    ("held", "Deliveries are held"),
+    ("oldestAge", "Deliveries are late"),
+];
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    Router::new()
+        .route("/dashboard/alerts", get(list).post(make))
+        .route("/dashboard/alerts/new", get(fresh))
+        .route("/dashboard/alerts/{alert}", get(show).post(save))
+        .route("/dashboard/alerts/{alert}/act", post(act))
+}
+
+/// A rule, as the API shows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AlertView {
+    id: String,
+    name: String,
+    app_id: Option<String>,
+    endpoint_id: Option<String>,
+    condition: Value,
+    emails: Vec<String>,
+    operational: bool,
+    cooldown_seconds: u64,
+    muted: bool,
+    holding: u64,
+    incidents: Vec<IncidentView>,
+    mail_configured: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct IncidentView {
+    app_id: String,
+    endpoint_id: String,
+    since: When,
+    finding: String,
+}
+
+/// A notice, as the API shows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NoticeView {
+    created_at: When,
+    began: u64,
+    ended: u64,
+    emails: Vec<MailView>,
+    operational: TellingView,
+    next_try: Option<When>,
+}
+
+#[derive(Debug, Deserialize)]
+struct MailView {
+    to: String,
+    #[serde(flatten)]
+    telling: TellingView,
+}
+
+#[derive(Debug, Deserialize)]
+struct TellingView {
+    state: String,
+    error: Option<String>,
+}
+
+impl TellingView {
+    fn badge(&self) -> Badge {
+        match self.state.as_str() {
+            "sent" => Badge("ok", "sent"),
+            "waiting" => Badge("wait", "waiting"),
+            "failed" => Badge("bad", "failed"),
+            _ => Badge("dim", "not used"),
+        }
+    }
+
+    fn used(&self) -> bool {
+        self.state != "unused"
+    }
+}
+
+impl AlertView {
+    fn number(&self, name: &str) -> u64 {
+        self.condition.get(name).and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    /// What it looks for, in a sentence.
+    fn sentence(&self) -> String {
+        let seconds = self.number("seconds");
+        match self.condition.get("type").and_then(Value::as_str).unwrap_or_default() {
+            "failureRate" => format!(
+                "{} % or more of the attempts within {} failed, of {} at least",
+                self.number("percent"),
+                span(self.number("windowSeconds")),
+                self.number("minimumAttempts")
+            ),
+            "held" => format!("{} or more deliveries are held", self.number("count")),
+            "oldestAge" => format!("a delivery has waited for {}", span(seconds)),
+            "failing" if seconds == 0 => "an endpoint fails, from the first time on".to_owned(),
+            "failing" => format!("an endpoint has failed for {}", span(seconds)),
+            "disableSoon" => format!("an endpoint will be disabled within {}", span(seconds)),
+            _ => "an endpoint was disabled".to_owned(),
+        }
+    }
+
+    /// It as the form has it.
+    fn fields(&self) -> Fields {
+        let minutes = |name| (self.number(name) / 60).to_string();
+        let kind = self.condition.get("type").and_then(Value::as_str).unwrap_or_default();
+        let mut fields = vec![
+            ("name", self.name.clone()),
+            ("app", self.app_id.clone().unwrap_or_default()),
+            ("endpoint", self.endpoint_id.clone().unwrap_or_default()),
+            ("type", kind.to_owned()),
+            ("emails", self.emails.join("\n")),
+            ("operational", if self.operational { "1".into() } else { String::new() }),
+            ("cooldown", self.cooldown_seconds.to_string()),
+            ("muted", if self.muted { "1".into() } else { String::new() }),
+        ];
+        match kind {
+            "failureRate" => fields.extend([
+                ("percent", self.number("percent").to_string()),
+                ("window", minutes("windowSeconds")),
+                ("attempts", self.number("minimumAttempts").to_string()),
+            ]),
+            "held" => fields.push(("count", self.number("count").to_string())),
+            _ => fields.push(("minutes", minutes("seconds"))),
+        }
+        Fields(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/alerts.html")]
+struct Alerts {
+    shell: Shell,
+    rows: Vec<AlertView>,
+    pager: Pager,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/alert.html")]
+struct AlertPage {
+    shell: Shell,
+    /// The rule as it is. `None`: it is being made.
+    alert: Option<AlertView>,
+    conditions: [(&'static str, &'static str); 6],
+    given: Fields,
+    fault: Vec<String>,
+    notices: Vec<NoticeView>,
+    pager: Pager,
+    /// What came of a test.
+    tested: Vec<MailView>,
+}
+
+impl AlertPage {
+    fn value<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
+        self.given.given(name).unwrap_or(default)
+    }
+}
+
+async fn list(visitor: Visitor) -> Shown {
+    let asked = Fields::parse(visitor.query.as_bytes());
+    let path = format!("/api/v1/alert?limit={LIMIT}&iterator={}", segment(asked.text("iterator")));
+    let listed: Listed<AlertView> = visitor.desk.get(&path).await?;
+    let pager = listed.pager(&visitor.query);
+    Ok(Page(Alerts { shell: Shell::new(&visitor, "Alerts", "alerts"), rows: listed.data, pager }).into_response())
+}
+
+async fn fresh(visitor: Visitor) -> Shown {
+    form(visitor, None, (Fields(vec![("operational".into(), "1".into())]), Vec::new()), Vec::new()).await
+}
+
+/// The form, filled as it was given or as the rule is.
+async fn form(visitor: Visitor, id: Option<&str>, (given, fault): (Fields, Vec<String>), tested: Vec<MailView>) -> Shown {
+    let alert: Option<AlertView> = match id {
+        Some(id) => Some(visitor.desk.get(&format!("/api/v1/alert/{}", segment(id))).await?),
+        None => None,
+    };
+    let asked = Fields::parse(visitor.query.as_bytes());
+    let (notices, pager) = match &alert {
+        Some(alert) => {
+            let path = format!("/api/v1/alert/{}/notice?limit={NOTICES}&iterator={}", alert.id, segment(asked.text("iterator")));
+            let listed: Listed<NoticeView> = visitor.desk.get(&path).await?;
+            let pager = listed.pager(&visitor.query);
+            (listed.data, pager)
+        }
+        None => (Vec::new(), Pager::default()),
+    };
+    let given = match &alert {
+        Some(alert) if fault.is_empty() => alert.fields(),
+        _ => given,
+    };
+    let title = alert.as_ref().map_or("New alert".to_owned(), |alert| alert.name.clone());
+    let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let shell = Shell::new(&visitor, title, "alerts");
+    let page = AlertPage { shell, alert, conditions: CONDITIONS, given, fault, notices, pager, tested };
+    Ok((status, Page(page)).into_response())
+}
+
+async fn show(visitor: Visitor, Path(id): Path<String>) -> Shown {
+    form(visitor, Some(&id), (Fields::default(), Vec::new()), Vec::new()).await
+}
+
+/// What a form asks for, in the API's words.
+fn asked(fields: &Fields) -> Result<Value, Problem> {
+    let number = |name: &'static str, default: u64| match fields.given(name) {
+        None => Ok(default),
+        Some(text) => text.parse::<u64>().map_err(|_| Problem::field(&[name], "type_error", "This is not a number.")),
+    };
+    let seconds = |name, default| number(name, default).map(|minutes| minutes.saturating_mul(60));
+    let kind = fields.text("type");
+    let condition = match kind {
+        "failureRate" => json!({
+            "type": kind, "percent": number("percent", 50)?, "windowSeconds": seconds("window", 10)?,
+            "minimumAttempts": number("attempts", 10)?,
+        }),
+        "held" => json!({ "type": kind, "count": number("count", 100)? }),
+        "oldestAge" => json!({ "type": kind, "seconds": seconds("minutes", 60)? }),
+        "failing" => json!({ "type": kind, "seconds": seconds("minutes", 0)? }),
+        "disableSoon" => json!({ "type": kind, "seconds": seconds("minutes", 1_440)? }),
+        _ => json!({ "type": kind }),
+    };
+    Ok(json!({
+        "name": fields.text("name"), "appId": fields.given("app"), "endpointId": fields.given("endpoint"), "condition": condition,
+        "emails": fields.words("emails").unwrap_or_default(), "operational": fields.ticked("operational"),
+        "cooldownSeconds": number("cooldown", 300)?, "muted": fields.ticked("muted"),
+    }))
+}
+
+async fn make(filled: Filled) -> Shown {
+    #[derive(Deserialize)]
+    struct Made {
+        id: String,
+    }
+    let made = match asked(&filled.fields) {
+        Ok(body) => filled.send::<Made>(Method::POST, "/api/v1/alert", body).await,
+        Err(problem) => Err(problem),
+    };
+    match made {
+        Ok(made) => Ok(Redirect::to(&format!("/dashboard/alerts/{}?note=made", made.id)).into_response()),
+        Err(problem) => form(filled.visitor, None, (filled.fields, reasons(&problem)), Vec::new()).await,
+    }
+}
+
+async fn save(Path(id): Path<String>, filled: Filled) -> Shown {
+    let path = format!("/api/v1/alert/{}", segment(&id));
+    let saved = match asked(&filled.fields) {
+        Ok(body) => filled.change(Method::PUT, &path, body).await,
+        Err(problem) => Err(problem),
+    };
+    match saved {
+        Ok(()) => Ok(Redirect::to(&format!("/dashboard/alerts/{}?note=saved", segment(&id))).into_response()),
+        Err(problem) => form(filled.visitor, Some(&id), (filled.fields, reasons(&problem)), Vec::new()).await,
+    }
+}
+
+/// Mutes, tries, or deletes.
+async fn act(Path(id): Path<String>, filled: Filled) -> Shown {
+    #[derive(Deserialize)]
+    struct Tested {
+        emails: Vec<MailView>,
+    }
+    let path = format!("/api/v1/alert/{}", segment(&id));
+    match filled.fields.text("act") {
+        "test" => match filled.send::<Tested>(Method::POST, &format!("{path}/test"), Value::Null).await {
+            Ok(tested) => form(filled.visitor, Some(&id), (Fields::default(), Vec::new()), tested.emails).await,
+            Err(problem) => Err(problem.into()),
+        },
+        "delete" => {
+            filled.change(Method::DELETE, &path, Value::Null).await?;
+            Ok(Redirect::to("/dashboard/alerts?note=deleted").into_response())
+        }
+        act @ ("mute" | "unmute") => {
+            let alert: AlertView = filled.visitor.desk.get(&path).await?;
+            let body = json!({
+                "name": alert.name, "appId": alert.app_id, "endpointId": alert.endpoint_id, "condition": alert.condition,
+                "emails": alert.emails, "operational": alert.operational, "cooldownSeconds": alert.cooldown_seconds,
+                "muted": act == "mute",
+            });
+            filled.change(Method::PUT, &path, body).await?;
+            Ok(Redirect::to(&format!("/dashboard/alerts/{}?note={act}d", segment(&id))).into_response())
+        }
+        _ => Err(Problem::not_found("action").into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_says_what_the_rule_says() {
+        let conditions = [
+            json!({"type": "failureRate", "percent": 20, "windowSeconds": 300, "minimumAttempts": 5}),
+            json!({"type": "held", "count": 7}),
+            json!({"type": "oldestAge", "seconds": 120}),
+            json!({"type": "failing", "seconds": 0}),
+            json!({"type": "disableSoon", "seconds": 3600}),
+            json!({"type": "disabled"}),
+        ];
+        for condition in conditions {
+            let rule = json!({
+                "id": "alert_1", "name": "x", "appId": "app_1", "endpointId": null, "condition": condition, "emails": ["a@b.c", "d@e.f"],
+                "operational": false, "cooldownSeconds": 90, "muted": true, "holding": 0, "incidents": [], "mailConfigured": true,
+            });
+            let view: AlertView = serde_json::from_value(rule.clone()).unwrap();
+            let again = asked(&view.fields()).unwrap();
+            for name in ["name", "appId", "endpointId", "condition", "emails", "operational", "cooldownSeconds", "muted"] {
+                assert_eq!(again[name], rule[name], "{name} of {condition}");
+            }
+            assert!(!view.sentence().is_empty());
+        }
+        assert!(asked(&Fields::parse(b"type=held&count=many")).is_err());
+    }
+}
