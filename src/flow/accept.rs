@@ -91,6 +91,14 @@ impl Engine {
         routes.iter().map(take).collect()
     }
 
+    /// A delivery of a message that has just become durable waits in the store.
+    fn wait_in_store(self: &Arc<Self>, endpoint: EndpointId, message: &Message) {
+        self.note_due(endpoint, message.first_due());
+        if !self.store.owns(endpoint) {
+            self.store.call(endpoint);
+        }
+    }
+
     /// A lease that no other claim has.
     pub(super) fn lease(&self) -> Lease {
         self.store.lease(self.leases.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
@@ -145,7 +153,7 @@ impl Future for Accepting {
         let Some((commit, _)) = &mut self.0 else { return Poll::Pending };
         let committed = ready!(commit.as_mut().poll(cx));
         if let Some((_, taken)) = self.0.take() {
-            taken.end(committed.is_ok());
+            taken.end(&committed);
         }
         Poll::Ready(committed)
     }
@@ -154,7 +162,7 @@ impl Future for Accepting {
 impl Drop for Accepting {
     fn drop(&mut self) {
         if let Some((commit, taken)) = self.0.take() {
-            tokio::spawn(async move { taken.end(commit.await.is_ok()) });
+            tokio::spawn(async move { taken.end(&commit.await) });
         }
     }
 }
@@ -168,9 +176,13 @@ struct Taken {
 
 impl Taken {
     /// The message is durable: its deliveries start, or wait in the store. Or it is not, and gives the room back.
-    fn end(self, durable: bool) {
-        if !durable {
-            return self.lanes.iter().flatten().for_each(|(lane, _)| lane.unreserve());
+    fn end(self, committed: &Result<(), StoreError>) {
+        if let Err(error) = committed {
+            self.lanes.iter().flatten().for_each(|(lane, _)| lane.unreserve());
+            if matches!(error, StoreError::Unavailable(_)) && !self.engine.stopping() {
+                tokio::spawn(self.leave());
+            }
+            return;
         }
         let bytes = share(&self.message, self.lanes.len());
         for (endpoint, lane) in self.message.endpoints.iter().copied().zip(self.lanes) {
@@ -191,13 +203,19 @@ impl Taken {
                 }
                 // Also for a disabled endpoint: it may have been enabled while the message became durable, and a lane whose
                 // endpoint is disabled claims nothing.
-                None => {
-                    self.engine.note_due(endpoint, self.message.first_due());
-                    if !self.engine.store.owns(endpoint) {
-                        self.engine.store.call(endpoint);
-                    }
-                }
+                None => self.engine.wait_in_store(endpoint, &self.message),
             }
+        }
+    }
+
+    /// Nobody knows whether the message became durable before the answer was lost. If it did, its deliveries are this
+    /// process's by their leases, so that nobody else would ever make them: they go on from the store.
+    async fn leave(self) {
+        for (endpoint, lane) in self.message.endpoints.iter().copied().zip(self.lanes) {
+            if let Some((_, lease)) = lane {
+                self.engine.give_back((endpoint, self.message.id, Trigger::Scheduled), lease).await;
+            }
+            self.engine.wait_in_store(endpoint, &self.message);
         }
     }
 }

@@ -209,9 +209,8 @@ pub(super) async fn watch(engine: Arc<Engine>) {
     while !engine.stopping() {
         let now = engine.clock.now();
         let (due, next) = engine.lanes.alarm.due(now);
-        for endpoint in due {
-            if let Some(lane) = engine.lanes.get(endpoint) {
-                lane.rang();
+        for (at, endpoint) in due {
+            if let Some(lane) = engine.lanes.get(endpoint).filter(|lane| lane.rings(at)) {
                 engine.pump(&lane);
             }
         }

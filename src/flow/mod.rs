@@ -36,6 +36,8 @@ mod retention;
 pub mod retry;
 mod rotation;
 pub mod signing;
+#[cfg(test)]
+mod simulation;
 mod sources;
 
 pub use accept::{Draft, Mark};

@@ -133,8 +133,15 @@ async fn keep_together(engine: &Arc<Engine>, made: Vec<Made>) {
     let (settlements, owed): (Vec<_>, Vec<_>) = made.into_iter().map(|made| conclude(engine, made)).unzip();
     let mut in_order: Vec<EndpointId> = settlements.iter().filter(|s| s.order.is_some()).map(|s| s.endpoint).collect();
     for (settled, owed) in settle(engine, settlements).await.into_iter().zip(owed) {
-        let Some(delivery) = settled else { continue };
+        let Some(delivery) = settled else {
+            // It may have been recorded before, with an answer that was lost: then a retry is due that no lane knows of.
+            engine.note_due(owed.route.id, owed.now);
+            continue;
+        };
         queue_again(engine, &delivery);
+        if owed.glance.succeeded && owed.glance.trigger == Trigger::Manual {
+            stand_down(engine, &delivery).await;
+        }
         if !owed.glance.succeeded || notify::is_told(&delivery, owed.glance) {
             let engine = engine.clone();
             tokio::spawn(async move {
@@ -222,6 +229,14 @@ fn recorded(settlement: &Settlement, result: Result<Settled, StoreError>) -> Opt
         Err(error) => tracing::error!(%error, endpoint = %settlement.endpoint, msg = %settlement.msg, "result not recorded"),
     }
     None
+}
+
+/// What was asked for has delivered: the scheduled attempt, if it waits in memory, is not to start.
+async fn stand_down(engine: &Engine, delivery: &Delivery) {
+    let lane = engine.lanes.get(delivery.endpoint);
+    if let Some(work) = lane.and_then(|lane| lane.withdraw(delivery.msg, &engine.lanes.budget)) {
+        engine.give_back((work.endpoint, delivery.msg, work.trigger), work.lease).await;
+    }
 }
 
 fn queue_again(engine: &Arc<Engine>, delivery: &Delivery) {

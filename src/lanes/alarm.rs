@@ -24,8 +24,8 @@ impl Alarm {
         }
     }
 
-    /// Takes the lanes whose time has come, and the time of the next.
-    pub fn due(&self, now: Time) -> (Vec<EndpointId>, Option<Time>) {
+    /// Takes the alarms whose time has come, and the time of the next.
+    pub fn due(&self, now: Time) -> (Vec<(Time, EndpointId)>, Option<Time>) {
         let mut times = self.times.lock();
         let mut due = Vec::new();
         while let Some(Reverse((at, endpoint))) = times.peek().copied() {
@@ -33,7 +33,7 @@ impl Alarm {
                 return (due, Some(at));
             }
             times.pop();
-            due.push(endpoint);
+            due.push((at, endpoint));
         }
         (due, None)
     }

@@ -43,6 +43,12 @@ impl Bucket {
         Err(now.plus(Duration::from_secs_f64(wait_ms / 1000.0).max(Duration::from_millis(1))))
     }
 
+    /// Whether nothing was taken that has not come in again.
+    pub(super) fn is_full(&mut self, now: Time) -> bool {
+        let _at_least_one = self.ready(now);
+        self.tokens >= Self::capacity(self.rate)
+    }
+
     /// Takes a token.
     ///
     /// # Errors

@@ -193,7 +193,19 @@ impl Lane {
         self.state.lock().set_alarm(at)
     }
 
-    /// The alarm rang.
+    /// Whether an alarm that was set for that time is the lane's still. One that has been set anew meanwhile says nothing,
+    /// and must not set another in its turn, or they would become more and more.
+    #[must_use]
+    pub fn rings(&self, at: Time) -> bool {
+        let mut state = self.state.lock();
+        let rings = state.alarm_at == Some(at);
+        if rings {
+            state.alarm_at = None;
+        }
+        rings
+    }
+
+    /// The lane is looked at before its alarm.
     pub fn rang(&self) {
         self.state.lock().alarm_at = None;
     }
@@ -310,6 +322,17 @@ impl Lane {
         works
     }
 
+    /// Takes the scheduled attempt of this message, if it waits in memory.
+    #[must_use]
+    pub fn withdraw(&self, msg: MsgId, budget: &Budget) -> Option<Work> {
+        let mut state = self.state.lock();
+        let State { fresh, claimed, .. } = &mut *state;
+        let is_it = |work: &Work| work.message.id == msg && work.trigger == Trigger::Scheduled;
+        let work = [fresh, claimed].into_iter().find_map(|queue| queue.remove(queue.iter().position(is_it)?))?;
+        budget.unqueue(work.bytes);
+        Some(work)
+    }
+
     /// Whether an attempt of this message runs.
     #[must_use]
     pub fn runs(&self, msg: MsgId) -> bool {
@@ -347,8 +370,13 @@ impl Lane {
         self.state.lock().running.len()
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        let state = self.state.lock();
+    /// Whether it may be forgotten: nothing goes on, and a lane made anew would not let more go.
+    pub(super) fn is_idle(&self, now: Time) -> bool {
+        let mut state = self.state.lock();
+        let State { bucket, pace, .. } = &mut *state;
+        if [bucket, pace].into_iter().flatten().any(|bucket| !bucket.is_full(now)) {
+            return false;
+        }
         let waits = !state.fresh.is_empty() || !state.claimed.is_empty() || state.reserved > 0;
         !waits && state.running.is_empty() && !state.claiming && state.stored_due.is_none() && state.alarm_at.is_none()
     }

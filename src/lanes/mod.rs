@@ -15,7 +15,7 @@ pub use budget::Budget;
 pub use circuit::CircuitState;
 pub use lane::{Lane, LaneView, Limits, Next, Report, Work, share};
 
-use crate::model::EndpointId;
+use crate::model::{EndpointId, Time};
 use foldhash::HashMap;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -73,12 +73,12 @@ impl Lanes {
     }
 
     /// Forgets lanes that have nothing to do; the number forgotten.
-    pub fn sweep(&self) -> usize {
+    pub fn sweep(&self, now: Time) -> usize {
         let mut swept = 0;
         for shard in &self.shards {
             let mut lanes = shard.lock();
             let before = lanes.len();
-            lanes.retain(|_, lane| Arc::strong_count(lane) > 1 || !lane.is_idle());
+            lanes.retain(|_, lane| Arc::strong_count(lane) > 1 || !lane.is_idle(now));
             swept += before - lanes.len();
             lanes.shrink_to_fit();
         }

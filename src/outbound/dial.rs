@@ -38,6 +38,7 @@ const NO_DESCRIPTOR: [Option<i32>; 2] = [Some(Errno::MFILE.raw_os_error()), Some
 const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(100);
 
 /// Makes connections.
+#[derive(Clone)]
 pub(super) struct Dialer {
     resolver: Arc<dyn Resolve>,
     allow: Vec<Cidr>,

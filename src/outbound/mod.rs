@@ -14,6 +14,8 @@ mod failure;
 mod guard;
 mod http1;
 mod http2;
+#[cfg(test)]
+pub(crate) mod model;
 mod oauth;
 mod pool;
 mod proxy;
@@ -98,6 +100,9 @@ pub struct Outbound {
     dialer: Dialer,
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
+    /// Answers in place of the network.
+    #[cfg(test)]
+    model: Option<Arc<dyn model::ModelReceiver>>,
 }
 
 impl fmt::Debug for Outbound {
@@ -134,6 +139,12 @@ impl Outbound {
     pub fn with_resolver(config: OutboundConfig, clock: Arc<dyn Clock>, resolver: Arc<dyn Resolve>) -> Result<Self, OutboundError> {
         let limits =
             Limits { idle_per_origin: config.idle_per_origin, idle_total: config.idle_total, idle_timeout: config.idle_timeout };
-        Ok(Outbound { dialer: Dialer::new(config, resolver)?, pool: Arc::new(Pool::new(limits)), clock })
+        Ok(Outbound {
+            dialer: Dialer::new(config, resolver)?,
+            pool: Arc::new(Pool::new(limits)),
+            clock,
+            #[cfg(test)]
+            model: None,
+        })
     }
 }

@@ -72,7 +72,7 @@ impl Phase {
 pub(super) struct Progress {
     pub(super) phase: Phase,
     pub(super) phases: Phases,
-    answer: Option<Answer>,
+    pub(super) answer: Option<Answer>,
 }
 
 /// Microseconds since an instant.
@@ -100,6 +100,10 @@ impl Outbound {
     }
 
     async fn attempt(&self, target: &Target, request: &OutboundRequest, progress: &mut Progress) -> Result<(), Failure> {
+        #[cfg(test)]
+        if let Some(model) = &self.model {
+            return self.ask_model(&**model, target, request, progress).await;
+        }
         loop {
             let pooled = self.pool.take(&target.origin, Instant::now());
             let reused = pooled.is_some();

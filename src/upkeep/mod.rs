@@ -45,7 +45,7 @@ pub async fn run(engine: Arc<Engine>) {
         {
             tracing::error!(%error, "upkeep goes on in the next round");
         }
-        engine.lanes.sweep();
+        engine.lanes.sweep(engine.clock.now());
         tokio::select! {
             () = tokio::time::sleep(ROUND) => {}
             () = engine.purge_asked() => {}

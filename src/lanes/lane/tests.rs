@@ -111,9 +111,9 @@ fn draining_empties_memory_but_not_what_runs() {
     (0..3).for_each(|n| fresh(&lane, &budget, n));
     assert_eq!(start(&lane, &budget), Some(0));
     assert_eq!(lane.drain(&budget).len(), 2);
-    assert!(!lane.is_idle());
+    assert!(!lane.is_idle(Time(0)));
     lane.finish(MsgId(0), Report::Bad, Time(0), &budget);
-    assert!(lane.is_idle());
+    assert!(lane.is_idle(Time(0)));
 }
 
 #[test]
@@ -192,4 +192,33 @@ fn what_an_endpoint_gets_is_shared_among_processes() {
     assert_eq!((running(), lane.view(Time(0), budget).limit), (0, 1));
     lanes.share_with(1);
     assert_eq!(running(), 3, "nothing is known but that ten are answered well");
+}
+
+#[test]
+fn a_lane_is_not_forgotten_before_a_new_one_would_let_no_more_go() {
+    let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(20));
+    fresh(&lane, &budget, 0);
+    assert!(matches!(lane.next(|| Limits { rate: Some(2), ..Limits::default() }, Time(0), &budget), Next::Start(_)));
+    lane.finish(MsgId(0), Report::Good(1), Time(0), &budget);
+    assert!(!lane.is_idle(Time(499)), "the next may go at 500");
+    assert!(lane.is_idle(Time(500)));
+}
+
+#[test]
+fn a_scheduled_attempt_that_waits_is_withdrawn_and_others_stay() {
+    let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(20));
+    lane.claimed(vec![Work { trigger: Trigger::Manual, ..work(7) }, work(7), work(8)], None, &budget);
+    assert_eq!(lane.withdraw(MsgId(7), &budget).map(|work| work.trigger), Some(Trigger::Scheduled));
+    assert!(lane.withdraw(MsgId(7), &budget).is_none());
+    assert_eq!((start(&lane, &budget), start(&lane, &budget), start(&lane, &budget)), (Some(7), Some(8), None));
+}
+
+#[test]
+fn only_the_alarm_that_was_set_last_rings() {
+    let lane = Lane::new(EndpointId(1));
+    assert_eq!((lane.set_alarm(Time(9)), lane.set_alarm(Time(5)), lane.set_alarm(Time(7))), (Some(Time(9)), Some(Time(5)), None));
+    assert!(lane.rings(Time(5)));
+    assert!(!lane.rings(Time(9)), "nobody waits for it any more");
+    assert_eq!(lane.set_alarm(Time(9)), Some(Time(9)));
+    assert!(lane.rings(Time(9)));
 }

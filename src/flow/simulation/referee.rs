@@ -1,0 +1,294 @@
+//! The referee: sees every change at the store and every request at the receivers, and says what should not have been.
+
+use super::store::{Judge, Shared, State, Trouble};
+use crate::{
+    model::{
+        AppId, Attempt, Cause, Delivery, DeliveryState, DisabledBy, Endpoint, EndpointId, Kind, MsgId, Record, RetryPolicy, Time,
+        Trigger, Verdict,
+    },
+    store::{Change, Settlement},
+};
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+/// Attempts at once to an endpoint of which nothing is known.
+const FIRST_CONCURRENCY: usize = 10;
+/// Attempts at once to any endpoint.
+const MOST_CONCURRENCY: usize = 100;
+/// By how much a delay is moved at most, of its length.
+const JITTER: f64 = 0.2;
+/// Milliseconds by which two readings of the clock may differ.
+const ROUNDING_MS: u64 = 2;
+/// How long a change may take until every lane goes by it.
+const SETTLES_IN: Duration = Duration::from_secs(2);
+/// Violations after which no more are noted.
+const ENOUGH: usize = 8;
+
+/// What is known of an endpoint.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) app: AppId,
+    pub(super) policies: Vec<(Time, Option<RetryPolicy>)>,
+    pub(super) rates: Vec<(Time, Option<u16>)>,
+    pub(super) disabled: Option<(Time, DisabledBy)>,
+    pub(super) deleted: Option<Time>,
+}
+
+/// A request that came to a receiver.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) at: Time,
+    pub(super) node: u64,
+    pub(super) endpoint: EndpointId,
+    pub(super) msg: MsgId,
+    pub(super) trigger: Trigger,
+    /// When it was due.
+    pub(super) due: Time,
+    /// The receiver has taken it.
+    pub(super) taken: bool,
+}
+
+/// What the receivers see of one node's attempts to one endpoint.
+#[derive(Default)]
+struct Stream {
+    running: usize,
+    has_succeeded: bool,
+    arrivals: VecDeque<Time>,
+}
+
+/// What is seen, and what of it was wrong.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) facts: BTreeMap<EndpointId, Facts>,
+    pub(super) sent: Vec<Sent>,
+    pub(super) violations: Vec<String>,
+    streams: BTreeMap<(u64, EndpointId), Stream>,
+    running: BTreeMap<u64, usize>,
+}
+
+/// The referee.
+pub(super) struct Referee {
+    pub(super) seen: Mutex<Seen>,
+    pub(super) shared: Arc<Shared>,
+    /// Attempts at once, over all endpoints of a node.
+    pub(super) slots: usize,
+    /// The policy of endpoints that have none.
+    pub(super) policy: RetryPolicy,
+    /// The store loses answers.
+    pub(super) answers_are_lost: bool,
+    /// The rates of applications.
+    pub(super) app_rates: BTreeMap<AppId, u16>,
+}
+
+impl Seen {
+    pub(super) fn blame(&mut self, what: String) {
+        if self.violations.len() < ENOUGH {
+            self.violations.push(what);
+        }
+    }
+
+    fn learn(&mut self, endpoint: &Endpoint, now: Time) {
+        let Endpoint { app, disabled, .. } = *endpoint;
+        let fresh = || Facts { app, policies: Vec::new(), rates: Vec::new(), disabled: None, deleted: None };
+        let facts = self.facts.entry(endpoint.id).or_insert_with(fresh);
+        facts.policies.push((now, endpoint.retry_policy.clone()));
+        if facts.rates.last().is_none_or(|(_, rate)| *rate != endpoint.throttle_rate) {
+            facts.rates.push((now, endpoint.throttle_rate));
+        }
+        facts.disabled = disabled.map(|by| facts.disabled.map_or((now, by), |(since, _)| (since, by)));
+    }
+}
+
+impl Judge for Referee {
+    fn moved(&self, before: DeliveryState, after: &Delivery) {
+        if before == DeliveryState::Delivered && after.state != before {
+            let what = format!("success taken back: {} to {} is {:?}", after.msg, after.endpoint, after.state);
+            self.seen.lock().blame(what);
+        }
+    }
+
+    fn changed(&self, changes: &[Change], now: Time) {
+        let mut seen = self.seen.lock();
+        for change in changes {
+            match change {
+                Change::Insert(Record::Endpoint(e)) | Change::Replace(Record::Endpoint(e), _) => seen.learn(e, now),
+                Change::Delete(address) if address.kind == Kind::Endpoint => {
+                    let facts = address.key.parse().ok().and_then(|endpoint| seen.facts.get_mut(&endpoint));
+                    facts.into_iter().for_each(|facts| facts.deleted = facts.deleted.or(Some(now)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn settles(&self, state: &State, settlement: &Settlement) {
+        let Settlement { msg, endpoint, trigger, lease, verdict, ref attempt, .. } = *settlement;
+        let held = state.queue.get(&(endpoint, msg, trigger)).and_then(|owed| owed.lease);
+        if held.is_none_or(|held| held.token != lease.token) {
+            return;
+        }
+        let mut seen = self.seen.lock();
+        let Some(facts) = seen.facts.get(&endpoint) else { return };
+        let wrong = match attempt {
+            None if verdict != Verdict::Cancelled => Some("a result without an attempt".to_owned()),
+            None if facts.deleted.is_none() => Some("cancelled at an endpoint that is there".to_owned()),
+            None => None,
+            Some(attempt) => {
+                let row = state.deliveries.get(&(endpoint, msg));
+                let end = ended(attempt);
+                let began = attempt.id.time();
+                let current = facts.policies.iter().rposition(|(since, _)| *since <= began).unwrap_or(0);
+                let policies =
+                    facts.policies[current.saturating_sub(1)..].iter().map(|(_, own)| own.as_ref().unwrap_or(&self.policy));
+                let mut policies = policies.peekable();
+                let right = policies.any(|policy| is_right(attempt, row, policy, verdict, end));
+                (!right).then(|| format!("{verdict:?} after {:?} at {end:?}, delivery {row:?}", attempt.outcome.cause))
+            }
+        };
+        if let Some(wrong) = wrong {
+            seen.blame(format!("schedule: {endpoint} {msg} {trigger:?}: {wrong}"));
+        }
+    }
+}
+
+/// When an attempt ended.
+fn ended(attempt: &Attempt) -> Time {
+    attempt.id.time().plus(Duration::from_micros(attempt.outcome.phases.total_us.into()))
+}
+
+/// Whether a verdict is what the policy wants, worked out anew.
+fn is_right(attempt: &Attempt, row: Option<&Delivery>, policy: &RetryPolicy, verdict: Verdict, end: Time) -> bool {
+    let outcome = &attempt.outcome;
+    if outcome.cause == Cause::Success {
+        return verdict == Verdict::Delivered;
+    }
+    let last = attempt.trigger == Trigger::Manual || outcome.status == Some(410);
+    let delay = match policy {
+        _ if last => None,
+        RetryPolicy::Delays(delays) => {
+            row.and_then(|row| delays.get(row.failed as usize)).map(|seconds| Duration::from_secs((*seconds).into()))
+        }
+        computed => row.and_then(|row| computed.delay_after(row.failed + 1)),
+    };
+    match (delay, verdict) {
+        (None, Verdict::Exhausted) => true,
+        (Some(delay), Verdict::Retry(due)) => {
+            let asked =
+                outcome.retry_after.filter(|_| matches!(outcome.status, Some(429 | 503)) && outcome.cause == Cause::BadStatus);
+            let asked = asked.unwrap_or_default();
+            let early = end.plus(delay.mul_f64(1.0 - JITTER).max(asked));
+            let late = end.plus(delay.mul_f64(1.0 + JITTER).max(asked));
+            due.0 + ROUNDING_MS >= early.0 && due.0 <= late.0 + ROUNDING_MS
+        }
+        _ => false,
+    }
+}
+
+/// An attempt that a receiver sees; over when dropped.
+pub(super) struct Running {
+    referee: Arc<Referee>,
+    node: u64,
+    endpoint: EndpointId,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut seen = self.referee.seen.lock();
+        seen.streams.entry((self.node, self.endpoint)).or_default().running -= 1;
+        *seen.running.entry(self.node).or_default() -= 1;
+    }
+}
+
+impl Referee {
+    /// A request has come; its place among all that came.
+    pub(super) fn begins(self: &Arc<Self>, node: u64, (endpoint, msg): (EndpointId, MsgId), now: Time) -> (usize, Running) {
+        let begun = self.shared.state.lock().begin(node, (endpoint, msg), now);
+        let mut seen = self.seen.lock();
+        let (trigger, due) = begun.unwrap_or((Trigger::Manual, now));
+        let is_deleted = seen.facts.get(&endpoint).is_some_and(|facts| facts.deleted.is_some());
+        let excused = |trouble| match trouble {
+            // Its rows are deleted before every process has heard of it.
+            Trouble::NotLeased => is_deleted,
+            // Whose answer is lost does not know that it has delivered.
+            Trouble::AfterSuccess => self.answers_are_lost,
+            _ => false,
+        };
+        if let Some(trouble) = begun.err().filter(|trouble| !excused(*trouble)) {
+            let what = match trouble {
+                Trouble::NotLeased => "an attempt without a lease",
+                Trouble::BegunTwice => "two attempts under one lease",
+                Trouble::TooEarly => "an attempt before it is due",
+                Trouble::AfterSuccess => "an attempt after success",
+            };
+            seen.blame(format!("{what}: {endpoint} {msg} at {now:?} by node {node}"));
+        }
+        self.check_state(&mut seen, endpoint, now);
+        self.check_limits(&mut seen, (node, endpoint), now);
+        seen.sent.push(Sent { at: now, node, endpoint, msg, trigger, due, taken: false });
+        (seen.sent.len() - 1, Running { referee: self.clone(), node, endpoint })
+    }
+
+    /// The receiver takes the message.
+    pub(super) fn takes(&self, place: usize) {
+        let mut seen = self.seen.lock();
+        let sent = &mut seen.sent[place];
+        sent.taken = true;
+        let key = (sent.node, sent.endpoint);
+        seen.streams.entry(key).or_default().has_succeeded = true;
+    }
+
+    fn check_state(&self, seen: &mut Seen, endpoint: EndpointId, now: Time) {
+        let Some(facts) = seen.facts.get(&endpoint) else { return };
+        let closed = facts.disabled.map(|(since, _)| since).into_iter().chain(facts.deleted).min();
+        if let Some(since) = closed.filter(|since| since.plus(SETTLES_IN) < now) {
+            seen.blame(format!("held: {endpoint} gets an attempt at {now:?}, closed since {since:?}"));
+        }
+    }
+
+    fn check_limits(&self, seen: &mut Seen, key: (u64, EndpointId), now: Time) {
+        let total = seen.running.entry(key.0).or_default();
+        *total += 1;
+        let total = *total;
+        let stream = seen.streams.entry(key).or_default();
+        stream.running += 1;
+        let most = if stream.has_succeeded { MOST_CONCURRENCY } else { FIRST_CONCURRENCY };
+        let running = stream.running;
+        if total > self.slots.max(2) {
+            seen.blame(format!("limit: {total} attempts at once with {} slots, at {now:?}", self.slots));
+        }
+        if running > most {
+            seen.blame(format!("limit: {running} attempts at once to {} at {now:?}, of {most}", key.1));
+        }
+        self.check_rate(seen, key, now);
+    }
+
+    /// Of a token bucket: at most what it holds, and what has come in since.
+    fn check_rate(&self, seen: &mut Seen, key: (u64, EndpointId), now: Time) {
+        let Some(facts) = seen.facts.get(&key.1) else { return };
+        let Some((since, own)) = facts.rates.last() else { return };
+        let Some(rate) = own.or_else(|| self.app_rates.get(&facts.app).copied()) else { return };
+        let from = if facts.rates.len() > 1 { since.plus(SETTLES_IN) } else { Time(0) };
+        let stream = seen.streams.entry(key).or_default();
+        while stream.arrivals.front().is_some_and(|first| *first < from || first.plus(Duration::from_secs(20)) < now) {
+            stream.arrivals.pop_front();
+        }
+        if now < from {
+            return;
+        }
+        stream.arrivals.push_back(now);
+        let room = (f64::from(rate) * 0.1).max(1.0);
+        let over = stream
+            .arrivals
+            .iter()
+            .rev()
+            .zip(1u32..)
+            .find(|(first, count)| f64::from(*count) > room + f64::from(rate) * (now.since(**first).as_secs_f64() + 0.0015));
+        if let Some((first, count)) = over.map(|(first, count)| (*first, count)) {
+            seen.blame(format!("limit: {count} attempts from {first:?} to {now:?} to {} at {rate} a second", key.1));
+        }
+    }
+}

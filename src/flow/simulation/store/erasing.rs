@@ -1,0 +1,80 @@
+//! What deletes.
+
+use super::state::State;
+use crate::{
+    model::{AppId, DeliveryState, EndpointId, Message, MsgId, Time},
+    store::Expunge,
+};
+use bytes::Bytes;
+use std::sync::Arc;
+
+fn empty(message: &mut Arc<Message>) {
+    let message = Arc::make_mut(message);
+    (message.payload, message.expunged) = (Bytes::new(), true);
+}
+
+impl State {
+    pub(super) fn expunge(&mut self, what: &Expunge) -> bool {
+        match what {
+            Expunge::Payload(app, msg) => self.messages.get_mut(&(*app, *msg)).map(empty).is_some(),
+            Expunge::Message(app, msg) => self.erase(*app, *msg),
+            Expunge::AnswerBody(endpoint, attempt) => {
+                let attempt = self.attempts.get_mut(&(*endpoint, *attempt));
+                attempt.map(|attempt| Arc::make_mut(attempt).outcome.body = Bytes::new()).is_some()
+            }
+        }
+    }
+
+    fn erase(&mut self, app: AppId, msg: MsgId) -> bool {
+        let gone = self.messages.remove(&(app, msg)).is_some();
+        if gone {
+            self.queue.retain(|(_, other, _), _| *other != msg);
+            self.deliveries.retain(|(_, other), _| *other != msg);
+            self.attempts.retain(|_, attempt| attempt.msg != msg);
+        }
+        gone
+    }
+
+    pub(super) fn expire(&mut self, now: Time, limit: usize) -> usize {
+        let is_over = |message: &Message| !message.expunged && message.payload_expires_at.is_some_and(|at| at <= now);
+        let mut over = 0;
+        for message in self.messages.values_mut().filter(|message| is_over(message)).take(limit) {
+            empty(message);
+            over += 1;
+        }
+        over + self.records.expire(now, limit - over)
+    }
+
+    pub(super) fn prune(&mut self, app: AppId, cutoff: Time, limit: usize) -> usize {
+        let old = self.messages.range((app, MsgId(0))..(app, MsgId::lowest_at(cutoff))).map(|((_, msg), _)| *msg);
+        let is_settled = |msg: &MsgId| {
+            let owed = self.queue.keys().any(|(_, other, _)| other == msg);
+            let pends =
+                self.deliveries.iter().any(|((_, other), row)| other == msg && matches!(row.state, DeliveryState::Pending(_)));
+            !owed && !pends
+        };
+        let settled: Vec<MsgId> = old.filter(is_settled).take(limit).collect();
+        for msg in &settled {
+            self.erase(app, *msg);
+        }
+        settled.len()
+    }
+
+    pub(super) fn purge(&mut self, app: AppId, endpoint: Option<EndpointId>, limit: usize) -> usize {
+        let mut left = limit;
+        let mut take = |matches: bool| {
+            let goes = matches && left > 0;
+            left -= usize::from(goes);
+            !goes
+        };
+        match endpoint {
+            Some(endpoint) => {
+                self.queue.retain(|(other, ..), _| take(*other == endpoint));
+                self.deliveries.retain(|(other, _), _| take(*other == endpoint));
+                self.attempts.retain(|(other, _), _| take(*other == endpoint));
+            }
+            None => self.messages.retain(|(other, _), _| take(*other == app)),
+        }
+        limit - left
+    }
+}
