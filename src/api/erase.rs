@@ -60,6 +60,10 @@ struct EraseOut {
     /// Messages erased.
     #[schema(value_type = i64)]
     count: u64,
+    /// Messages that were left because their payloads are gone already, so that the path cannot be looked at: erase these by
+    /// tag, or wait for their retention.
+    #[schema(value_type = i64)]
+    unreadable: u64,
     /// SHA-256, hex, over the ids: for each, of the digest before as text (empty at first) and the id. Empty when none was
     /// erased.
     digest: String,
@@ -79,6 +83,7 @@ impl From<&Erasure> for EraseOut {
             app_id: erasure.app,
             asked: erasure.asked.clone(),
             count: erasure.count,
+            unreadable: erasure.unreadable,
             digest: erasure.digest.clone(),
             created_at: Stamp(erasure.created_at),
             finished_at: erasure.finished_at.map(Stamp),
@@ -156,6 +161,7 @@ async fn create(
         cursor: MsgId(0),
         doing: Vec::new(),
         count: 0,
+        unreadable: 0,
         digest: String::new(),
         created_at: now,
         until: Time(now.0.saturating_add(1)),

@@ -39,6 +39,9 @@ pub struct RotationOut {
     pub done: bool,
     /// Records that it has sealed anew.
     pub resealed: u64,
+    /// Whether a rotation that was begun, by whichever node, has not ended: some values need the old key still. Ask again and
+    /// it goes on, unless it is running.
+    pub unfinished: bool,
     /// Why it stopped; ask again and it goes on.
     pub error: Option<String>,
 }
@@ -82,7 +85,9 @@ fn operator(api: &Shared, caller: &Caller) -> Result<(), Problem> {
 )]
 async fn state(State(api): State<Shared>, caller: Caller) -> Result<axum::Json<RotationOut>, Problem> {
     operator(&api, &caller)?;
-    Ok(axum::Json(api.rotating.0.lock().clone()))
+    let unfinished = api.engine.store.find(&Address::rotation(), api.engine.clock.now()).await?.is_some();
+    let state = api.rotating.0.lock().clone();
+    Ok(axum::Json(RotationOut { unfinished, ..state }))
 }
 
 /// Rotate Master Key.

@@ -83,15 +83,18 @@ impl Engine {
     }
 }
 
-/// Learns from an attempt; what the store is to remember with it. Manual attempts prove health, but their failures do not
-/// count: somebody is trying something out.
+/// Learns from an attempt; what the store is to remember with it. Manual attempts count for nothing, whether somebody tries
+/// something out or replays a year.
 pub(super) fn learn(engine: &Engine, work: &Work, succeeded: bool, now: Time) -> Vec<Change> {
     let endpoint = work.endpoint;
+    if work.trigger == Trigger::Manual {
+        return Vec::new();
+    }
     if succeeded {
         let recovered = engine.health.forget(endpoint);
         return recovered.map(|f| Change::Delete(Address::new(Kind::Failing, f.app, f.endpoint))).into_iter().collect();
     }
-    if work.trigger == Trigger::Manual || engine.health.get(endpoint).is_some() {
+    if engine.health.get(endpoint).is_some() {
         return Vec::new();
     }
     let failing = Failing { app: work.app, endpoint, since: now, warned: false };

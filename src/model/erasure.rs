@@ -33,6 +33,8 @@ pub struct Erasure {
     pub doing: Vec<(AppId, MsgId)>,
     /// Messages deleted.
     pub count: u64,
+    /// Messages left, and perhaps meant: a path was asked for, and their payloads are gone already.
+    pub unreadable: u64,
     /// SHA-256, hex, over the digest before (none at first) and each deleted message's id, one after the other.
     pub digest: String,
     /// When it was asked for.

@@ -96,6 +96,7 @@ async fn find(engine: &Engine, erasure: &mut Erasure) -> Result<(), StoreError> 
                 erasure.cursor = MsgId(0);
             }
         }
+        erasure.unreadable += rows.iter().filter(|message| is_unreadable(&doomed, message)).count() as u64;
         erasure.doing = rows.iter().filter(|message| is_doomed(&doomed, message)).map(|message| (app, message.id)).collect();
         if !erasure.doing.is_empty() {
             return Ok(());
@@ -111,6 +112,11 @@ fn is_doomed(doomed: &Doomed, message: &Message) -> bool {
     let Doomed { tag, filter } = doomed;
     tag.as_ref().is_none_or(|tag| message.tags.contains(tag))
         && filter.as_ref().is_none_or(|filter| serde_json::from_slice(&message.payload).is_ok_and(|payload| filter.holds(&payload)))
+}
+
+/// Whether nobody can tell any more if the message is meant.
+fn is_unreadable(doomed: &Doomed, message: &Message) -> bool {
+    doomed.filter.is_some() && message.expunged && doomed.tag.as_ref().is_none_or(|tag| message.tags.contains(tag))
 }
 
 /// The applications of an erasure, as they are when it is asked for.

@@ -56,4 +56,7 @@ async fn every_trace_of_the_messages_goes_and_a_receipt_is_kept() {
     assert_eq!(listed["data"][2], receipt, "the receipt says the same for good");
     assert!(!listed.to_string().contains("user.id"), "and names nobody");
     t.api.get(&t.path(&format!("/msg/{}", messages[3]))).await.expect(200);
+    t.api.delete(&t.path(&format!("/msg/{}/content", messages[3]))).await.expect(204);
+    let blind = t.erase(json!({"path": "user.id", "value": 9})).await;
+    assert_eq!((&blind["count"], &blind["unreadable"]), (&json!(0), &json!(1)), "nobody can tell any more");
 }

@@ -83,9 +83,11 @@ async fn a_rotation_that_was_cut_short_goes_on() {
     t.api = t.server.api();
     delivers(&t, 2).await;
     assert_eq!(master(&t).len(), 2);
+    let state = t.api.get(PATH).await.expect(200);
+    assert_eq!((&state["running"], &state["unfinished"]), (&false.into(), &true.into()));
     t.api.post(PATH, "").await.expect(202);
     let state = ended(&t).await;
-    assert_eq!(state["done"], true, "{state}");
+    assert_eq!((&state["done"], &state["unfinished"]), (&true.into(), &false.into()), "{state}");
     assert!(master(&t).len() == 1 && master(&t) != old);
     delivers(&t, 3).await;
 }

@@ -90,6 +90,8 @@ impl LaneOut {
         };
         let concurrency = view.map_or(fixed.map_or(FIRST_CONCURRENCY, usize::from), |view| view.limit);
         let stored_due = view.and_then(|view| view.stored_due);
+        // What is asked for by hand is due at no time of its own: the beginning of all.
+        let stored_due = stored_due.filter(|due| due.0 > 0);
         let in_memory = view.and_then(|view| view.oldest).map(crate::model::MsgId::time);
         let oldest = in_memory.into_iter().chain(stored_due.filter(|due| *due <= now)).min().filter(|_| depth > 0);
         let pace = view.and_then(|view| view.mean_us).map(|mean_us| concurrency as f64 * 1e6 / f64::from(mean_us.max(1.0)));

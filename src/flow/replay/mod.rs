@@ -6,7 +6,7 @@
 //! that has lost the replay to another, or to an abort, learns it at its next write. Of processes on one store, the one that
 //! the record names works on it; when it has not written for [`TURN`], another takes over.
 //!
-//! A manual attempt's failure never counts against an endpoint's health. What was asked for never goes before fresh
+//! A manual attempt never counts in an endpoint's health, whatever becomes of it. What was asked for never goes before fresh
 //! messages: a step waits while the lanes of its endpoints are crowded.
 
 mod run;
