@@ -249,3 +249,40 @@ async fn impossible_rows_are_refused() {
     }
     client.batch_execute(&delivery("2, NULL, 0, '{}'")).await.unwrap();
 }
+
+/// Waits until a question that answers one truth value answers yes.
+async fn comes_true(client: &tokio_postgres::Client, question: &str) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !client.query_one(question, &[]).await.unwrap().get::<_, bool>(0) {
+        assert!(tokio::time::Instant::now() < deadline, "{question}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_cancelled() {
+    let database = Database::new();
+    database.create().await;
+    let place = Arc::new(database.options().place().unwrap());
+    let links = super::link::Links::new(place, Arc::default(), (1, Duration::from_millis(100)));
+    let refused = links.run("SELECT pg_sleep(3600)::text", &[]).await.map(drop);
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    let over = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' \
+                AND query LIKE 'SELECT pg_sleep%')";
+    comes_true(&database.client().await, over).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_queue_is_vacuumed_when_many_entries_are_dead() {
+    let database = Database::new();
+    database.create().await;
+    let _store = database.open().await.unwrap();
+    let client = database.client().await;
+    // Autovacuum is not to be the one.
+    client.batch_execute("ALTER TABLE postrider.queue SET (autovacuum_enabled = false)").await.unwrap();
+    let fill = "INSERT INTO postrider.queue (app, msg, endpoint, trigger, due) \
+                SELECT postrider.lowest_1(1), postrider.lowest_1(n), postrider.lowest_1(1), 1, 5 FROM generate_series(1, 30000) n";
+    client.batch_execute(fill).await.unwrap();
+    client.batch_execute("DELETE FROM postrider.queue").await.unwrap();
+    comes_true(&client, "SELECT vacuum_count > 0 FROM pg_stat_user_tables WHERE relname = 'queue'").await;
+}
