@@ -57,7 +57,7 @@ async fn list(visitor: Visitor) -> Shown {
     let state = STATES.into_iter().find(|state| *state == asked.text("state")).unwrap_or("open");
     let app = asked.text("app").to_owned();
     let from: usize = asked.text("from").parse().unwrap_or(0);
-    let survey = survey(&visitor, from).await?;
+    let survey = survey(&visitor, from, false).await?;
     let mut found = issues(&visitor, &survey).await?;
     found.retain(|issue| state == "all" || issue.state == state);
     let of_app = |issue: &Issue| {
@@ -68,7 +68,7 @@ async fn list(visitor: Visitor) -> Shown {
     let to = |from: usize| with(&visitor.query, "from", &if from == 0 { String::new() } else { from.to_string() });
     let pager = Pager {
         previous: (from > 0).then(|| to(from.saturating_sub(SURVEYED))),
-        next: survey.more.then(|| to(from.saturating_add(SURVEYED))),
+        next: survey.more.then(|| to(from.saturating_add(survey.rows.len()))),
     };
     let page = Issues {
         shell: Shell::new(&visitor, "Issues", "issues"),

@@ -42,7 +42,13 @@ pub use oidc::{Admission, OidcOptions, SignInOptions};
 pub use portal::{Branding, Color, Logo};
 
 use crate::api::Shared;
-use axum::{Router, extract::DefaultBodyLimit, middleware::map_response, response::Redirect, routing::get};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, map_response},
+    response::Redirect,
+    routing::get,
+};
 use std::{fmt, sync::Arc};
 
 /// Where the dashboard is.
@@ -113,6 +119,7 @@ pub fn router(api: Shared, service: Router, options: Options) -> Router {
         .route("/", get(async || Redirect::to(HOME)))
         .route("/dashboard/", get(async || Redirect::to(HOME)))
         .route("/dashboard/{*rest}", get(error::nothing_here))
+        .layer(from_fn(error::dressed))
         .layer(map_response(page::guarded))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES));
     pages.merge(portal::routes(&dashboard)).with_state(dashboard)

@@ -61,7 +61,7 @@ struct Row {
 }
 
 async fn overview(visitor: Visitor) -> Shown {
-    let survey = survey(&visitor, 0).await?;
+    let survey = survey(&visitor, 0, true).await?;
     let found = issues(&visitor, &survey).await?;
     let now = visitor.now();
     let applications = visitor.desk.api().engine.routing.apps_of(visitor.user.org).len();

@@ -10,7 +10,8 @@ use crate::{
     store::{StoreError, Window},
 };
 use serde_json::{Value, json};
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// Messages that one search looks at.
 const ROWS: usize = 2_000;
@@ -18,6 +19,8 @@ const ROWS: usize = 2_000;
 const BYTES: usize = 32 << 20;
 /// Deliveries and attempts that one search reads.
 const READS: usize = 3_000;
+/// How long one search goes on looking. What it counts takes microseconds in one store and a round trip each in another.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// Applications that are searched together; more have to be chosen from.
 pub(super) const MAX_APPS: usize = 50;
 /// Messages fetched at once from all applications together, and at least from one.
@@ -204,6 +207,7 @@ pub(super) async fn search(engine: &Engine, apps: &[AppId], sought: &Sought, lim
     let mut lists: Vec<List> =
         routes.map(|app| List { app, rest: sought.window(chunk), rows: VecDeque::new(), ended: false }).collect();
     let (mut found, mut bytes, mut reads) = (Found::default(), BYTES, READS);
+    let until = Instant::now() + PATIENCE;
     while let Some((app, message)) = next(engine, &mut lists, sought.newer).await? {
         if found.hits.len() >= limit {
             found.more = true;
@@ -218,7 +222,7 @@ pub(super) async fn search(engine: &Engine, apps: &[AppId], sought: &Sought, lim
                 found.hits.push(Hit { app, message, deliveries });
             }
         }
-        if found.searched >= ROWS || bytes == 0 || reads == 0 {
+        if found.searched >= ROWS || bytes == 0 || reads == 0 || Instant::now() >= until {
             found.stopped = Some(id);
             break;
         }

@@ -15,6 +15,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// Endpoints of one survey.
 pub(super) const SURVEYED: usize = 60;
@@ -26,6 +27,8 @@ const CANDIDATES: usize = 5_000;
 pub(super) const WINDOW: Duration = Duration::from_secs(86_400);
 /// A failure that is younger keeps its issue open, whatever came after it.
 const FRESH: Duration = Duration::from_secs(3600);
+/// How long a survey goes on: counting a busy endpoint's day costs a store that counts rows tens of milliseconds.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// The store is asked about so many endpoints at once.
 const AT_ONCE: usize = 8;
 /// What was said of issues, at most.
@@ -44,7 +47,7 @@ pub(super) struct Surveyed {
     pub(super) route: Arc<Route>,
     /// Its newest attempts, newest first.
     pub(super) attempts: Vec<Attempt>,
-    /// Its deliveries of the last [`WINDOW`].
+    /// Its deliveries of the last [`WINDOW`]; nothing when they were not to be counted.
     pub(super) stats: Stats,
     /// When the next of its queue is due, if anything is queued.
     pub(super) due: Option<Time>,
@@ -88,36 +91,45 @@ pub(super) struct Issue {
     pub(super) by: Option<String>,
 }
 
-/// Looks at the endpoints of a visitor's organization, from the `skip`th on.
-pub(super) async fn survey(visitor: &Visitor, skip: usize) -> Result<Survey, Problem> {
+/// Looks at the endpoints of a visitor's organization, from the `skip`th on, and counts their deliveries if that is wanted.
+/// It ends early when it takes long: how far it came is in its rows.
+pub(super) async fn survey(visitor: &Visitor, skip: usize, counts: bool) -> Result<Survey, Problem> {
     let engine = &visitor.desk.api().engine;
     let failing: HashMap<EndpointId, Time> = engine.failing(CANDIDATES).into_iter().map(|f| (f.endpoint, f.since)).collect();
     let mut queued = engine.store.queued_endpoints().await?;
     queued.sort_unstable_by_key(|(_, due)| *due);
     let due: HashMap<EndpointId, Time> = queued.iter().copied().collect();
     let (chosen, endpoints) = candidates(visitor, &failing, &queued);
-    let more = chosen.len() > skip.saturating_add(SURVEYED);
+    let candidates = chosen.len();
     let now = visitor.now();
     let looks = chosen.into_iter().skip(skip).take(SURVEYED).map(|(app, route)| {
         let (due, failing_since) = (due.get(&route.id).copied(), failing.get(&route.id).copied());
         async move {
-            let (attempts, stats) = look(engine, route.id, now).await?;
+            let (attempts, stats) = look(engine, route.id, now, counts).await?;
             Ok::<_, StoreError>(Surveyed { app, route, attempts, stats, due, failing_since })
         }
     });
     let mut rows = Vec::new();
     let mut looks = stream::iter(looks).buffered(AT_ONCE);
+    let until = Instant::now() + PATIENCE;
     while let Some(row) = looks.next().await {
         rows.push(row?);
+        if Instant::now() >= until {
+            break;
+        }
     }
     drop(looks);
+    let more = candidates > skip.saturating_add(rows.len());
     Ok(Survey { rows, endpoints, more })
 }
 
-async fn look(engine: &Engine, endpoint: EndpointId, now: Time) -> Result<(Vec<Attempt>, Stats), StoreError> {
+async fn look(engine: &Engine, endpoint: EndpointId, now: Time, counts: bool) -> Result<(Vec<Attempt>, Stats), StoreError> {
     let newest = Window { above: 0, below: u128::MAX, newest_first: true, limit: ATTEMPTS };
     let attempts = engine.store.attempts(endpoint, newest).await?;
-    let stats = engine.store.stats(endpoint, now.minus(WINDOW), now.plus(MINUTE)).await?;
+    let stats = match counts {
+        true => engine.store.stats(endpoint, now.minus(WINDOW), now.plus(MINUTE)).await?,
+        false => Stats::default(),
+    };
     Ok((attempts, stats))
 }
 

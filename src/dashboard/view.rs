@@ -139,13 +139,20 @@ pub(super) struct Pager {
     pub(super) next: Option<String>,
 }
 
+impl Pager {
+    /// Whether there is any way.
+    pub(super) fn is_there(&self) -> bool {
+        self.previous.is_some() || self.next.is_some()
+    }
+}
+
 impl<T> Listed<T> {
     /// Where the next page begins, if there is one.
     pub(super) fn next(&self) -> Option<String> {
         self.iterator.clone().filter(|_| !self.done)
     }
 
-    /// Ways from this page, which was asked for with that query.
+    /// Ways from this page, which was asked for with that query. A page without rows has one only when it stopped early.
     pub(super) fn pager(&self, query: &str) -> Pager {
         self.pager_by(query, "iterator")
     }
@@ -158,9 +165,11 @@ impl<T> Listed<T> {
         let to = |iterator: &Option<String>| iterator.as_ref().map(|at| with(query, name, at));
         // Going back, `done` says that nothing is before; what we came from is behind.
         let (before, behind) = if back { (!self.done, true) } else { (!from.is_empty(), !self.done) };
+        // A page that looked at much and found nothing goes on in its direction.
+        let stopped = !there && !self.done;
         Pager {
-            previous: to(&self.prev_iterator).filter(|_| before && there),
-            next: to(&self.iterator).filter(|_| behind && there),
+            previous: to(&self.prev_iterator).filter(|_| before && (there || (stopped && back))),
+            next: to(&self.iterator).filter(|_| behind && (there || (stopped && !back))),
         }
     }
 }
@@ -204,6 +213,10 @@ mod tests {
         assert_eq!(page(false).pager("type=x&note=saved"), Pager { previous: None, next: Some("?type=x&iterator=b".into()) });
         assert_eq!(page(true).pager("iterator=z"), Pager { previous: Some("?iterator=-a".into()), next: None });
         assert_eq!(page(true).pager("iterator=-z"), Pager { previous: None, next: Some("?iterator=b".into()) });
+        let empty = |done| Listed::<u8> { data: Vec::new(), iterator: Some("b".into()), prev_iterator: Some("-a".into()), done };
+        assert_eq!(empty(false).pager("iterator=z"), Pager { previous: None, next: Some("?iterator=b".into()) });
+        assert_eq!(empty(false).pager("iterator=-z"), Pager { previous: Some("?iterator=-a".into()), next: None });
+        assert!(!empty(true).pager("iterator=z").is_there());
         assert_eq!(with("a=1&b=2&c=", "b", ""), "?a=1");
     }
 }

@@ -7,12 +7,15 @@ use crate::{
     },
     store::Window,
 };
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
+use tokio::time::Instant;
 
 /// Rows that one request looks at; what lies beyond is for the next page.
 const ROW_BUDGET: usize = 10_000;
 /// Bytes of content that one request reads before it stops early: large payloads would fill the memory.
 const BYTE_BUDGET: usize = 32 * 1024 * 1024;
+/// How long one request goes on looking at rows: some of them cost a round trip to the store.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// Rows fetched at once, at most.
 const CHUNK: usize = 64;
 
@@ -26,6 +29,7 @@ pub(in crate::api) struct Scan<T> {
     resume: Option<u128>,
     rows_left: usize,
     bytes_left: usize,
+    until: Instant,
     end: Option<End>,
 }
 
@@ -68,7 +72,16 @@ pub(in crate::api) fn open<T, I: FromStr>(
 impl<T> Scan<T> {
     /// A page of at most `page` rows that are kept, from a window.
     fn new(window: Window, page: usize) -> Self {
-        Scan { rest: window, page, items: Vec::new(), resume: None, rows_left: ROW_BUDGET, bytes_left: BYTE_BUDGET, end: None }
+        Scan {
+            rest: window,
+            page,
+            items: Vec::new(),
+            resume: None,
+            rows_left: ROW_BUDGET,
+            bytes_left: BYTE_BUDGET,
+            until: Instant::now() + PATIENCE,
+            end: None,
+        }
     }
 
     /// The next rows to fetch. The first chunk is what an unfiltered page needs: its rows, and one to see whether there
@@ -92,7 +105,7 @@ impl<T> Scan<T> {
         }
         self.rows_left = self.rows_left.saturating_sub(1);
         self.bytes_left = self.bytes_left.saturating_sub(bytes);
-        if self.rows_left == 0 || self.bytes_left == 0 {
+        if self.rows_left == 0 || self.bytes_left == 0 || Instant::now() >= self.until {
             self.end = Some(End::Full);
         }
         self.end.is_none()
@@ -175,13 +188,24 @@ mod tests {
         assert_eq!((page.items, page.resume, page.done), (vec![300, 600], Some(899), false));
     }
 
-    #[test]
-    fn the_budgets_end_a_page_early() {
+    #[tokio::test(start_paused = true)]
+    async fn the_budgets_end_a_page_early() {
         let rows: Vec<u128> = (1..=ROW_BUDGET as u128 + 500).collect();
         let (page, _) = scan(&rows, window(true, 3), 0, |r| r == 1);
         assert_eq!((page.items.len(), page.resume, page.done), (0, Some(501), false));
         let (page, _) = scan(&rows, window(true, 250), BYTE_BUDGET / 4, |_| true);
         assert_eq!((page.items.len(), page.done), (4, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_ends_a_page_early_but_never_before_its_first_row() {
+        let mut scan = Scan::<u128>::new(window(true, 3), 3);
+        tokio::time::advance(PATIENCE * 2).await;
+        assert!(scan.chunk().is_some());
+        assert!(!scan.offer(9, 0, None));
+        assert!(scan.chunk().is_none());
+        let page = scan.finish();
+        assert_eq!((page.items.len(), page.resume, page.done), (0, Some(9), false));
     }
 
     fn answer(iterator: Option<&str>, keep: fn(u128) -> bool) -> ListResponse<MsgId> {
@@ -203,8 +227,8 @@ mod tests {
         scan.answer(&page, |id| *id, MsgId)
     }
 
-    #[test]
-    fn iterators_go_both_ways_also_past_an_empty_page() {
+    #[tokio::test(start_paused = true)]
+    async fn iterators_go_both_ways_also_past_an_empty_page() {
         let text = |n: u128| MsgId(n).to_string();
         let first = answer(None, |r| r <= 3);
         assert_eq!((first.data.len(), first.iterator.clone(), first.done), (0, Some(text(501)), false));

@@ -70,6 +70,22 @@ impl Admin {
         Ok(uri.path().to_owned())
     }
 
+    /// Creates something; what the server says of it.
+    pub(super) async fn make(&mut self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call(Method::POST, path, body).await
+    }
+
+    /// Creates something; its id.
+    pub(super) async fn make_with_id(&mut self, path: &str, body: &Value) -> anyhow::Result<String> {
+        id(&self.make(path, body).await?)
+    }
+
+    /// The id of the first of a list.
+    pub(super) async fn first(&mut self, path: &str) -> anyhow::Result<String> {
+        let answer = self.call(Method::GET, path, &Value::Null).await?;
+        id(answer.pointer("/data/0").context("the list is empty")?)
+    }
+
     /// Deletes an application with all that it has.
     pub(super) async fn delete_app(&mut self, app: &str) -> anyhow::Result<()> {
         self.call(Method::DELETE, &format!("/api/v1/app/{app}"), &Value::Null).await.map(drop)

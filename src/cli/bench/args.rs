@@ -14,6 +14,9 @@ const CONNECTIONS_MAX: usize = 1024;
 /// Payload sizes in bytes: the least that holds a sequence number, and the default limit of the API.
 const PAYLOAD_BYTES: std::ops::RangeInclusive<usize> = 64..=1_000_000;
 
+/// Messages that are stored while pages are measured.
+const PAGE_MESSAGES: std::ops::RangeInclusive<u32> = 1_000..=100_000_000;
+
 /// What to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Case {
@@ -39,6 +42,8 @@ pub enum Case {
     Soak,
     /// When asked for: half of what the server can do, for long, and its memory and descriptors each minute.
     Steady,
+    /// When asked for: all pages of the dashboard and the portal, with a million messages stored.
+    Pages,
     /// Start after a kill with many pending deliveries.
     Start,
     /// Size of this binary.
@@ -46,7 +51,7 @@ pub enum Case {
 }
 
 /// All cases, in the order in which they run.
-pub(super) const ALL: [Case; 13] = [
+pub(super) const ALL: [Case; 14] = [
     Case::Raw,
     Case::One,
     Case::Nodes,
@@ -60,6 +65,7 @@ pub(super) const ALL: [Case; 13] = [
     Case::Size,
     Case::Soak,
     Case::Steady,
+    Case::Pages,
 ];
 
 /// Measure this machine: throughput as shares of what the network path alone allows, latency, memory and start.
@@ -77,6 +83,9 @@ pub struct BenchArgs {
     /// Only run at half of the capacity for so many seconds, and show memory, descriptors and errors each minute
     #[arg(long, value_name = "SECONDS", conflicts_with_all = ["cases", "receive", "soak_messages", "target"])]
     pub soak_seconds: Option<u64>,
+    /// Messages that are stored for the pages case; below 1000000 it is not judged [default: 1000000]
+    #[arg(long, value_name = "N", conflicts_with = "target")]
+    pub page_messages: Option<u32>,
     /// Run the cases about endpoints that hang only, as with --cases neighbour,crowd
     #[arg(long, conflicts_with_all = ["cases", "receive", "soak_messages", "soak_seconds"])]
     pub neighbour: bool,
@@ -124,7 +133,7 @@ pub struct BenchArgs {
 impl Case {
     /// Whether it restarts the server or looks at its binary.
     fn needs_own_server(self) -> bool {
-        matches!(self, Case::Memory | Case::Start | Case::Size | Case::Steady)
+        matches!(self, Case::Memory | Case::Start | Case::Size | Case::Steady | Case::Pages)
     }
 
     /// Whether it is about PostgreSQL.
@@ -143,6 +152,10 @@ impl BenchArgs {
         ensure!(self.scale > 0.0 && self.scale <= 1.0, "--scale must be above 0 and at most 1");
         ensure!((1..=3600).contains(&self.fill_seconds), "--fill-seconds must be from 1 to 3600");
         ensure!(self.soak_messages.is_none_or(|count| count >= 10), "--soak-messages must be at least 10");
+        ensure!(
+            self.page_messages.is_none_or(|count| PAGE_MESSAGES.contains(&count)),
+            "--page-messages must be within {PAGE_MESSAGES:?}"
+        );
         ensure!(
             self.soak_seconds.is_none_or(|seconds| (60..=SOAK_SECONDS_MAX).contains(&seconds)),
             "--soak-seconds must be from 60 to {SOAK_SECONDS_MAX}"
@@ -171,7 +184,7 @@ impl BenchArgs {
         }
         let by_default = |case: &Case| {
             let possible = (self.target.is_none() || !case.needs_own_server()) && (self.store.is_some() || !case.needs_database());
-            self.cases.is_empty() && possible && !matches!(case, Case::Soak | Case::Steady)
+            self.cases.is_empty() && possible && !matches!(case, Case::Soak | Case::Steady | Case::Pages)
         };
         ALL.into_iter().filter(|case| by_default(case) || self.cases.contains(case)).collect()
     }

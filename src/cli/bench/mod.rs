@@ -22,6 +22,7 @@ mod report;
 mod sample;
 mod seal;
 mod server;
+mod stock;
 #[cfg(test)]
 mod tests;
 mod throwaway;

@@ -209,6 +209,8 @@ fn only_loopback_is_driven() {
     assert_eq!(args("--neighbour").chosen(), [Case::Neighbour, Case::Crowd]);
     assert_eq!(args("--soak-seconds 600").chosen(), [Case::Steady]);
     assert!(args("--soak-seconds 59").check().is_err());
+    assert!(!args("").chosen().contains(&Case::Pages));
+    assert_eq!(args("--cases pages --page-messages 20000").chosen(), [Case::Pages]);
     let address = args("--target http://localhost:8071 --token t").target_address().unwrap();
     assert_eq!(address, Some("127.0.0.1:8071".parse().unwrap()));
     assert_eq!(args("--target http://[::1]/ --token t").target_address().unwrap(), Some("[::1]:80".parse().unwrap()));
@@ -226,6 +228,7 @@ fn flags_out_of_bounds_are_refused() {
         "--scale 0",
         "--scale 1.1",
         "--cases nodes",
+        "--page-messages 999",
         "--store mysql://h",
     ] {
         assert!(args(line).check().is_err(), "{line}");

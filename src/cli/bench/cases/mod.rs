@@ -4,6 +4,7 @@ mod latency;
 mod memory;
 mod neighbour;
 mod nodes;
+mod pages;
 mod raw;
 mod site;
 mod size;
@@ -58,6 +59,7 @@ impl Case {
             Case::Neighbour => "neighbour",
             Case::Crowd => "crowd",
             Case::Steady => "steady",
+            Case::Pages => "pages",
             Case::Memory => "memory",
             Case::Start => "start",
             Case::Size => "binary size",
@@ -80,6 +82,7 @@ impl Case {
             Case::Neighbour => Ok(vec![neighbour::measure(bench, name, neighbour::NEIGHBOUR).await?]),
             Case::Crowd => Ok(vec![neighbour::measure(bench, name, neighbour::CROWD).await?]),
             Case::Steady => Ok(vec![steady::measure(bench, name).await?]),
+            Case::Pages => Ok(vec![pages::measure(bench, name).await?]),
             Case::Memory => Ok(vec![memory::measure(bench, name).await?]),
             Case::Start => Ok(vec![start::measure(bench, name).await?]),
             Case::Size => Ok(vec![size::measure(bench, name)?]),
