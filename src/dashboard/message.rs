@@ -43,6 +43,7 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
     Router::new()
         .route("/dashboard/applications/{app}/messages/{msg}", get(show))
         .route("/dashboard/applications/{app}/messages/{msg}/resend", post(resend))
+        .route("/dashboard/applications/{app}/messages/{msg}/cancel", post(cancel))
         .route("/dashboard/applications/{app}/messages/{msg}/expunge", post(expunge))
 }
 
@@ -59,6 +60,13 @@ struct MessagePage {
     origin: Option<OriginView>,
     rows: Vec<Row>,
     hidden: usize,
+}
+
+impl MessagePage {
+    /// Whether any endpoint is owed it.
+    fn owed(&self) -> bool {
+        self.rows.iter().any(|row| row.owed)
+    }
 }
 
 struct OriginView {
@@ -85,6 +93,8 @@ pub(super) struct Row {
     pub(super) more_tries: usize,
     /// Whether there is a delivery at all.
     pub(super) sent: bool,
+    /// Whether an attempt is owed, so that it can be cancelled.
+    pub(super) owed: bool,
 }
 
 /// One attempt.
@@ -191,6 +201,7 @@ async fn row(desk: &Desk, app: &AppRoutes, message: &Message, id: EndpointId) ->
             tries,
             more_tries: 0,
             sent: false,
+            owed: false,
         });
     };
     let disabled = route.is_some_and(|route| route.disabled.is_some());
@@ -208,12 +219,13 @@ async fn row(desk: &Desk, app: &AppRoutes, message: &Message, id: EndpointId) ->
     };
     let why = match word {
         "held" => "The endpoint is disabled: its deliveries are kept until it is enabled.".to_owned(),
-        "cancelled" => "It was withdrawn.".to_owned(),
+        "cancelled" => "It was cancelled: it is not sent any more.".to_owned(),
         "pending" if tries.is_empty() => "Waits for its first attempt.".to_owned(),
         _ => last,
     };
     let more_tries = delivery.attempts.len().saturating_sub(MAX_ATTEMPTS);
-    Ok(Row { id, url, badge: Badge::state(word), why, next, tries, more_tries, sent: true })
+    let owed = route.is_some() && matches!(delivery.state, DeliveryState::Pending(_));
+    Ok(Row { id, url, badge: Badge::state(word), why, next, tries, more_tries, sent: true, owed })
 }
 
 /// Why an endpoint did not get it, as its settings are now.
@@ -325,6 +337,19 @@ async fn resend(Path((app, msg)): Path<(String, String)>, filled: Filled) -> Sho
         filled.change(Method::POST, &path, Value::Null).await?;
     }
     Ok(Redirect::to(&format!("/dashboard/applications/{}/messages/{}?note=resent", routes.application.id, message.id))
+        .into_response())
+}
+
+/// Cancels what it is owed: at one endpoint, or at all.
+async fn cancel(Path((app, msg)): Path<(String, String)>, filled: Filled) -> Shown {
+    let (app, message) = find(&filled.visitor.desk, &app, &msg).await?;
+    let below = match filled.fields.given("endpoint") {
+        Some(endpoint) => format!("/endpoint/{}", segment(endpoint)),
+        None => String::new(),
+    };
+    let path = format!("/api/v1/app/{}/msg/{}{below}/cancel", app.application.id, message.id);
+    filled.change(Method::POST, &path, Value::Null).await?;
+    Ok(Redirect::to(&format!("/dashboard/applications/{}/messages/{}?note=cancelled", app.application.id, message.id))
         .into_response())
 }
 

@@ -51,6 +51,13 @@ struct Messages {
     filtered: bool,
 }
 
+impl Messages {
+    /// Whether what is searched for may wait, so that it can be cancelled.
+    fn may_wait(&self) -> bool {
+        matches!(self.asked.text("status"), "" | "pending" | "in_flight" | "held")
+    }
+}
+
 struct Row {
     id: MsgId,
     app: String,

@@ -8,6 +8,7 @@ mod alerts;
 mod applications;
 mod assets;
 mod audit;
+mod cancel;
 mod chart;
 pub mod cookies;
 mod desk;
@@ -110,6 +111,7 @@ pub fn router(api: Shared, service: Router, options: Options) -> Router {
         .merge(event_types::routes())
         .merge(replays::routes())
         .merge(replay_new::routes())
+        .merge(cancel::routes())
         .merge(audit::routes())
         .merge(keys::routes())
         .merge(users::routes())

@@ -87,7 +87,7 @@ const MENU: [Entry; 12] = [
 ];
 
 /// What a page says was done, by the word in its query. Only these: a link cannot put words into our mouth.
-const NOTES: [(&str, &str); 26] = [
+const NOTES: [(&str, &str); 28] = [
     ("saved", "Saved."),
     ("made", "Made."),
     ("deleted", "Deleted."),
@@ -110,7 +110,9 @@ const NOTES: [(&str, &str); 26] = [
     ("expunged", "The payload is deleted."),
     ("signed-out", "You are signed out."),
     ("begun", "The replay has begun."),
-    ("aborted", "Aborted. What was queued until then is still delivered."),
+    ("aborted", "Aborted. What was done until then stays done."),
+    ("cancelling", "Cancelling has begun."),
+    ("cancelled", "Cancelled: what waited is not sent any more."),
     ("paced", "Catching up at that pace. New messages are not slowed down."),
     ("unpaced", "The pace is lifted: what waits goes out as fast as the endpoint takes it."),
     ("role", "The role is changed."),

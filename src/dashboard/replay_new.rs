@@ -23,9 +23,9 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
 /// How far back it reaches unless told otherwise.
-const REACH: Duration = Duration::from_secs(7 * 86_400);
+pub(super) const REACH: Duration = Duration::from_secs(7 * 86_400);
 /// Endpoints to choose from.
-const OFFERED: usize = 250;
+pub(super) const OFFERED: usize = 250;
 /// Which deliveries can be chosen: our words, the API's and those for people.
 const STATES: [(&str, &str, &str); 5] = [
     ("failed", "exhausted", "that failed"),
@@ -43,20 +43,20 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
 
 /// An endpoint to choose.
 #[derive(Debug, Deserialize)]
-struct Choice {
-    id: String,
-    url: String,
+pub(super) struct Choice {
+    pub(super) id: String,
+    pub(super) url: String,
 }
 
 /// What a replay would do, as the API counts it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Count {
-    messages_scanned: u64,
-    messages: u64,
-    deliveries: u64,
-    messages_expunged: u64,
-    complete: bool,
+pub(super) struct Count {
+    pub(super) messages_scanned: u64,
+    pub(super) messages: u64,
+    pub(super) deliveries: u64,
+    pub(super) messages_expunged: u64,
+    pub(super) complete: bool,
 }
 
 #[derive(Template)]
@@ -91,13 +91,13 @@ fn state(asked: &Fields) -> (&'static str, &'static str) {
 }
 
 /// The class of answers: asked for, or that of a status that was searched for.
-fn class(asked: &Fields) -> String {
+pub(super) fn class(asked: &Fields) -> String {
     let searched = asked.given("code").and_then(|code| code.get(..1)).map(|first| format!("{first}00"));
     asked.given("class").map(str::to_owned).or(searched).unwrap_or_default()
 }
 
 /// The event types that are asked for; `invoice.*` is every one of the catalogue that begins so.
-fn event_types(asked: &Fields, catalogue: &[String]) -> Result<Option<Vec<String>>, Problem> {
+pub(super) fn event_types(asked: &Fields, catalogue: &[String]) -> Result<Option<Vec<String>>, Problem> {
     let Some(wanted) = asked.words("type") else { return Ok(None) };
     let mut types = Vec::new();
     for word in wanted {
@@ -137,7 +137,7 @@ fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Value, P
     }))
 }
 
-fn since(visitor: &Visitor, asked: &Fields) -> Result<String, Problem> {
+pub(super) fn since(visitor: &Visitor, asked: &Fields) -> Result<String, Problem> {
     Ok(asked.time("since")?.unwrap_or_else(|| visitor.now().minus(REACH)).to_string())
 }
 

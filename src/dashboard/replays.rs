@@ -80,8 +80,14 @@ impl ReplayView {
             "endpoint.recover" => "Failed deliveries",
             "endpoint.replay" => "Messages that were missed",
             "endpoint.bulk-replay" => "Deliveries of an endpoint",
+            "cancel" => "Cancelled deliveries",
             _ => "Deliveries",
         }
+    }
+
+    /// Whether it cancels, and replays nothing.
+    fn cancels(&self) -> bool {
+        self.task == "cancel"
     }
 
     /// Whole hundredths of the span that were looked at: nearly all is not all.

@@ -91,6 +91,14 @@ struct RejectionView {
     body: Option<String>,
 }
 
+/// How often its events were repeated, as the API shows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StatsView {
+    duplicates: u64,
+    last_duplicate_at: Option<When>,
+}
+
 #[derive(Template)]
 #[template(path = "dashboard/sources.html")]
 struct Sources {
@@ -108,6 +116,7 @@ struct Sources {
 struct SourcePage {
     shell: Shell,
     source: SourceView,
+    stats: StatsView,
     events: Vec<EventRow>,
     events_pager: Pager,
     rejections: Vec<RejectionView>,
@@ -191,6 +200,7 @@ async fn show(visitor: Visitor, Path(source): Path<String>) -> Shown {
 async fn one(visitor: Visitor, source: &str, verdict: Option<Verdict>, given: Fields) -> Shown {
     let path = format!("/api/v1/source/{}", segment(source));
     let source: SourceView = visitor.desk.get(&path).await?;
+    let stats: StatsView = visitor.desk.get(&format!("{path}/stats")).await?;
     let asked = Fields::parse(visitor.query.as_bytes());
     let from = segment(asked.text("iterator"));
     let events: Listed<EventRow> =
@@ -205,6 +215,7 @@ async fn one(visitor: Visitor, source: &str, verdict: Option<Verdict>, given: Fi
         rejections_pager: rejections.pager_by(&visitor.query, "refused"),
         rejections: rejections.data,
         source,
+        stats,
         asked,
         verdict,
         given,

@@ -312,7 +312,7 @@ impl Engine {
 
 /// Runs to its end even when the caller goes away in the middle (a client that closes its connection): what the store has
 /// taken must reach the routing table and the lanes too.
-async fn to_the_end<T: Send + 'static>(
+pub(super) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
     tokio::spawn(work).await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))

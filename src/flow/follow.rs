@@ -40,6 +40,10 @@ async fn take(engine: &Arc<Engine>, news: &News) -> Result<(), StoreError> {
             engine.lanes.share_with(*count);
             Ok(())
         }
+        News::Cancelled(endpoint, msg) => {
+            engine.stand_down(*endpoint, *msg).await;
+            Ok(())
+        }
         News::Due(endpoint) => {
             engine.look_here(*endpoint);
             Ok(())

@@ -8,15 +8,17 @@
 //!        held ────────┘  │  └─────────┤
 //!          ▲   disable   │            │ attempt fails, none is left, or the failure is final
 //!          └─────────────┤            └──────────▶ exhausted ──recover──▶ pending
-//!                        │ endpoint deleted
+//!                        │ endpoint deleted, or somebody cancels it
 //!                        └─────────────▶ cancelled
 //! ```
 //! `held` and `in flight` are not written: the first is pending at a disabled endpoint, the second pending under a lease.
+//! An attempt that is in flight when its delivery is cancelled is recorded: its success wins, its failure changes nothing.
 //! A manual attempt (resend) may start from any state and never takes away a scheduled one, unless it succeeds.
 
 mod accept;
 mod agreement;
 mod audit;
+mod cancel;
 mod configure;
 mod deliver;
 mod dispatch;
@@ -42,6 +44,7 @@ mod sources;
 
 pub use accept::{Draft, Mark};
 pub use audit::Actor;
+pub use cancel::Cancel;
 pub use engine::{Engine, Parts, Settings};
 pub use history::{Entry, History, Place, Sought, Standing, StandingWord};
 pub use ledger::{Fate, LedgerEntry, LedgerPage, LedgerPlace, SETTLED_AFTER, Why, why_skipped};

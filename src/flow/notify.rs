@@ -4,7 +4,7 @@
 
 use super::{Draft, Engine, record::Glance};
 use crate::{
-    model::{Delivery, DisabledBy, Endpoint, OPERATIONAL_UID, OrgId, Time, Trigger, Verdict},
+    model::{Delivery, DeliveryState, DisabledBy, Endpoint, OPERATIONAL_UID, OrgId, Time, Trigger, Verdict},
     routing::{AppRoutes, Route},
     store::{Conflict, StoreError},
 };
@@ -36,6 +36,9 @@ pub(super) fn is_told(delivery: &Delivery, glance: Glance) -> bool {
 }
 
 fn change_of(delivery: &Delivery, glance: Glance) -> Option<&'static str> {
+    if delivery.state == DeliveryState::Cancelled {
+        return None;
+    }
     let scheduled = glance.trigger == Trigger::Scheduled;
     match glance.verdict {
         Verdict::Delivered if delivery.failed >= FAILING_AFTER => Some("message.attempt.recovered"),

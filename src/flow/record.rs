@@ -233,8 +233,7 @@ fn recorded(settlement: &Settlement, result: Result<Settled, StoreError>) -> Opt
 
 /// What was asked for has delivered: the scheduled attempt, if it waits in memory, is not to start.
 async fn stand_down(engine: &Engine, delivery: &Delivery) {
-    let lane = engine.lanes.get(delivery.endpoint);
-    if let Some(work) = lane.and_then(|lane| lane.withdraw(delivery.msg, &engine.lanes.budget)) {
+    if let Some(work) = engine.take_out(delivery.endpoint, delivery.msg, Trigger::Scheduled) {
         engine.give_back((work.endpoint, delivery.msg, work.trigger), work.lease).await;
     }
 }

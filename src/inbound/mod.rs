@@ -7,6 +7,7 @@ mod admit;
 mod arrival;
 mod compiled;
 mod confirm;
+mod duplicates;
 mod event;
 mod handshake;
 mod linger;
@@ -27,6 +28,7 @@ pub use state::State;
 pub use table::Sources;
 
 use confirm::Confirmations;
+use duplicates::Repeated;
 use memory::{Memory, Room};
 use rejection::{Allowance, Rejections};
 use throttle::Throttle;
@@ -46,6 +48,7 @@ pub struct Inbound {
     pub sources: Arc<Sources>,
     rejections: Arc<Rejections>,
     confirmations: Confirmations,
+    duplicates: Repeated,
     memory: Memory,
 }
 
@@ -71,12 +74,16 @@ impl Inbound {
         engine.store.each(Kind::Source, engine.clock.now(), &mut |stored| load(stored)).await?;
         let rejections = Arc::new(Rejections::new(engine.clone()));
         let confirmations = Confirmations::new(engine.clone(), rejections.clone());
-        Ok(Arc::new(Inbound { engine, sources, rejections, confirmations, memory: Memory::of_all() }))
+        let (duplicates, memory) = (Repeated::default(), Memory::of_all());
+        let inbound = Arc::new(Inbound { engine, sources, rejections, confirmations, duplicates, memory });
+        tokio::spawn(duplicates::keep(inbound.clone()));
+        Ok(inbound)
     }
 
     /// Waits until what receiving does in the background has ended, at most so long. When nothing is received any more, and
     /// before the engine ends.
     pub async fn drain(&self, within: Duration) {
         self.confirmations.drain(within).await;
+        self.write_duplicates().await;
     }
 }

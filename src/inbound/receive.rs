@@ -102,11 +102,13 @@ impl Inbound {
             match accepted {
                 Ok(message) => recorded.messages.push(message),
                 Err(StoreError::Conflict(Conflict::Record(Kind::Seen))) => {
-                    State::count(&source.state.duplicates);
                     recorded.duplicates += 1;
                 }
                 Err(error) => return Err(error),
             }
+        }
+        if recorded.duplicates > 0 {
+            self.duplicates.note(source.source.id, recorded.duplicates, self.engine.clock.now());
         }
         Ok(recorded)
     }

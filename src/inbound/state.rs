@@ -15,8 +15,6 @@ const SHAKES: (u64, Duration) = (20, Duration::from_secs(1));
 pub struct State {
     /// Requests whose events were recorded.
     pub received: AtomicU64,
-    /// Events that had been received before.
-    pub duplicates: AtomicU64,
     /// Requests that were refused.
     pub rejected: AtomicU64,
     /// Refusals of which no record was kept.
@@ -33,7 +31,6 @@ impl Default for State {
     fn default() -> Self {
         State {
             received: AtomicU64::new(0),
-            duplicates: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             unrecorded: AtomicU64::new(0),
             allowance: Allowance::default(),

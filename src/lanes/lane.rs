@@ -322,12 +322,12 @@ impl Lane {
         works
     }
 
-    /// Takes the scheduled attempt of this message, if it waits in memory.
+    /// Takes an attempt of this message, if it waits in memory.
     #[must_use]
-    pub fn withdraw(&self, msg: MsgId, budget: &Budget) -> Option<Work> {
+    pub fn withdraw(&self, msg: MsgId, trigger: Trigger, budget: &Budget) -> Option<Work> {
         let mut state = self.state.lock();
         let State { fresh, claimed, .. } = &mut *state;
-        let is_it = |work: &Work| work.message.id == msg && work.trigger == Trigger::Scheduled;
+        let is_it = |work: &Work| work.message.id == msg && work.trigger == trigger;
         let work = [fresh, claimed].into_iter().find_map(|queue| queue.remove(queue.iter().position(is_it)?))?;
         budget.unqueue(work.bytes);
         Some(work)

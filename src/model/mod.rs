@@ -55,7 +55,7 @@ pub use profile::{
 pub use record::{Address, Answered, Failing, Kind, Organization, Purge, Record, Rotation};
 pub use replay::{Replay, ReplayState, ReplayStatus, ReplayTask, Selection};
 pub use retention::Retention;
-pub use source::{Closed, IGNORED_TAG, Origin, RECEIVED_UID, Rejection, Seen, Source, SourceAnswer, SourceScheme};
+pub use source::{Closed, Duplicates, IGNORED_TAG, Origin, RECEIVED_UID, Rejection, Seen, Source, SourceAnswer, SourceScheme};
 pub use stringify::stringify;
 pub use system::System;
 pub use time::{LATEST, Time};

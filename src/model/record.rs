@@ -2,9 +2,9 @@
 //! with one set of verbs, and a new kind costs a store nothing.
 
 use super::{
-    Alert, AlertId, AlertState, AppId, Application, AuditEntry, CatchUp, Endpoint, EndpointId, Erasure, EventType, Identity, KeyId,
-    Notice, NoticeId, OrgId, OwnProfile, Rejection, Replay, Retention, Sealed, Seen, Session, Source, SourceId, TaskId, Time,
-    Token, Triage, User,
+    Alert, AlertId, AlertState, AppId, Application, AuditEntry, CatchUp, Duplicates, Endpoint, EndpointId, Erasure, EventType,
+    Identity, KeyId, Notice, NoticeId, OrgId, OwnProfile, Rejection, Replay, Retention, Sealed, Seen, Session, Source, SourceId,
+    TaskId, Time, Token, Triage, User,
 };
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,8 @@ kinds! {
     AlertState,
     /// [`Notice`]
     Notice,
+    /// [`Duplicates`]
+    Duplicates,
 }
 
 /// Owner of everything below it.
@@ -195,6 +197,8 @@ pub enum Record {
     AlertState(Box<AlertState>),
     /// What such a rule had to tell.
     Notice(Box<Notice>),
+    /// How many events a source has had more than once.
+    Duplicates(Duplicates),
 }
 
 /// Where a record is kept: its kind, its parent and its key within the parent. Lists are in the order of `key`.
@@ -298,6 +302,12 @@ impl Address {
         Address::new(Kind::Identity, "", key)
     }
 
+    /// Of how many events a source has had more than once.
+    #[must_use]
+    pub fn duplicates(source: SourceId) -> Self {
+        Address::new(Kind::Duplicates, source, "")
+    }
+
     /// Of a token.
     #[must_use]
     pub fn token(org: OrgId, key: KeyId) -> Self {
@@ -335,6 +345,7 @@ impl Record {
             Record::Alert(r) => Address::alert(r.org, r.id),
             Record::AlertState(r) => Address::alert_state(r.org, r.alert),
             Record::Notice(r) => Address::notice(r.alert, r.id),
+            Record::Duplicates(r) => Address::duplicates(r.source),
         }
     }
 
@@ -365,6 +376,7 @@ impl Record {
             Record::Audit(r) => Some(r.expires_at),
             Record::Session(r) => Some(r.expires_at),
             Record::Notice(r) => Some(r.expires_at),
+            Record::Duplicates(r) => Some(r.expires_at),
             _ => None,
         }
     }

@@ -14,6 +14,8 @@ pub enum ReplayStatus {
     Exhausted,
     /// An attempt is owed, or runs; also of an endpoint that is disabled.
     Pending,
+    /// An attempt is owed, and the endpoint is disabled.
+    Held,
     /// Withdrawn.
     Cancelled,
     /// There is no delivery, and the endpoint would get the message now.
@@ -69,6 +71,9 @@ pub enum ReplayTask {
     /// What an endpoint got or not, by status.
     #[serde(rename = "endpoint.bulk-replay")]
     Bulk,
+    /// `POST /api/v1/cancel`: what is pending is not made once more, but cancelled.
+    #[serde(rename = "cancel")]
+    Cancel,
 }
 
 /// Where a replay stands.
@@ -85,7 +90,7 @@ pub enum ReplayState {
     Failed,
 }
 
-/// Deliveries that are made once more.
+/// Deliveries that are made once more, or cancelled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Replay {
     /// Identifier.
@@ -112,7 +117,7 @@ pub struct Replay {
     pub cursor: MsgId,
     /// Messages looked at.
     pub scanned: u64,
-    /// Deliveries queued.
+    /// Deliveries queued, or cancelled.
     pub queued: u64,
     /// Matching messages that were left out because their payloads were deleted.
     pub expunged: u64,
@@ -133,6 +138,12 @@ impl Replay {
     #[must_use]
     pub fn newest_first(&self) -> bool {
         self.selection.asks_newest()
+    }
+
+    /// Whether it cancels what it chooses.
+    #[must_use]
+    pub fn cancels(&self) -> bool {
+        self.task == ReplayTask::Cancel
     }
 
     /// What part of the span was looked at, from 0 to 1.

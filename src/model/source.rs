@@ -157,6 +157,19 @@ pub struct Seen {
     pub expires_at: Time,
 }
 
+/// How many events a source has had more than once. Written some seconds later, and kept for as long as there are any.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duplicates {
+    /// The source.
+    pub source: SourceId,
+    /// So many repetitions came.
+    pub count: u64,
+    /// When the last one came.
+    pub last_at: Time,
+    /// When the record is deleted, unless another one comes.
+    pub expires_at: Time,
+}
+
 /// A request that a source refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejection {

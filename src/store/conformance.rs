@@ -2,6 +2,7 @@
 //!
 //! An engine gives a [`Harness`] and writes `conformance!(harness)` in a test module.
 
+mod cancel;
 mod flow;
 mod order;
 mod queue;
@@ -9,6 +10,7 @@ mod records;
 mod transfer;
 mod upkeep;
 
+pub(crate) use cancel::*;
 pub(crate) use flow::*;
 pub(crate) use order::*;
 pub(crate) use queue::*;
@@ -54,6 +56,8 @@ macro_rules! conformance {
             a_key_goes_one_at_a_time, the_order_is_that_of_acceptance, racing_accepts_have_one_head, order_survives_a_crash,
             a_lost_lease_passes_nothing_on,
             what_is_gone_is_not_waited_for, what_waits_is_owed,
+            what_is_cancelled_is_owed_no_longer, a_cancelled_attempt_that_flies_is_recorded, cancelling_survives_a_crash,
+            a_cancelled_head_lets_the_next_go,
         );
     };
     ($harness:expr; $($name:ident),* $(,)?) => {$(

@@ -195,6 +195,9 @@ pub struct Stats {
 /// What is deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expunge {
+    /// What a pending delivery is owed: it is cancelled, and of its key in strict order the next goes on. The result of an
+    /// attempt that somebody holds is recorded still: success wins, failure changes nothing.
+    Owed(AppId, EndpointId, MsgId),
     /// A message's payload.
     Payload(AppId, MsgId),
     /// An attempt's answer body.
@@ -214,6 +217,8 @@ pub enum News {
     Processes(usize),
     /// Somebody left something due of an endpoint whose attempts are this process's to make.
     Due(EndpointId),
+    /// A delivery was cancelled that some process held: if it waits in this one's memory, it is not to start.
+    Cancelled(EndpointId, MsgId),
 }
 
 /// The verbs. Methods that change something return once the change is durable, unless they say otherwise.
@@ -316,7 +321,7 @@ pub trait Store: Send + Sync + 'static {
 
     // Upkeep
 
-    /// Deletes content; `false` when there is no such message or attempt.
+    /// Deletes content, or what is owed; `false` when there is no such message or attempt, or nothing is owed.
     async fn expunge(&self, what: Expunge) -> Result<bool, StoreError>;
 
     /// Deletes payloads and records that have expired by `now`; the number deleted, at most `limit`.

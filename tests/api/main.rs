@@ -6,6 +6,7 @@ mod support;
 
 mod access;
 mod bytes;
+mod cancel;
 mod categories;
 mod deliveries;
 mod disabled;

@@ -263,6 +263,33 @@ try {
   await browser.sees("aborted");
   ok("a replay counted, begun, watched and aborted");
 
+  // What waits: found, counted, cancelled by the many; and one message.
+  const only = `/api/v1/app/${acme}/endpoint/${(await api("GET", `/api/v1/app/${acme}/endpoint?limit=1`)).data[0].id}`;
+  await api("PATCH", only, { disabled: true });
+  for (let n = 0; n < 3; n += 1) {
+    await api("POST", `/api/v1/app/${acme}/msg`, { eventType: "order.placed", tags: ["unwanted"], payload: { n } });
+  }
+  const kept = await api("POST", `/api/v1/app/${acme}/msg`, { eventType: "order.placed", tags: ["one"], payload: { n: 9 } });
+  await go(`/dashboard/messages?app=${acme}&status=held&tag=unwanted`);
+  await eventually("three messages", async () => (await rows()).length === 3);
+  await browser.click("main a.button", "Cancel what waits");
+  await browser.sees("What it would do");
+  await browser.sees("3 deliveries of 3 messages");
+  await browser.picture(pictures, "cancel");
+  pages.cancel = await path();
+  await browser.click("button.danger", "Cancel 3");
+  await browser.sees("Cancelling has begun");
+  await browser.sees("finished");
+  await browser.sees("Deliveries cancelled");
+  await go(`/dashboard/messages?app=${acme}&status=cancelled&tag=unwanted`);
+  await eventually("all three", async () => (await rows()).length === 3);
+  await go(`/dashboard/applications/${acme}/messages/${kept.id}`);
+  await browser.click("button.danger", "Cancel for");
+  await browser.sees("what waited is not sent any more");
+  await browser.sees("It was cancelled");
+  await api("PATCH", only, { disabled: false });
+  ok("what waits counted and cancelled, by the many and one");
+
   // The audit log: filters and paging, both ways, by URLs that can be shared.
   for (let n = 0; n < 55; n += 1) {
     await api("PATCH", "/api/v1/event-type/order.placed", { description: `An order was placed (${n})` });

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// Checks of the flow, each a line of its script.
-const CHECKS: usize = 15;
+const CHECKS: usize = 16;
 /// The same of the portal's.
 const PORTAL_CHECKS: usize = 13;
 

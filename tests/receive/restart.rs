@@ -25,6 +25,33 @@ async fn duplicates_are_recognised_after_a_crash() {
 }
 
 #[tokio::test]
+async fn duplicates_are_counted_and_the_count_is_kept() {
+    let mut hub = Hub::start().await;
+    let source = hub.source(json!({"provider": "github", "secret": SECRET})).await;
+    let stats = format!("/api/v1/source/{}/stats", source.id);
+    let request = github("push", "1", Signed::json("{}"));
+    assert_eq!(hub.deliver(&source.path, &request).await.status, 200);
+    let none = hub.api.get(&stats).await.expect(200);
+    assert_eq!((&none["duplicates"], &none["lastDuplicateAt"]), (&json!(0), &json!(null)));
+    for _ in 0..3 {
+        assert_eq!(hub.deliver(&source.path, &request).await.status, 200);
+    }
+    let three = hub.api.get(&stats).await.expect(200);
+    assert_eq!(three["duplicates"], 3);
+    assert!(three["lastDuplicateAt"].as_str().is_some_and(|at| at > "2026"), "{three}");
+    assert_eq!(hub.server.stop().await, 0);
+    hub.server.restart().await;
+    hub.follow();
+    assert_eq!(hub.api.get(&stats).await.expect(200), three);
+    assert_eq!(hub.deliver(&source.path, &request).await.status, 200);
+    let four = hub.api.get(&stats).await.expect(200);
+    assert_eq!(four["duplicates"], 4);
+    assert!(four["lastDuplicateAt"].as_str() > three["lastDuplicateAt"].as_str());
+    let other = hub.source(json!({"provider": "github", "secret": SECRET})).await;
+    assert_eq!(hub.api.get(&format!("/api/v1/source/{}/stats", other.id)).await.expect(200)["duplicates"], 0);
+}
+
+#[tokio::test]
 async fn twins_at_the_same_time_make_one_message() {
     let hub = Hub::start().await;
     let source = hub.source(json!({"provider": "github", "secret": SECRET})).await;

@@ -44,6 +44,8 @@ impl Arrival {
 pub enum Reply {
     /// With a status, headers and a body.
     Answer(u16, Vec<(String, String)>, String),
+    /// With a status, after so long.
+    Late(Duration, u16),
     /// Never.
     Hang,
     /// With 200 and a body that goes on byte by byte for ever.
@@ -149,7 +151,15 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
             None => None,
         }
     };
-    match reply.unwrap_or_else(|| Reply::status(200)) {
+    let reply = match reply.unwrap_or_else(|| Reply::status(200)) {
+        Reply::Late(after, status) => {
+            tokio::time::sleep(after).await;
+            Reply::status(status)
+        }
+        reply => reply,
+    };
+    match reply {
+        Reply::Late(..) => unreachable!("it was made another above"),
         Reply::Hang => std::future::pending().await,
         Reply::Drip => Ok(Response::new(StreamBody::new(drips()).boxed_unsync())),
         Reply::Answer(status, headers, body) => {

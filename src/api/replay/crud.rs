@@ -106,7 +106,7 @@ pub(super) async fn list(
     Ok(axum::Json(page.answer(rows, |replay| replay.id.to_string(), |replay| ReplayOut::from(&*replay))))
 }
 
-/// The caller's replay with this id.
+/// The caller's replay with this id; a cancellation by the many is one.
 async fn find(api: &Api, caller: &Caller, id: &str) -> Result<Replay, Problem> {
     let id: TaskId = id.parse().map_err(|_| missing())?;
     let replay = api.engine.replay(caller.org, id).await?.ok_or_else(missing)?;

@@ -1,5 +1,6 @@
-//! Replays: `…/replay…`, and what compatible clients call `recover`, `replay-missing` and `bulk-replay`.
+//! Replays: `…/replay…`, and what compatible clients call `recover`, `replay-missing` and `bulk-replay`; and `…/cancel…`.
 
+mod cancel;
 mod contract;
 mod crud;
 mod shape;
@@ -14,6 +15,10 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(crud::preview))
         .routes(routes!(crud::get))
         .routes(routes!(crud::abort))
+        .routes(routes!(cancel::create))
+        .routes(routes!(cancel::preview))
+        .routes(routes!(cancel::message))
+        .routes(routes!(cancel::delivery))
         .routes(routes!(contract::recover))
         .routes(routes!(contract::missing))
         .routes(routes!(contract::bulk))

@@ -17,7 +17,7 @@ const MAX_REACH: Duration = Duration::from_secs(90 * 86_400);
 /// Deliveries a second when nothing is said.
 pub(super) const DEFAULT_RATE: u32 = 100;
 /// Deliveries a second at most.
-const MAX_RATE: u32 = 10_000;
+pub(super) const MAX_RATE: u32 = 10_000;
 /// Event types that a replay is limited to, at most.
 const MAX_EVENT_TYPES: usize = 100;
 /// Classes of answers: none, or the first digit of the status.
@@ -33,6 +33,8 @@ pub(super) enum ReplayStatusName {
     Exhausted,
     /// An attempt is owed; also of an endpoint that is disabled.
     Pending,
+    /// An attempt is owed, and the endpoint is disabled.
+    Held,
     /// Withdrawn.
     Cancelled,
     /// There is no delivery, and the endpoint would get the message now.
@@ -45,6 +47,7 @@ impl ReplayStatusName {
             ReplayStatusName::Delivered => ReplayStatus::Delivered,
             ReplayStatusName::Exhausted => ReplayStatus::Exhausted,
             ReplayStatusName::Pending => ReplayStatus::Pending,
+            ReplayStatusName::Held => ReplayStatus::Held,
             ReplayStatusName::Cancelled => ReplayStatus::Cancelled,
             ReplayStatusName::Missing => ReplayStatus::Missing,
         }
@@ -123,6 +126,9 @@ pub(super) enum BackgroundTaskType {
     /// `…/bulk-replay`
     #[serde(rename = "endpoint.bulk-replay")]
     EndpointBulkReplay,
+    /// `POST /api/v1/cancel`
+    #[serde(rename = "cancel")]
+    Cancel,
 }
 
 /// A replay.
@@ -169,7 +175,7 @@ pub(super) struct ReplayData {
     /// Messages looked at.
     #[schema(value_type = i64)]
     messages_scanned: u64,
-    /// Deliveries queued.
+    /// Deliveries queued, or cancelled.
     #[schema(value_type = i64)]
     messages_queued: u64,
     /// Messages left out because their payloads were deleted.
@@ -184,10 +190,10 @@ pub(super) struct ReplayPreviewOut {
     /// Messages looked at.
     #[schema(value_type = i64)]
     messages_scanned: u64,
-    /// Messages that would be delivered once more.
+    /// Messages that would be delivered once more, or of which deliveries would be cancelled.
     #[schema(value_type = i64)]
     messages: u64,
-    /// Deliveries that would be made once more.
+    /// Deliveries that would be made once more, or cancelled.
     #[schema(value_type = i64)]
     deliveries: u64,
     /// Messages that would be left out because their payloads are deleted.
@@ -224,6 +230,7 @@ impl From<&Replay> for ReplayOut {
                 ReplayTask::Recover => BackgroundTaskType::EndpointRecover,
                 ReplayTask::Missing => BackgroundTaskType::EndpointReplay,
                 ReplayTask::Bulk => BackgroundTaskType::EndpointBulkReplay,
+                ReplayTask::Cancel => BackgroundTaskType::Cancel,
             },
             error: replay.error.clone(),
             app_id: replay.app,

@@ -14,6 +14,7 @@ mod rules;
 mod seal;
 mod secret;
 mod shape;
+mod stats;
 mod store;
 pub(crate) mod surface;
 mod synthetic;
@@ -40,6 +41,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(rejection::list))
         .routes(routes!(rejection::get))
         .routes(routes!(event::list))
+        .routes(routes!(stats::get))
         .routes(routes!(replay::one))
         .routes(routes!(replay::many))
 }

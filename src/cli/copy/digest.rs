@@ -66,6 +66,7 @@ impl Section {
                 Kind::Alert => "alerts",
                 Kind::AlertState => "states of alerts",
                 Kind::Notice => "notices of alerts",
+                Kind::Duplicates => "counts of duplicates",
             },
             Section::Secrets => "secrets",
             Section::Messages => "messages",

@@ -6,6 +6,9 @@
 //! that has lost the replay to another, or to an abort, learns it at its next write. Of processes on one store, the one that
 //! the record names works on it; when it has not written for [`TURN`], another takes over.
 //!
+//! Cancelling by the many ([`crate::model::ReplayTask::Cancel`]) is the same walk, with the same count first; what it chooses
+//! is cancelled ([`super::cancel`]), and it waits for no lane.
+//!
 //! A manual attempt never counts in an endpoint's health, whatever becomes of it. What was asked for never goes before fresh
 //! messages: a step waits while the lanes of its endpoints are crowded.
 

@@ -5,7 +5,7 @@ use super::{
     select::{Again, Chosen, Keys},
 };
 use crate::{
-    flow::Engine,
+    flow::{Cancel, Engine},
     model::{Address, EndpointId, Kind, MsgId, OrgId, Record, Replay, ReplayState, TaskId},
     store::{Requeue, StoreError},
 };
@@ -126,7 +126,7 @@ async fn go_on(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: u64) -> Result
     };
     let mut ready_at = Instant::now();
     while !engine.stopping() {
-        if let Some(endpoint) = replay.endpoint {
+        if let Some(endpoint) = replay.endpoint.filter(|_| !replay.cancels()) {
             wait_for_lane(engine, id, worker, endpoint).await?;
         }
         let revision;
@@ -199,7 +199,7 @@ async fn step(engine: &Arc<Engine>, replay: &mut Replay, keys: &mut Keys) -> Res
             return Ok(0);
         }
     };
-    if replay.endpoint.is_none() {
+    if replay.endpoint.is_none() && !replay.cancels() {
         wait_for_lanes(engine, &step.chosen).await;
     }
     let queueing = step.chosen.iter().copied().map(|chosen| queue(engine, replay, chosen));
@@ -218,6 +218,10 @@ async fn queue(engine: &Arc<Engine>, replay: &Replay, chosen: Chosen) -> Result<
     let which = match chosen.again {
         Again::Once => Requeue::Once(chosen.msg),
         Again::Anew => Requeue::Exhausted { low: chosen.msg, high: MsgId(chosen.msg.0.saturating_add(1)) },
+        Again::Never { ordered } => {
+            let which = Cancel { app: replay.app, endpoint: chosen.endpoint, msg: chosen.msg, ordered };
+            return engine.cancel(which).await.map(u64::from);
+        }
     };
     engine.requeue(replay.app, chosen.endpoint, which).await
 }

@@ -37,6 +37,11 @@ pub(super) enum Again {
     Once,
     /// Its schedule starts anew.
     Anew,
+    /// None: it is cancelled.
+    Never {
+        /// As in [`crate::flow::Cancel`].
+        ordered: bool,
+    },
 }
 
 /// A delivery to be made once more.
@@ -176,7 +181,8 @@ impl Engine {
                     Err(error) => return Ok(Err(error)),
                 }
                 let chosen = self.chosen(app, replay, &message).await?;
-                if message.expunged {
+                // Without its payload a message cannot be sent, nor judged by a filter; but what is owed of it can be cancelled.
+                if message.expunged && (!replay.cancels() || replay.selection.filter.is_some()) {
                     step.expunged += u64::from(!chosen.is_empty());
                 } else {
                     step.chosen.extend(chosen);
@@ -238,7 +244,13 @@ impl Engine {
             None => Some(ReplayStatus::Missing),
         };
         let Selection { statuses, code_class, .. } = &replay.selection;
-        let Some(status) = status.filter(|status| statuses.is_empty() || statuses.contains(status)) else { return Ok(None) };
+        let is_held = || self.routing.endpoint(endpoint).is_some_and(|(_, route)| route.disabled.is_some());
+        let is_asked = |status: &ReplayStatus| {
+            statuses.is_empty()
+                || statuses.contains(status)
+                || (*status == ReplayStatus::Pending && statuses.contains(&ReplayStatus::Held) && is_held())
+        };
+        let Some(status) = status.filter(is_asked) else { return Ok(None) };
         if let Some(class) = *code_class {
             let last = delivery.as_ref().and_then(|delivery| delivery.attempts.last().copied());
             let answered = match last {
@@ -249,7 +261,11 @@ impl Engine {
                 return Ok(None);
             }
         }
-        let again = if replay.anew && status == ReplayStatus::Exhausted { Again::Anew } else { Again::Once };
+        let again = match status {
+            _ if replay.cancels() => Again::Never { ordered: message.order(endpoint).is_some() },
+            ReplayStatus::Exhausted if replay.anew => Again::Anew,
+            _ => Again::Once,
+        };
         Ok(Some(Chosen { msg: message.id, endpoint, again }))
     }
 }

@@ -208,8 +208,8 @@ fn a_lane_is_not_forgotten_before_a_new_one_would_let_no_more_go() {
 fn a_scheduled_attempt_that_waits_is_withdrawn_and_others_stay() {
     let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(20));
     lane.claimed(vec![Work { trigger: Trigger::Manual, ..work(7) }, work(7), work(8)], None, &budget);
-    assert_eq!(lane.withdraw(MsgId(7), &budget).map(|work| work.trigger), Some(Trigger::Scheduled));
-    assert!(lane.withdraw(MsgId(7), &budget).is_none());
+    assert_eq!(lane.withdraw(MsgId(7), Trigger::Scheduled, &budget).map(|work| work.trigger), Some(Trigger::Scheduled));
+    assert!(lane.withdraw(MsgId(7), Trigger::Scheduled, &budget).is_none());
     assert_eq!((start(&lane, &budget), start(&lane, &budget), start(&lane, &budget)), (Some(7), Some(8), None));
 }
 

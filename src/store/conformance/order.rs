@@ -17,7 +17,7 @@ impl World {
         Message { ordering_key: Some("k".into()), ordered, ..self.message(NOW) }
     }
 
-    async fn accept_in_order(&mut self, key: OrderKey) -> Message {
+    pub(super) async fn accept_in_order(&mut self, key: OrderKey) -> Message {
         let message = self.in_order(key);
         // Whoever accepts it cannot hold it: only the store knows whether it is the first.
         self.accept(&message, Some(lease(77, NOW))).await.unwrap();
@@ -25,7 +25,7 @@ impl World {
     }
 
     /// Claims all that can be claimed, and says how each ends.
-    async fn turn(&mut self, token: u64, verdict: Verdict) -> Vec<MsgId> {
+    pub(super) async fn turn(&mut self, token: u64, verdict: Verdict) -> Vec<MsgId> {
         let claims = self.claim(token, LATER, 100).await;
         for claimed in &claims.taken {
             let order = claimed.message.order(self.endpoint);

@@ -174,6 +174,7 @@ fn kind_byte(kind: Kind) -> u8 {
         Kind::Alert => 34,
         Kind::AlertState => 35,
         Kind::Notice => 36,
+        Kind::Duplicates => 37,
     }
 }
 

@@ -4,7 +4,7 @@ use super::keys;
 use super::spaces::{Space, Spaces, failure};
 use super::writes::{Effect, Writes};
 use super::{codec, order, records, seen};
-use crate::model::{AppId, Delivery, DeliveryState, EndpointId, Message, MsgId, Time, Trigger};
+use crate::model::{AppId, Delivery, DeliveryState, EndpointId, Message, MsgId, Time, Trigger, Verdict};
 use crate::store::{Expunge, StoreError};
 use bytes::Bytes;
 use fjall::{Iter, Slice};
@@ -15,6 +15,7 @@ pub(super) fn expunge(writes: &mut Writes<'_>, what: &Expunge, now: Time) -> Res
     match what {
         Expunge::Payload(app, msg) => expunge_payload(writes, &keys::message(*app, *msg)),
         Expunge::Message(app, msg) => erase(writes, *app, *msg, now),
+        Expunge::Owed(app, endpoint, msg) => cancel(writes, (*app, *endpoint, *msg), now),
         Expunge::AnswerBody(endpoint, attempt) => {
             let key = keys::attempt(*endpoint, *attempt);
             let Some(value) = writes.get(Space::Attempts, &key)? else { return Ok(false) };
@@ -69,6 +70,33 @@ fn erase(writes: &mut Writes<'_>, app: AppId, msg: MsgId, now: Time) -> Result<b
             }
         }
     }
+    Ok(true)
+}
+
+/// Cancels a delivery that is pending. Leases stay, so that an attempt that runs can be recorded; without an entry in the
+/// queue, what is given back or runs out is claimed by nobody.
+fn cancel(writes: &mut Writes<'_>, (app, endpoint, msg): (AppId, EndpointId, MsgId), now: Time) -> Result<bool, StoreError> {
+    let Some(message) = get_message(writes, &keys::message(app, msg))? else { return Ok(false) };
+    if !message.endpoints.contains(&endpoint) {
+        return Ok(false);
+    }
+    let row = writes.delivery(endpoint, msg)?;
+    let mut delivery = row.unwrap_or_else(|| Delivery::fresh(app, msg, endpoint, message.first_due()));
+    let before = delivery.state;
+    let DeliveryState::Pending(due) = before else { return Ok(false) };
+    delivery.conclude(Trigger::Scheduled, Verdict::Cancelled, None);
+    writes.count_move(before, &delivery)?;
+    if let Some(key) = message.order(endpoint) {
+        order::pass_on(writes, (endpoint, key), msg, now)?;
+    }
+    for (trigger, place) in [(Trigger::Manual, keys::Place::manual(msg)), (Trigger::Scheduled, keys::Place { due, msg })] {
+        let key = keys::queue(endpoint, trigger, place);
+        if writes.get(Space::Queue, &key)?.is_some() {
+            writes.remove(Space::Queue, key);
+        }
+    }
+    writes.put_delivery(&delivery)?;
+    writes.close(endpoint, msg);
     Ok(true)
 }
 

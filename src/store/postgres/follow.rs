@@ -8,7 +8,7 @@ use super::{
     wire::{self, damaged},
 };
 use crate::{
-    model::EndpointId,
+    model::{EndpointId, MsgId},
     store::{News, StoreError},
 };
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -96,6 +96,10 @@ pub(super) async fn changes(shared: Arc<Shared>, mut position: Position) {
                         due(&shared, endpoints);
                         continue;
                     }
+                    Some(("cancelled", which)) => {
+                        cancelled(&shared, which);
+                        continue;
+                    }
                     _ => {}
                 }
             }
@@ -124,6 +128,14 @@ async fn listen(shared: &Shared, heard: mpsc::UnboundedSender<String>) -> Option
 fn due(shared: &Shared, endpoints: &str) {
     let endpoints = endpoints.split(' ').filter_map(|hex| u128::from_str_radix(hex, 16).ok()).map(EndpointId);
     endpoints.filter(|endpoint| shared.node.owns(*endpoint)).for_each(|endpoint| shared.tell(News::Due(endpoint)));
+}
+
+/// One that this node has asked for itself comes too, and finds nothing.
+fn cancelled(shared: &Shared, which: &str) {
+    let number = |hex| u128::from_str_radix(hex, 16).ok();
+    if let Some((endpoint, msg)) = which.split_once(' ').and_then(|(endpoint, msg)| Some((number(endpoint)?, number(msg)?))) {
+        shared.tell(News::Cancelled(EndpointId(endpoint), MsgId(msg)));
+    }
 }
 
 /// Tells other nodes of their endpoints that have something due. A notification that is lost is made good by the look at

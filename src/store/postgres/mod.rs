@@ -376,6 +376,9 @@ impl Store for PostgresStore {
         match what {
             Expunge::Payload(app, msg) => upkeep::expunge_payload(&self.open_still()?.reads, app, msg).await,
             Expunge::Message(app, msg) => upkeep::erase(&self.open_still()?.upkeep, app, msg, self.shared.clock.now()).await,
+            Expunge::Owed(app, endpoint, msg) => {
+                upkeep::cancel(&self.open_still()?.reads, (app, endpoint, msg), self.shared.clock.now()).await
+            }
             Expunge::AnswerBody(endpoint, attempt) => {
                 let Some(app) = self.owner(endpoint).await? else { return Ok(false) };
                 upkeep::expunge_answer(&self.open_still()?.reads, (app, endpoint), attempt).await

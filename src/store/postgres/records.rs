@@ -129,7 +129,8 @@ fn is_told(kind: Kind) -> bool {
         | Kind::Identity
         | Kind::Alert
         | Kind::AlertState
-        | Kind::Notice => false,
+        | Kind::Notice
+        | Kind::Duplicates => false,
     }
 }
 

@@ -72,6 +72,13 @@ pub(super) async fn expunge_payload(links: &Links, app: AppId, msg: MsgId) -> Re
     Ok(!rows.is_empty())
 }
 
+/// Cancels a delivery that is pending; `false` when it is not.
+pub(super) async fn cancel(links: &Links, (app, endpoint, msg): (AppId, EndpointId, MsgId), now: Time) -> Result<bool, StoreError> {
+    let params: Params<'_> =
+        &[(&Id(app.0), Type::UUID), (&Id(endpoint.0), Type::UUID), (&Id(msg.0), Type::UUID), (&int(now.0), Type::INT8)];
+    value(links, "SELECT postrider.cancel_1($1, $2, $3, $4) AS value", params).await
+}
+
 /// Deletes a message with all that came of it; `false` when there is no such message.
 pub(super) async fn erase(links: &Links, app: AppId, msg: MsgId, now: Time) -> Result<bool, StoreError> {
     let params: Params<'_> = &[(&Id(app.0), Type::UUID), (&Id(msg.0), Type::UUID), (&int(now.0), Type::INT8)];

@@ -75,6 +75,7 @@ pub(super) fn kind_number(kind: Kind) -> i16 {
         Kind::Alert => 34,
         Kind::AlertState => 35,
         Kind::Notice => 36,
+        Kind::Duplicates => 37,
     }
 }
 

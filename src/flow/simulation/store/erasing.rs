@@ -2,7 +2,7 @@
 
 use super::state::State;
 use crate::{
-    model::{AppId, DeliveryState, EndpointId, Message, MsgId, Time},
+    model::{AppId, Delivery, DeliveryState, EndpointId, Message, MsgId, Time, Trigger},
     store::Expunge,
 };
 use bytes::Bytes;
@@ -18,11 +18,29 @@ impl State {
         match what {
             Expunge::Payload(app, msg) => self.messages.get_mut(&(*app, *msg)).map(empty).is_some(),
             Expunge::Message(app, msg) => self.erase(*app, *msg),
+            Expunge::Owed(app, endpoint, msg) => self.cancel(*app, *endpoint, *msg),
             Expunge::AnswerBody(endpoint, attempt) => {
                 let attempt = self.attempts.get_mut(&(*endpoint, *attempt));
                 attempt.map(|attempt| Arc::make_mut(attempt).outcome.body = Bytes::new()).is_some()
             }
         }
+    }
+
+    fn cancel(&mut self, app: AppId, endpoint: EndpointId, msg: MsgId) -> bool {
+        let Some(message) = self.messages.get(&(app, msg)).filter(|message| message.endpoints.contains(&endpoint)) else {
+            return false;
+        };
+        let fresh = Delivery::fresh(app, msg, endpoint, message.first_due());
+        let row = self.deliveries.entry((endpoint, msg)).or_insert(fresh);
+        let pends = matches!(row.state, DeliveryState::Pending(_));
+        if pends {
+            row.state = DeliveryState::Cancelled;
+            self.queue.retain(|(e, m, _), owed| (*e, *m) != (endpoint, msg) || owed.lease.is_some());
+            if let Some(owed) = self.queue.get_mut(&(endpoint, msg, Trigger::Scheduled)) {
+                owed.over = Some(u64::MAX);
+            }
+        }
+        pends
     }
 
     fn erase(&mut self, app: AppId, msg: MsgId) -> bool {
