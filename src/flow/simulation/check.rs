@@ -114,14 +114,15 @@ impl Driver {
         let seen = self.referee.seen.lock();
         let manners = self.manners.0.lock();
         let bad = u32::try_from(manners.values().filter(|manner| !manner.is_good()).count()).unwrap();
-        // A lane that is not known to be slow yet may take every slot until the deadline, each once.
+        // A lane that is not known to be slow yet may take every slot until the deadline, and most of them once more.
         let crowded = self.plan.slots < 10 * (self.endpoints.len() + 1);
-        let bound = SOON + if crowded { Duration::from_secs(self.plan.timeout_s) * bad } else { Duration::ZERO };
+        let bound = SOON + if crowded { 2 * Duration::from_secs(self.plan.timeout_s) * bad } else { Duration::ZERO };
         if self.plan.refused + self.plan.unanswered > 0 {
             return Vec::new();
         }
         let unlimited = |endpoint: &EndpointId| {
-            let facts = seen.facts.get(endpoint).filter(|facts| facts.rates.iter().all(|(_, rate)| rate.is_none()));
+            let is_free = |facts: &&Facts| facts.rates.iter().chain(&facts.concurrencies).all(|(_, most)| most.is_none());
+            let facts = seen.facts.get(endpoint).filter(is_free);
             facts.is_some_and(|facts| !self.referee.app_rates.contains_key(&facts.app)) && !self.touched.contains(endpoint)
         };
         let mut attempts: BTreeMap<EndpointId, u32> = BTreeMap::new();

@@ -10,10 +10,10 @@ use super::{
 use crate::{
     clock::{Clock, VirtualClock},
     crypto::Vault,
-    flow::{Draft, Engine, Parts, Settings},
+    flow::{Engine, Parts, Settings},
     model::{
         Address, AppId, Application, CatchUp, DisabledBy, Endpoint, EndpointId, Metadata, MsgId, OPERATIONAL_UID, OrgId,
-        Organization, Record, Replay, ReplayState, ReplayTask, Secret, Selection, TaskId, Time,
+        Organization, Record, ReplayState, Secret, TaskId, Time,
     },
     outbound::Outbound,
     random::Random,
@@ -28,9 +28,9 @@ use std::{
 
 /// When schedules begin.
 pub(super) const START: Time = Time(1_800_000_000_000);
-const ORG: OrgId = OrgId(1);
+pub(super) const ORG: OrgId = OrgId(1);
 /// The longest that anything may be on its way after the last step.
-const PATIENCE: Duration = Duration::from_secs(60 * 86_400);
+const PATIENCE: Duration = Duration::from_secs(400 * 86_400);
 /// Between two looks while something goes on.
 const LOOK: Duration = Duration::from_millis(1500);
 /// Looks after which a schedule that does not become quiet is given up.
@@ -64,12 +64,14 @@ pub(super) struct Driver {
     pub(super) touched: Vec<EndpointId>,
     /// When something stood still.
     pub(super) disturbed: Vec<(Time, Time)>,
-    replays: Arc<Mutex<Vec<TaskId>>>,
+    pub(super) replays: Arc<Mutex<Vec<TaskId>>>,
     nodes: Vec<Option<Running>>,
     downs: Vec<(u64, bool)>,
-    dice: Dice,
+    pub(super) dice: Dice,
     seed: u64,
     started: u64,
+    /// Messages that were posted.
+    pub(super) posted: u64,
     /// Moments that pass before time may pass at once: what was begun takes its course.
     restless: u32,
 }
@@ -79,7 +81,7 @@ fn vault() -> Arc<Vault> {
     VAULT.get_or_init(|| Arc::new(Vault::from_text(&Vault::new_key(&Random::seeded(1))).unwrap())).clone()
 }
 
-fn app_id(app: usize) -> AppId {
+pub(super) fn app_id(app: usize) -> AppId {
     AppId(0xa000 + app as u128)
 }
 
@@ -95,6 +97,7 @@ impl Driver {
         let shared: Arc<Shared> = Arc::default();
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(START));
         shared.cluster.store(plan.nodes > 1, SeqCst);
+        shared.told.store(plan.nodes > 1 || plan.unanswered > 0, SeqCst);
         assert!(shared.clock.set(clock.clone()).is_ok());
         let rates = plan.apps.iter().enumerate().filter_map(|(app, plan)| Some((app_id(app), plan.rate?)));
         let referee = Arc::new(Referee {
@@ -102,7 +105,7 @@ impl Driver {
             shared: shared.clone(),
             slots: plan.slots,
             policy: plan.policy.clone(),
-            answers_are_lost: plan.unanswered > 0,
+            results_come_late: plan.unanswered + plan.refused > 0,
             app_rates: rates.collect(),
         });
         assert!(shared.judge.set(referee.clone()).is_ok());
@@ -122,6 +125,7 @@ impl Driver {
             dice,
             seed,
             started: 0,
+            posted: 0,
             restless: 0,
         }
     }
@@ -132,6 +136,7 @@ impl Driver {
         for slot in 0..self.plan.nodes {
             self.start(slot).await;
         }
+        self.shared.steady.store(true, SeqCst);
     }
 
     /// From the first engine until all is quiet.
@@ -211,6 +216,8 @@ impl Driver {
         Endpoint {
             retry_policy: plan.policy,
             throttle_rate: plan.rate,
+            ordering: plan.ordering,
+            concurrency: plan.concurrency,
             secrets: plan.has_secret.then(secret).into_iter().collect(),
             ..Endpoint::new((ORG, app_id(app), id), format!("http://hooks.test/{}", id.0), START)
         }
@@ -262,7 +269,12 @@ impl Driver {
     fn is_quiet(&self) -> bool {
         let replays = self.replays.lock().iter().any(|id| self.is_running(*id));
         let doomed = self.engines().any(|running| running.node.dead.load(SeqCst));
-        !replays && !doomed && self.earliest().is_none() && self.engines().all(|running| running.engine.lanes.is_quiet())
+        let unrecorded = self.engines().any(|running| running.engine.results.owed());
+        !replays
+            && !doomed
+            && !unrecorded
+            && self.earliest().is_none()
+            && self.engines().all(|running| running.engine.lanes.is_quiet())
     }
 
     fn is_running(&self, id: TaskId) -> bool {
@@ -298,6 +310,7 @@ impl Driver {
     /// Lets time pass until something happens, `until` comes or a moment is over.
     async fn pass_a_little(&mut self, until: Option<Time>) {
         let far = self.earliest().into_iter().chain(until).min().map(|next| next.since(self.clock.now())).unwrap_or_default();
+        let far = far.min(PATIENCE);
         let settled = self.restless == 0;
         self.restless = self.restless.saturating_sub(1);
         if settled && far > LOOK && self.is_idle() {
@@ -346,7 +359,7 @@ impl Driver {
     fn take(&mut self, step: Step) {
         let Some(engine) = self.engines().next().map(|running| running.engine.clone()) else { return };
         match step {
-            Step::Send { app, count, later } => self.send(app, (count, later)),
+            Step::Send(sending) => self.send(sending),
             Step::Disable(at) => self.edit(&engine, at, |endpoint| endpoint.disabled = Some(DisabledBy::Owner)),
             Step::Enable(at) => self.edit(&engine, at, |endpoint| endpoint.disabled = None),
             Step::CatchUp(at, rate) => {
@@ -358,6 +371,8 @@ impl Driver {
             }
             Step::Rate(at, rate) => self.edit(&engine, at, move |endpoint| endpoint.throttle_rate = rate),
             Step::Policy(at, policy) => self.edit(&engine, at, move |endpoint| endpoint.retry_policy = policy),
+            Step::Ordering(at, ordering) => self.edit(&engine, at, move |endpoint| endpoint.ordering = ordering),
+            Step::Concurrency(at, most) => self.edit(&engine, at, move |endpoint| endpoint.concurrency = most),
             Step::Delete(at) => {
                 let (app, endpoint) = self.touch(at);
                 tokio::spawn(async move { engine.change(vec![Change::Delete(Address::endpoint(app, endpoint))]).await });
@@ -367,6 +382,7 @@ impl Driver {
                 tokio::spawn(async move { engine.change(vec![Change::Insert(Record::Endpoint(endpoint))]).await });
             }
             Step::Resend(at) => self.resend(&engine, at),
+            Step::ResendBeside(at) => self.resend_beside(engine, at),
             Step::Recover(at) => {
                 let (app, endpoint) = self.touch(at);
                 let which = Requeue::Exhausted { low: MsgId(0), high: MsgId(u128::MAX) };
@@ -383,12 +399,6 @@ impl Driver {
             }
             trouble => self.trouble(&trouble),
         }
-    }
-
-    fn touch(&mut self, at: usize) -> (AppId, EndpointId) {
-        let at = self.endpoints[at % self.endpoints.len()];
-        self.touched.push(at.1);
-        at
     }
 
     fn trouble(&mut self, step: &Step) {
@@ -422,90 +432,5 @@ impl Driver {
             }
             _ => {}
         }
-    }
-
-    fn send(&mut self, app: usize, (count, later): (u64, u64)) {
-        for n in 0..count {
-            let engines: Vec<Arc<Engine>> = self.engines().map(|running| running.engine.clone()).collect();
-            let engine = engines[usize::try_from(n).unwrap() % engines.len()].clone();
-            let (acknowledged, app) = (self.acknowledged.clone(), app_id(app));
-            let deliver_at = (later > 0).then(|| self.clock.now().plus(Duration::from_secs(later)));
-            tokio::spawn(async move {
-                let Some(routes) = engine.routing.by_id(app) else { return };
-                let draft = Draft { event_type: "a.b".into(), payload: "{}".into(), deliver_at, ..Draft::default() };
-                if let Ok(message) = engine.accept(&routes, draft, None).await {
-                    acknowledged.lock().push(Acknowledged { app, msg: message.id, at: engine.clock.now() });
-                }
-            });
-        }
-    }
-
-    fn edit(&mut self, engine: &Arc<Engine>, at: usize, edit: impl FnOnce(&mut Endpoint) + Send + 'static) {
-        let (app, id) = self.touch(at);
-        let engine = engine.clone();
-        tokio::spawn(async move {
-            let found = engine.store.find(&Address::endpoint(app, id), engine.clock.now()).await;
-            let Ok(Some((Record::Endpoint(mut endpoint), revision))) = found.map(|found| found.map(|f| (f.record, f.revision)))
-            else {
-                return;
-            };
-            edit(&mut endpoint);
-            let _lost = engine.change(vec![Change::Replace(Record::Endpoint(endpoint), revision)]).await;
-        });
-    }
-
-    fn resend(&mut self, engine: &Arc<Engine>, at: usize) {
-        let (app, endpoint) = self.touch(at);
-        let sent: Vec<MsgId> = self.acknowledged.lock().iter().filter(|one| one.app == app).map(|one| one.msg).collect();
-        if sent.is_empty() {
-            return;
-        }
-        let (msg, engine) = (self.dice.one(&sent), engine.clone());
-        tokio::spawn(async move { engine.requeue(app, endpoint, Requeue::Once(msg)).await });
-    }
-
-    fn replay(&mut self, engine: &Arc<Engine>, (app, endpoint): (usize, Option<usize>), (rate, anew): (u32, bool)) {
-        let now = self.clock.now();
-        let endpoint = endpoint.map(|at| self.touch(at));
-        let app = endpoint.map_or(app_id(app), |(app, _)| app);
-        let of_app: Vec<EndpointId> = self.endpoints.iter().filter(|(other, _)| *other == app).map(|(_, id)| *id).collect();
-        self.touched.extend(of_app);
-        let id = TaskId(self.replays.lock().len() as u128 + 1);
-        let selection = Selection {
-            since: START,
-            until: now.plus(Duration::from_secs(1)),
-            event_types: vec![],
-            channel: None,
-            tag: None,
-            filter: None,
-            statuses: vec![],
-            code_class: None,
-            newest_per: None,
-            newest_per_key: false,
-        };
-        let replay = Replay {
-            id,
-            org: ORG,
-            app,
-            endpoint: endpoint.map(|(_, endpoint)| endpoint),
-            task: ReplayTask::Replay,
-            selection,
-            anew,
-            rate,
-            state: ReplayState::Running,
-            error: None,
-            cursor: MsgId(0),
-            scanned: 0,
-            queued: 0,
-            expunged: 0,
-            created_at: now,
-            updated_at: now,
-            worker: 0,
-            worker_until: now,
-            expires_at: None,
-        };
-        let (engine, replays) = (engine.clone(), self.replays.clone());
-        replays.lock().push(id);
-        tokio::spawn(async move { engine.start_replay(replay, Vec::new()).await });
     }
 }

@@ -7,6 +7,8 @@
 mod check;
 mod dice;
 mod driver;
+mod order;
+mod people;
 mod plan;
 mod receiver;
 mod referee;

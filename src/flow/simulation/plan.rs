@@ -1,7 +1,10 @@
 //! What happens in a schedule, drawn from its seed before it begins.
 
 use super::{dice::Dice, receiver::Manner};
-use crate::model::{Backoff, RetryPolicy};
+use crate::model::{Backoff, Order, PayloadPath, RetryPolicy};
+
+/// The value in a payload by which endpoints may keep order.
+pub(super) const PAYLOAD_KEY: &str = "k";
 
 /// An application and its endpoints.
 #[derive(Clone, Debug)]
@@ -17,27 +20,41 @@ pub(super) struct EndpointPlan {
     pub(super) policy: Option<RetryPolicy>,
     pub(super) rate: Option<u16>,
     pub(super) has_secret: bool,
+    pub(super) ordering: Option<Order>,
+    pub(super) concurrency: Option<u16>,
+}
+
+/// Messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sending {
+    pub(super) app: usize,
+    pub(super) count: u64,
+    /// To be delivered so many seconds later.
+    pub(super) later: u64,
+    /// Of so many ordering keys, by turns; none: without.
+    pub(super) keys: u64,
+    /// Each once the one before is accepted; otherwise all at once.
+    pub(super) in_turn: bool,
 }
 
 /// Something that is done. Numbers count applications, and endpoints over all applications.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    /// So many messages at once, to be delivered so many seconds later.
-    Send {
-        app: usize,
-        count: u64,
-        later: u64,
-    },
+    Send(Sending),
     Disable(usize),
     Enable(usize),
     /// Enables at a pace of so many a second.
     CatchUp(usize, u16),
     Rate(usize, Option<u16>),
     Policy(usize, Option<RetryPolicy>),
+    Ordering(usize, Option<Order>),
+    Concurrency(usize, Option<u16>),
     Delete(usize),
     Add(usize, EndpointPlan),
     /// One attempt of a message that was sent.
     Resend(usize),
+    /// One attempt of a message whose scheduled attempt is under way, as soon as there is one.
+    ResendBeside(usize),
     /// What is exhausted starts anew.
     Recover(usize),
     Replay {
@@ -105,9 +122,22 @@ fn manner(dice: &mut Dice) -> Manner {
         12 | 13 => Manner::Hangs,
         14 => Manner::Resets,
         15 => dice.one(&[Manner::Absent, Manner::CutsBody, Manner::EndlessBody]),
-        16 | 17 => Manner::Flaps(dice.one(&[3, 20, 120])),
+        16 => Manner::Flaps(dice.one(&[3, 20, 120])),
+        17 => Manner::Wavers,
         _ => Manner::Mixed,
     }
+}
+
+fn ordering(dice: &mut Dice) -> Order {
+    match dice.below(5) {
+        0..=2 => Order::Key,
+        3 => Order::Payload { path: PayloadPath::parse(PAYLOAD_KEY).unwrap() },
+        _ => Order::All,
+    }
+}
+
+fn concurrency(dice: &mut Dice) -> u16 {
+    dice.one(&[1, 1, 2, 5, 20])
 }
 
 fn endpoint(dice: &mut Dice) -> EndpointPlan {
@@ -116,13 +146,15 @@ fn endpoint(dice: &mut Dice) -> EndpointPlan {
         policy: dice.permille(700).then(|| policy(dice)),
         rate: dice.permille(200).then(|| dice.one(&[1, 2, 5, 20])),
         has_secret: dice.permille(20),
+        ordering: dice.permille(300).then(|| ordering(dice)),
+        concurrency: dice.permille(150).then(|| concurrency(dice)),
     }
 }
 
 fn step(dice: &mut Dice, endpoints: usize, apps: usize) -> Step {
     let at = usize::try_from(dice.below(endpoints as u64)).unwrap();
     let app = usize::try_from(dice.below(apps as u64)).unwrap();
-    match dice.below(18) {
+    match dice.below(20) {
         0 | 1 => Step::Disable(at),
         2 | 3 => Step::Enable(at),
         4 => Step::CatchUp(at, dice.one(&[1, 5, 50])),
@@ -130,7 +162,8 @@ fn step(dice: &mut Dice, endpoints: usize, apps: usize) -> Step {
         6 => Step::Policy(at, Some(policy(dice))),
         7 => Step::Delete(at),
         8 => Step::Add(app, endpoint(dice)),
-        9..=11 => Step::Resend(at),
+        9 | 10 => Step::Resend(at),
+        11 => Step::ResendBeside(at),
         12 => Step::Recover(at),
         13 | 14 => Step::Replay {
             app,
@@ -139,6 +172,8 @@ fn step(dice: &mut Dice, endpoints: usize, apps: usize) -> Step {
             anew: dice.permille(500),
         },
         15 => Step::Abort,
+        16 => Step::Ordering(at, dice.permille(700).then(|| ordering(dice))),
+        17 => Step::Concurrency(at, dice.permille(700).then(|| concurrency(dice))),
         _ => Step::Behave(at, manner(dice)),
     }
 }
@@ -176,7 +211,8 @@ impl Plan {
             let later = if dice.permille(100) { dice.from(1, 90) } else { 0 };
             let count = dice.one(&[1, 1, 2, 4, 9]);
             let app = usize::try_from(dice.below(apps.len() as u64)).unwrap();
-            add(dice, Step::Send { app, count, later });
+            let (keys, in_turn) = (dice.one(&[0, 1, 1, 2, 3]), dice.permille(500));
+            add(dice, Step::Send(Sending { app, count, later, keys, in_turn }));
         }
         if !calm {
             for _ in 0..dice.below(6) {
@@ -197,7 +233,7 @@ impl Plan {
             policy: policy(dice),
             has_operator: dice.permille(100),
             refused: if calm { 0 } else { dice.one(&[0, 0, 0, 10, 60]) },
-            unanswered: if nodes > 1 { dice.one(&[0, 20]) } else { 0 },
+            unanswered: if calm { 0 } else { dice.one(if nodes > 1 { &[0, 20] } else { &[0, 0, 0, 20] }) },
             apps,
             steps,
         }

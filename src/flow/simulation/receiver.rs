@@ -43,6 +43,8 @@ pub(super) enum Manner {
     EndlessBody,
     /// Good for so many seconds, then bad for as many, and so on.
     Flaps(u64),
+    /// Takes one or not, after some seconds.
+    Wavers,
     /// Anything of the above, each time.
     Mixed,
 }
@@ -55,7 +57,7 @@ impl Manner {
 
     fn fault(self) -> Option<&'static str> {
         match self {
-            Manner::Good(_) | Manner::Flaps(_) | Manner::Mixed => None,
+            Manner::Good(_) | Manner::Flaps(_) | Manner::Wavers | Manner::Mixed => None,
             Manner::SlowBody(_) => Some("slow bodies"),
             Manner::Refuses(410) => Some("answers 410"),
             Manner::Refuses(_) => Some("answers 4xx and 5xx"),
@@ -117,10 +119,12 @@ impl ModelReceiver for Receivers {
         let thinks = match manner {
             Manner::Good(most) => self.dice.lock().millis(0, most),
             Manner::Hangs => FOR_EVER,
+            Manner::Wavers => self.dice.lock().millis(0, 4000),
             _ => self.dice.lock().millis(0, 30),
         };
         sleep(thinks).await;
         let (head, body, whole) = match manner {
+            Manner::Wavers if self.dice.lock().permille(500) => (Ok((500, None)), Duration::ZERO, true),
             Manner::SlowBody(ms) => (Ok((200, None)), Duration::from_millis(ms), true),
             Manner::Refuses(status) => (Ok((status, None)), Duration::ZERO, true),
             Manner::Busy(status, seconds) => (Ok((status, Some(seconds))), Duration::ZERO, true),

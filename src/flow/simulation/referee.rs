@@ -1,17 +1,20 @@
 //! The referee: sees every change at the store and every request at the receivers, and says what should not have been.
 
-use super::store::{Judge, Shared, State, Trouble};
+use super::{
+    order::{self, Posts},
+    store::{Judge, Shared, State, Trouble},
+};
 use crate::{
     model::{
-        AppId, Attempt, Cause, Delivery, DeliveryState, DisabledBy, Endpoint, EndpointId, Kind, MsgId, Record, RetryPolicy, Time,
-        Trigger, Verdict,
+        AppId, Attempt, Cause, Delivery, DeliveryState, DisabledBy, Endpoint, EndpointId, Kind, MsgId, Order, Record, RetryPolicy,
+        Time, Trigger, Verdict,
     },
     store::{Change, Settlement},
 };
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::SeqCst},
     time::Duration,
 };
 
@@ -34,6 +37,8 @@ pub(super) struct Facts {
     pub(super) app: AppId,
     pub(super) policies: Vec<(Time, Option<RetryPolicy>)>,
     pub(super) rates: Vec<(Time, Option<u16>)>,
+    pub(super) concurrencies: Vec<(Time, Option<u16>)>,
+    pub(super) orderings: Vec<Option<Order>>,
     pub(super) disabled: Option<(Time, DisabledBy)>,
     pub(super) deleted: Option<Time>,
 }
@@ -66,6 +71,7 @@ pub(super) struct Seen {
     pub(super) facts: BTreeMap<EndpointId, Facts>,
     pub(super) sent: Vec<Sent>,
     pub(super) violations: Vec<String>,
+    pub(super) posts: Posts,
     streams: BTreeMap<(u64, EndpointId), Stream>,
     running: BTreeMap<u64, usize>,
 }
@@ -79,7 +85,7 @@ pub(super) struct Referee {
     /// The policy of endpoints that have none.
     pub(super) policy: RetryPolicy,
     /// The store loses answers.
-    pub(super) answers_are_lost: bool,
+    pub(super) results_come_late: bool,
     /// The rates of applications.
     pub(super) app_rates: BTreeMap<AppId, u16>,
 }
@@ -93,11 +99,25 @@ impl Seen {
 
     fn learn(&mut self, endpoint: &Endpoint, now: Time) {
         let Endpoint { app, disabled, .. } = *endpoint;
-        let fresh = || Facts { app, policies: Vec::new(), rates: Vec::new(), disabled: None, deleted: None };
+        let fresh = || Facts {
+            app,
+            policies: Vec::new(),
+            rates: Vec::new(),
+            concurrencies: Vec::new(),
+            orderings: Vec::new(),
+            disabled: None,
+            deleted: None,
+        };
         let facts = self.facts.entry(endpoint.id).or_insert_with(fresh);
         facts.policies.push((now, endpoint.retry_policy.clone()));
         if facts.rates.last().is_none_or(|(_, rate)| *rate != endpoint.throttle_rate) {
             facts.rates.push((now, endpoint.throttle_rate));
+        }
+        if facts.concurrencies.last().is_none_or(|(_, most)| *most != endpoint.concurrency) {
+            facts.concurrencies.push((now, endpoint.concurrency));
+        }
+        if facts.orderings.last() != Some(&endpoint.ordering) {
+            facts.orderings.push(endpoint.ordering.clone());
         }
         facts.disabled = disabled.map(|by| facts.disabled.map_or((now, by), |(since, _)| (since, by)));
     }
@@ -132,6 +152,9 @@ impl Judge for Referee {
             return;
         }
         let mut seen = self.seen.lock();
+        if let Some(attempt) = attempt.as_ref().filter(|attempt| state.attempts.contains_key(&(endpoint, attempt.id))) {
+            seen.blame(format!("counted twice: attempt {} of {msg} to {endpoint}", attempt.id));
+        }
         let Some(facts) = seen.facts.get(&endpoint) else { return };
         let wrong = match attempt {
             None if verdict != Verdict::Cancelled => Some("a result without an attempt".to_owned()),
@@ -206,15 +229,22 @@ impl Drop for Running {
 impl Referee {
     /// A request has come; its place among all that came.
     pub(super) fn begins(self: &Arc<Self>, node: u64, (endpoint, msg): (EndpointId, MsgId), now: Time) -> (usize, Running) {
-        let begun = self.shared.state.lock().begin(node, (endpoint, msg), now);
+        let mut state = self.shared.state.lock();
+        let begun = state.begin(node, (endpoint, msg), now);
         let mut seen = self.seen.lock();
+        if begun.is_ok_and(|(trigger, _)| trigger == Trigger::Scheduled) {
+            let early = order::before_its_turn(&state, &seen, endpoint, msg);
+            early.into_iter().for_each(|what| seen.blame(format!("{what}, at {now:?}")));
+        }
+        drop(state);
         let (trigger, due) = begun.unwrap_or((Trigger::Manual, now));
         let is_deleted = seen.facts.get(&endpoint).is_some_and(|facts| facts.deleted.is_some());
         let excused = |trouble| match trouble {
             // Its rows are deleted before every process has heard of it.
             Trouble::NotLeased => is_deleted,
-            // Whose answer is lost does not know that it has delivered.
-            Trouble::AfterSuccess => self.answers_are_lost,
+            // Whose answer is lost, or one of whose group is refused and taken to the store again, does not know yet that it has
+            // delivered.
+            Trouble::AfterSuccess => self.results_come_late,
             _ => false,
         };
         if let Some(trouble) = begun.err().filter(|trouble| !excused(*trouble)) {
@@ -230,6 +260,16 @@ impl Referee {
         self.check_limits(&mut seen, (node, endpoint), now);
         seen.sent.push(Sent { at: now, node, endpoint, msg, trigger, due, taken: false });
         (seen.sent.len() - 1, Running { referee: self.clone(), node, endpoint })
+    }
+
+    /// A message is posted.
+    pub(super) fn posts(&self, number: u64) {
+        self.seen.lock().posts.post(number);
+    }
+
+    /// It was answered that the message is accepted.
+    pub(super) fn posted(&self, msg: MsgId) {
+        self.seen.lock().posts.accepted(msg);
     }
 
     /// The receiver takes the message.
@@ -257,6 +297,20 @@ impl Referee {
         stream.running += 1;
         let most = if stream.has_succeeded { MOST_CONCURRENCY } else { FIRST_CONCURRENCY };
         let running = stream.running;
+        let concurrencies = seen.facts.get(&key.1).map(|facts| &facts.concurrencies[..]).unwrap_or_default();
+        let since = concurrencies.iter().rposition(|(since, _)| since.plus(SETTLES_IN) < now).unwrap_or(0);
+        let most = concurrencies[since.min(concurrencies.len())..]
+            .iter()
+            .map(|(_, own)| own.map_or(most, usize::from))
+            .max()
+            .unwrap_or(most);
+        if let ([(_, Some(fixed))], true) = (concurrencies, self.shared.steady.load(SeqCst)) {
+            let fixed = usize::from(*fixed);
+            let at_once: usize = seen.streams.iter().filter(|((_, endpoint), _)| *endpoint == key.1).map(|(_, s)| s.running).sum();
+            if at_once > fixed {
+                seen.blame(format!("limit: {at_once} attempts at once to {} over all processes at {now:?}, of {fixed}", key.1));
+            }
+        }
         if total > self.slots.max(2) {
             seen.blame(format!("limit: {total} attempts at once with {} slots, at {now:?}", self.slots));
         }

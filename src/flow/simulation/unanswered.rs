@@ -17,7 +17,14 @@ use tokio::time::sleep;
 const ALL: u64 = 1000;
 
 async fn one_endpoint(manner: Manner) -> Driver {
-    let endpoint = EndpointPlan { manner, policy: Some(RetryPolicy::Delays(vec![5])), rate: None, has_secret: false };
+    let endpoint = EndpointPlan {
+        manner,
+        policy: Some(RetryPolicy::Delays(vec![5])),
+        rate: None,
+        has_secret: false,
+        ordering: None,
+        concurrency: None,
+    };
     let plan = Plan {
         nodes: 1,
         slots: 10,

@@ -14,11 +14,11 @@ fn empty(message: &mut Arc<Message>) {
 }
 
 impl State {
-    pub(super) fn expunge(&mut self, what: &Expunge) -> bool {
+    pub(super) fn expunge(&mut self, what: &Expunge, now: Time) -> bool {
         match what {
             Expunge::Payload(app, msg) => self.messages.get_mut(&(*app, *msg)).map(empty).is_some(),
-            Expunge::Message(app, msg) => self.erase(*app, *msg),
-            Expunge::Owed(app, endpoint, msg) => self.cancel(*app, *endpoint, *msg),
+            Expunge::Message(app, msg) => self.erase((*app, *msg), now),
+            Expunge::Owed(app, endpoint, msg) => self.cancel((*app, *endpoint, *msg), now),
             Expunge::AnswerBody(endpoint, attempt) => {
                 let attempt = self.attempts.get_mut(&(*endpoint, *attempt));
                 attempt.map(|attempt| Arc::make_mut(attempt).outcome.body = Bytes::new()).is_some()
@@ -26,8 +26,8 @@ impl State {
         }
     }
 
-    fn cancel(&mut self, app: AppId, endpoint: EndpointId, msg: MsgId) -> bool {
-        let Some(message) = self.messages.get(&(app, msg)).filter(|message| message.endpoints.contains(&endpoint)) else {
+    fn cancel(&mut self, (app, endpoint, msg): (AppId, EndpointId, MsgId), now: Time) -> bool {
+        let Some(message) = self.messages.get(&(app, msg)).filter(|message| message.endpoints.contains(&endpoint)).cloned() else {
             return false;
         };
         let fresh = Delivery::fresh(app, msg, endpoint, message.first_due());
@@ -39,18 +39,20 @@ impl State {
             if let Some(owed) = self.queue.get_mut(&(endpoint, msg, Trigger::Scheduled)) {
                 owed.over = Some(u64::MAX);
             }
+            message.order(endpoint).into_iter().for_each(|key| self.pass_on((endpoint, key), now));
         }
         pends
     }
 
-    fn erase(&mut self, app: AppId, msg: MsgId) -> bool {
-        let gone = self.messages.remove(&(app, msg)).is_some();
-        if gone {
+    fn erase(&mut self, (app, msg): (AppId, MsgId), now: Time) -> bool {
+        let gone = self.messages.remove(&(app, msg));
+        if let Some(message) = &gone {
             self.queue.retain(|(_, other, _), _| *other != msg);
             self.deliveries.retain(|(_, other), _| *other != msg);
             self.attempts.retain(|_, attempt| attempt.msg != msg);
+            message.ordered.iter().for_each(|place| self.pass_on(*place, now));
         }
-        gone
+        gone.is_some()
     }
 
     pub(super) fn expire(&mut self, now: Time, limit: usize) -> usize {
@@ -73,7 +75,7 @@ impl State {
         };
         let settled: Vec<MsgId> = old.filter(is_settled).take(limit).collect();
         for msg in &settled {
-            self.erase(app, *msg);
+            self.erase((app, *msg), cutoff);
         }
         settled.len()
     }

@@ -3,6 +3,7 @@
 
 mod erasing;
 mod node;
+mod order;
 mod records;
 mod state;
 

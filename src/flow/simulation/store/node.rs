@@ -44,12 +44,16 @@ pub(in super::super) struct Shared {
     pub(in super::super) clock: OnceLock<Arc<dyn Clock>>,
     /// There are other processes.
     pub(in super::super) cluster: AtomicBool,
+    /// Processes are told of every change, their own included, as those at a database are.
+    pub(in super::super) told: AtomicBool,
     /// Nobody gets an answer but that the store is away.
     pub(in super::super) away: AtomicBool,
     /// Told when a node has died.
     pub(in super::super) died: Notify,
     /// Faults by kind.
     pub(in super::super) counts: Mutex<BTreeMap<&'static str, u64>>,
+    /// No process came or went since all were there.
+    pub(in super::super) steady: AtomicBool,
     /// The state before each result that power would take with it, once it is watched.
     pub(in super::super) unsynced: Mutex<Option<Vec<(Time, State)>>>,
     nodes: Mutex<Vec<Member>>,
@@ -147,6 +151,8 @@ pub(in super::super) struct Node {
 #[derive(Clone, Copy, PartialEq)]
 enum Verb {
     Read,
+    /// What is leased need not outlive the process.
+    Claim,
     /// Durable when it is answered.
     Change,
     /// Durable soon.
@@ -157,6 +163,7 @@ impl Node {
     pub(in super::super) fn join(shared: &Arc<Shared>) -> Arc<Node> {
         let (sender, news) = mpsc::unbounded_channel();
         let mut nodes = shared.nodes.lock();
+        shared.steady.store(false, SeqCst);
         nodes.push(Member { dead_since: None, news: sender });
         Arc::new(Node {
             shared: shared.clone(),
@@ -171,6 +178,7 @@ impl Node {
     /// Ends the process here and now.
     pub(in super::super) fn die(&self) {
         if !self.dead.swap(true, SeqCst) {
+            self.shared.steady.store(false, SeqCst);
             if let Some(member) = self.shared.nodes.lock().get_mut(usize::try_from(self.number).unwrap()) {
                 member.dead_since = member.dead_since.or(Some(self.shared.now()));
             }
@@ -267,11 +275,25 @@ impl Node {
         self.verb(Verb::Read, act).await
     }
 
+    /// Nobody knows whether the claim was made before its answer was lost: what it has leased, if it has, goes back, later.
+    fn give_back_all(&self, endpoint: EndpointId, lease: Lease) {
+        let nap = match &mut self.faults.lock().dice {
+            None => return,
+            Some(dice) => dice.millis(100, 1500),
+        };
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(nap).await;
+            shared.state.lock().release_all(endpoint, lease);
+            shared.tell(&News::Queue);
+        });
+    }
+
     fn changed(&self, changes: &[Change], now: Time) {
         if let Some(judge) = self.shared.judge.get() {
             judge.changed(changes, now);
         }
-        if self.shared.cluster.load(SeqCst) {
+        if self.shared.told.load(SeqCst) {
             for change in changes {
                 let address = match change {
                     Change::Insert(record) | Change::Replace(record, _) | Change::Write(record) => record.address(),
@@ -360,7 +382,11 @@ impl Store for Node {
 
     async fn claim(&self, endpoint: EndpointId, lease: Lease, now: Time, limit: usize) -> Result<Claims, StoreError> {
         let free = |held: Lease| self.shared.is_gone(node_of(held), self.shared.now());
-        self.read(|state| state.claim(endpoint, lease, (now, limit), free)).await
+        let claimed = self.verb(Verb::Claim, |state| state.claim(endpoint, lease, (now, limit), free)).await;
+        if claimed.is_err() {
+            self.give_back_all(endpoint, lease);
+        }
+        claimed
     }
 
     async fn queued_endpoints(&self) -> Result<Vec<(EndpointId, Time)>, StoreError> {
@@ -433,7 +459,7 @@ impl Store for Node {
     }
 
     async fn expunge(&self, what: Expunge) -> Result<bool, StoreError> {
-        self.verb(Verb::Change, |state| state.expunge(&what)).await
+        self.verb(Verb::Change, |state| state.expunge(&what, self.shared.now())).await
     }
 
     async fn expire(&self, now: Time, limit: usize) -> Result<usize, StoreError> {
@@ -454,6 +480,7 @@ impl Store for Node {
 
     async fn close(&self) -> Result<(), StoreError> {
         self.closed.store(true, SeqCst);
+        self.shared.steady.store(false, SeqCst);
         self.shared.all_is_durable();
         if self.shared.cluster.load(SeqCst) && !self.dead.load(SeqCst) {
             // Whoever leaves gives up its leases.

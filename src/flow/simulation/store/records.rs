@@ -27,6 +27,9 @@ fn stored((record, revision): &(Arc<Record>, u64)) -> Stored {
 
 impl Records {
     pub(super) fn change(&mut self, changes: &[Change], now: Time) -> Result<(), StoreError> {
+        if let [change] = changes {
+            return self.apply(change, now);
+        }
         let mut new = self.clone();
         for change in changes {
             new.apply(change, now)?;

@@ -1,11 +1,16 @@
-//! What flows: messages, deliveries, the queue with its leases, attempts.
+//! What flows: messages, deliveries, the queue with its leases, attempts. For strict order see [`super::order`].
 
-use super::records::Records;
+use super::{order::Turn, records::Records};
 use crate::{
     model::{AppId, Attempt, AttemptId, Delivery, DeliveryState, EndpointId, Message, MsgId, Time, Trigger},
-    store::{Change, Claimed, Claims, Conflict, Lease, NewMessage, Requeue, Settled, Settlement, Stats, StoreError, Window},
+    store::{
+        Change, Claimed, Claims, Conflict, Lease, NewMessage, PARKED, Requeue, Settled, Settlement, Stats, StoreError, Window,
+    },
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Milliseconds of a minute, of which statistics count whole ones.
 const MINUTE_MS: u64 = 60_000;
@@ -22,6 +27,15 @@ pub(in super::super) struct Owed {
     pub(in super::super) over: Option<u64>,
     /// An attempt was begun under this lease.
     pub(in super::super) begun: bool,
+    /// Its place within its key, if it goes in strict order.
+    pub(in super::super) turn: Option<Turn>,
+}
+
+impl Owed {
+    /// Owed from that time on, outside of any order.
+    fn at(app: AppId, due: Time) -> Owed {
+        Owed { app, due, lease: None, over: None, begun: false, turn: None }
+    }
 }
 
 /// What is wrong with an attempt that a receiver sees.
@@ -41,6 +55,10 @@ pub(in super::super) struct State {
     pub(in super::super) deliveries: BTreeMap<(EndpointId, MsgId), Delivery>,
     pub(in super::super) queue: BTreeMap<(EndpointId, MsgId, Trigger), Owed>,
     pub(in super::super) attempts: BTreeMap<(EndpointId, AttemptId), Arc<Attempt>>,
+    /// Deliveries that have come to an end once.
+    pub(in super::super) ended: BTreeSet<(EndpointId, MsgId)>,
+    /// Places in an order that were given.
+    pub(super) places: u64,
 }
 
 /// A lease of a node.
@@ -78,7 +96,10 @@ impl State {
         }
         let due = message.first_due();
         for (endpoint, lease) in message.endpoints.iter().copied().zip(&new.leases) {
-            let owed = Owed { app: message.app, due, lease: *lease, over: None, begun: false };
+            let owed = match message.order(endpoint) {
+                Some(key) => self.join((endpoint, key), Owed::at(message.app, due)),
+                None => Owed { lease: *lease, ..Owed::at(message.app, due) },
+            };
             self.queue.insert((endpoint, message.id, Trigger::Scheduled), owed);
             self.deliveries.insert((endpoint, message.id), Delivery::fresh(message.app, message.id, endpoint, due));
         }
@@ -123,12 +144,12 @@ impl State {
             let delivery = delivery.unwrap_or_else(|| Delivery::fresh(owed.app, msg, endpoint, message.first_due()));
             taken.push(Claimed { delivery, trigger, message: message.clone(), lease });
         }
-        Claims { taken, next_due: left.first().map(|(due, ..)| *due) }
+        Claims { taken, next_due: left.first().map(|(due, ..)| *due).filter(|due| *due < PARKED) }
     }
 
     pub(super) fn queued_endpoints(&self) -> Vec<(EndpointId, Time)> {
         let mut found: BTreeMap<EndpointId, Time> = BTreeMap::new();
-        for ((endpoint, ..), owed) in self.queue.iter().filter(|(_, owed)| owed.over.is_none()) {
+        for ((endpoint, ..), owed) in self.queue.iter().filter(|(_, owed)| owed.over.is_none() && owed.due < PARKED) {
             let due = found.entry(*endpoint).or_insert(owed.due);
             *due = owed.due.min(*due);
         }
@@ -145,8 +166,15 @@ impl State {
         }
     }
 
+    /// All of the endpoint under this lease.
+    pub(super) fn release_all(&mut self, endpoint: EndpointId, lease: Lease) {
+        let held = entries(&self.queue, endpoint).filter(|(_, _, owed)| owed.lease.is_some_and(|held| held.token == lease.token));
+        let held: Vec<_> = held.map(|(msg, trigger, _)| (endpoint, msg, trigger)).collect();
+        held.into_iter().for_each(|key| self.release(key, lease));
+    }
+
     pub(super) fn settle(&mut self, settlement: &Settlement, now: Time) -> Result<Settled, StoreError> {
-        let Settlement { msg, endpoint, app, trigger, lease, verdict, ref attempt, ref changes, order: _ } = *settlement;
+        let Settlement { msg, endpoint, app, trigger, lease, verdict, ref attempt, ref changes, order } = *settlement;
         let key = (endpoint, msg, trigger);
         let held = self.queue.get(&key).filter(|owed| owed.lease.is_some_and(|held| held.token == lease.token));
         if held.is_none() {
@@ -164,23 +192,28 @@ impl State {
             self.attempts.insert((endpoint, attempt.id), Arc::new(attempt.clone()));
         }
         let ended = self.queue.remove(&key);
+        let turn = ended.and_then(|ended| ended.turn);
         if ended.is_some_and(|ended| !ended.begun) && attempt.is_some() {
             // A receiver cannot tell which of two it sees: it was the other one.
             let other = if trigger == Trigger::Manual { Trigger::Scheduled } else { Trigger::Manual };
             self.queue.get_mut(&(endpoint, msg, other)).into_iter().for_each(|owed| owed.begun = false);
         }
         if trigger == Trigger::Scheduled || before != delivery.state {
-            self.schedule(&delivery, node_of(lease));
+            self.schedule(&delivery, turn, node_of(lease));
         }
         self.deliveries.insert((endpoint, msg), delivery.clone());
+        if !matches!(delivery.state, DeliveryState::Pending(_)) {
+            self.ended.insert((endpoint, msg));
+            order.into_iter().for_each(|key| self.pass_on((endpoint, key), now));
+        }
         Ok(Settled::Recorded(delivery))
     }
 
     /// A scheduled entry exists exactly while the delivery is pending.
-    fn schedule(&mut self, delivery: &Delivery, by: u64) {
+    fn schedule(&mut self, delivery: &Delivery, turn: Option<Turn>, by: u64) {
         let key = (delivery.endpoint, delivery.msg, Trigger::Scheduled);
         if let DeliveryState::Pending(due) = delivery.state {
-            self.queue.insert(key, Owed { app: delivery.app, due, lease: None, over: None, begun: false });
+            self.queue.insert(key, Owed { turn, ..Owed::at(delivery.app, due) });
         } else if let Some(owed) = self.queue.get_mut(&key) {
             owed.over = Some(by);
             if owed.lease.is_none() {
@@ -198,8 +231,7 @@ impl State {
                 let mut count = 0;
                 for row in rows {
                     (row.state, row.failed) = (DeliveryState::Pending(now), 0);
-                    let owed = Owed { app, due: now, lease: None, over: None, begun: false };
-                    self.queue.insert((endpoint, row.msg, Trigger::Scheduled), owed);
+                    self.queue.insert((endpoint, row.msg, Trigger::Scheduled), Owed::at(app, now));
                     count += 1;
                 }
                 count
@@ -218,8 +250,7 @@ impl State {
             self.deliveries.insert((endpoint, msg), Delivery { state, ..Delivery::fresh(app, msg, endpoint, message.first_due()) });
             Arc::make_mut(message).endpoints.push(endpoint);
         }
-        let owed = Owed { app, due: Time(0), lease: None, over: None, begun: false };
-        self.queue.insert((endpoint, msg, Trigger::Manual), owed);
+        self.queue.insert((endpoint, msg, Trigger::Manual), Owed::at(app, Time(0)));
         true
     }
 
@@ -242,6 +273,11 @@ impl State {
     pub(in super::super) fn free_all(&mut self) {
         self.queue.retain(|_, owed| owed.over.is_none());
         self.queue.values_mut().for_each(|owed| (owed.lease, owed.begun) = (None, false));
+    }
+
+    /// A message whose scheduled attempt to the endpoint is under way.
+    pub(in super::super) fn begun(&self, endpoint: EndpointId) -> Option<MsgId> {
+        entries(&self.queue, endpoint).find(|(_, trigger, owed)| *trigger == Trigger::Scheduled && owed.begun).map(|(msg, ..)| msg)
     }
 
     /// A receiver sees an attempt that a node makes: which entry of the queue it is for.
