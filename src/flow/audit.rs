@@ -102,6 +102,10 @@ impl Actor {
                 Change::Insert(record) | Change::Replace(record, _) | Change::Write(record) => Some(record),
                 Change::Delete(_) => old.as_ref().map(|old| &old.record),
             };
+            let what = match record {
+                Some(Record::Replay(replay)) if replay.cancels() => "cancel",
+                _ => what,
+            };
             entries.push(Change::Insert(Record::Audit(AuditEntry {
                 org: owner(&address, record).unwrap_or(who.org),
                 app: record.and_then(application).or_else(|| address.scope.parse().ok()),
@@ -173,6 +177,8 @@ fn application(record: &Record) -> Option<crate::model::AppId> {
         Record::Endpoint(endpoint) => Some(endpoint.app),
         Record::Source(source) => Some(source.app),
         Record::Retention(retention) => retention.app,
+        Record::Replay(replay) => Some(replay.app),
+        Record::Erasure(erasure) => erasure.app,
         _ => None,
     }
 }

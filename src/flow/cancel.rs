@@ -2,7 +2,8 @@
 //!
 //! What waits in a lane's memory is taken out, here at once and in other processes as soon as they hear of it. An attempt
 //! that flies is recorded; its success wins, its failure revives nothing. In strict order such an attempt of this process is
-//! waited for, so that the next of the key does not overtake it. Nothing of it counts against an endpoint's health.
+//! waited for, so that the next of the key does not overtake it; where many are cancelled it is left to end, or else each that
+//! ends would let one more begin. Nothing of it counts against an endpoint's health.
 
 use super::{Engine, configure::to_the_end};
 use crate::{
@@ -26,6 +27,8 @@ pub struct Cancel {
     pub msg: MsgId,
     /// Whether the endpoint gets the message in strict order.
     pub ordered: bool,
+    /// Whether it is one of many, so that an attempt in strict order that flies is left to end.
+    pub of_many: bool,
 }
 
 impl Engine {
@@ -38,8 +41,14 @@ impl Engine {
         to_the_end(async move { engine.cancel_to_the_end(which).await }).await
     }
 
-    async fn cancel_to_the_end(self: &Arc<Self>, Cancel { app, endpoint, msg, ordered }: Cancel) -> Result<bool, StoreError> {
+    async fn cancel_to_the_end(
+        self: &Arc<Self>,
+        Cancel { app, endpoint, msg, ordered, of_many }: Cancel,
+    ) -> Result<bool, StoreError> {
         while ordered && self.in_flight(endpoint, msg) && !self.stopping() {
+            if of_many {
+                return Ok(false);
+            }
             tokio::time::sleep(LOOK).await;
         }
         // Taken out before: what is in hand, nobody can start meanwhile. What was asked for goes back first, to be found.

@@ -284,7 +284,7 @@ try {
   await go(`/dashboard/messages?app=${acme}&status=cancelled&tag=unwanted`);
   await eventually("all three", async () => (await rows()).length === 3);
   await go(`/dashboard/applications/${acme}/messages/${kept.id}`);
-  await browser.click("button.danger", "Cancel for");
+  await browser.click("button.small.danger");
   await browser.sees("what waited is not sent any more");
   await browser.sees("It was cancelled");
   await api("PATCH", only, { disabled: false });

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// Checks of the flow, each a line of its script.
-const CHECKS: usize = 16;
+const CHECKS: usize = 17;
 /// The same of the portal's.
 const PORTAL_CHECKS: usize = 13;
 

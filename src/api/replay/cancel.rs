@@ -140,7 +140,7 @@ pub(super) async fn preview(
 
 async fn cancel(api: &Shared, message: &Message, endpoint: EndpointId) -> Result<u32, Problem> {
     let ordered = message.order(endpoint).is_some();
-    let which = Cancel { app: message.app, endpoint, msg: message.id, ordered };
+    let which = Cancel { app: message.app, endpoint, msg: message.id, ordered, of_many: false };
     Ok(u32::from(api.engine.cancel(which).await?))
 }
 

@@ -219,7 +219,7 @@ async fn queue(engine: &Arc<Engine>, replay: &Replay, chosen: Chosen) -> Result<
         Again::Once => Requeue::Once(chosen.msg),
         Again::Anew => Requeue::Exhausted { low: chosen.msg, high: MsgId(chosen.msg.0.saturating_add(1)) },
         Again::Never { ordered } => {
-            let which = Cancel { app: replay.app, endpoint: chosen.endpoint, msg: chosen.msg, ordered };
+            let which = Cancel { app: replay.app, endpoint: chosen.endpoint, msg: chosen.msg, ordered, of_many: true };
             return engine.cancel(which).await.map(u64::from);
         }
     };

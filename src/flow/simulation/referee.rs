@@ -84,7 +84,7 @@ pub(super) struct Referee {
     pub(super) slots: usize,
     /// The policy of endpoints that have none.
     pub(super) policy: RetryPolicy,
-    /// The store loses answers.
+    /// The store loses answers or refuses.
     pub(super) results_come_late: bool,
     /// The rates of applications.
     pub(super) app_rates: BTreeMap<AppId, u16>,
