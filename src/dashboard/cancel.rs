@@ -2,24 +2,15 @@
 
 use super::{
     Dashboard,
-    error::{Shown, reasons},
-    fields::{Fields, Filled, segment},
-    messages::names,
+    error::Shown,
+    fields::{Fields, Filled},
     page::{Page, Shell},
-    replay_new::{Choice, Count, OFFERED, class, event_types, since},
-    search::condition,
-    view::Listed,
+    replay_new::{Choice, Count, Draft, begin, chosen},
     visitor::Visitor,
 };
 use crate::api::Problem;
 use askama::Template;
-use axum::{
-    Router,
-    http::Method,
-    response::{IntoResponse, Redirect},
-    routing::get,
-};
-use serde::Deserialize;
+use axum::{Router, response::IntoResponse, routing::get};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -44,73 +35,27 @@ struct Cancel {
 
 /// What the API is asked for.
 fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Value, Problem> {
-    let class = class(asked);
-    let number = |text: &str| -> Result<u32, Problem> {
-        text.parse().map_err(|_| Problem::field(&["class"], "type_error", "This is not a number."))
-    };
+    let mut body = chosen(asked, since, catalogue)?;
     let status = if asked.text("status") == "held" { "held" } else { "pending" };
-    Ok(json!({
-        "appId": asked.text("app"),
-        "endpointId": asked.given("endpoint"),
-        "since": since,
-        "until": asked.time("until")?.map(|until| until.to_string()),
-        "eventTypes": event_types(asked, catalogue)?,
-        "channel": asked.given("channel"),
-        "tag": asked.given("tag"),
-        "filter": asked.given("field").map(|path| condition(path, asked.text("value"))),
-        "statuses": [status],
-        "statusCodeClass": (!class.is_empty()).then(|| number(&class)).transpose()?,
-    }))
+    body.insert("statuses".into(), json!([status]));
+    Ok(body.into())
 }
 
 /// The form, with a count once an application is chosen. It changes nothing, so its URL can be shared.
 async fn form(visitor: Visitor) -> Shown {
-    let asked = Fields::parse(visitor.query.as_bytes());
-    let types = super::event_types::names(&visitor.desk).await?;
-    let (mut count, mut fault, mut endpoints) = (None, Vec::new(), Vec::new());
-    let since = since(&visitor, &asked)?;
-    if let Some(app) = asked.given("app") {
-        let path = format!("/api/v1/app/{}/endpoint?limit={OFFERED}", segment(app));
-        endpoints = visitor.desk.get::<Listed<Choice>>(&path).await?.data;
-        match counted(&visitor, request(&asked, &since, &types)).await {
-            Ok(found) => count = Some(found),
-            Err(problem) => fault = reasons(&problem),
-        }
-    }
-    let page = Cancel {
-        shell: Shell::new(&visitor, "Cancel deliveries", "replays"),
-        apps: names(&visitor),
-        endpoints,
-        types,
-        class: class(&asked),
-        since,
-        query: visitor.query.clone(),
-        asked,
-        count,
-        fault,
-    };
-    Ok(Page(page).into_response())
+    let draft = Draft::of(&visitor, "/api/v1/cancel", request).await?;
+    let shell = Shell::new(&visitor, "Cancel deliveries", "replays");
+    let Draft { asked, query, apps, endpoints, types, class, since, count, fault } = draft;
+    Ok(Page(Cancel { shell, apps, endpoints, types, class, since, asked, query, count, fault }).into_response())
 }
 
-async fn counted(visitor: &Visitor, request: Result<Value, Problem>) -> Result<Count, Problem> {
-    visitor.desk.call(Method::POST, "/api/v1/cancel/preview", Some(request?)).await
-}
-
-/// Begins what was counted: the form carries the query of the page that showed the count.
 async fn start(filled: Filled) -> Shown {
-    #[derive(Deserialize)]
-    struct Begun {
-        id: String,
-    }
-    let asked = Fields::parse(filled.fields.raw("query").as_bytes());
-    let since = filled.fields.time("since")?.ok_or_else(|| Problem::field(&["since"], "missing", "Since when?"))?.to_string();
-    let types = super::event_types::names(&filled.visitor.desk).await?;
-    let begun: Begun = filled.send(Method::POST, "/api/v1/cancel", request(&asked, &since, &types)?).await?;
-    Ok(Redirect::to(&format!("/dashboard/replays/{}?note=cancelling", segment(&begun.id))).into_response())
+    begin(&filled, "/api/v1/cancel", request, "cancelling").await
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::search::condition;
     use super::*;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     Dashboard,
-    error::{Shown, reasons},
+    error::{PageError, Shown, reasons},
     fields::{Fields, Filled, segment},
     messages::names,
     page::{Page, Shell},
@@ -19,13 +19,13 @@ use axum::{
     routing::get,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{sync::Arc, time::Duration};
 
 /// How far back it reaches unless told otherwise.
-pub(super) const REACH: Duration = Duration::from_secs(7 * 86_400);
+const REACH: Duration = Duration::from_secs(7 * 86_400);
 /// Endpoints to choose from.
-pub(super) const OFFERED: usize = 250;
+const OFFERED: usize = 250;
 /// Which deliveries can be chosen: our words, the API's and those for people.
 const STATES: [(&str, &str, &str); 5] = [
     ("failed", "exhausted", "that failed"),
@@ -91,13 +91,13 @@ fn state(asked: &Fields) -> (&'static str, &'static str) {
 }
 
 /// The class of answers: asked for, or that of a status that was searched for.
-pub(super) fn class(asked: &Fields) -> String {
+fn class(asked: &Fields) -> String {
     let searched = asked.given("code").and_then(|code| code.get(..1)).map(|first| format!("{first}00"));
     asked.given("class").map(str::to_owned).or(searched).unwrap_or_default()
 }
 
 /// The event types that are asked for; `invoice.*` is every one of the catalogue that begins so.
-pub(super) fn event_types(asked: &Fields, catalogue: &[String]) -> Result<Option<Vec<String>>, Problem> {
+fn event_types(asked: &Fields, catalogue: &[String]) -> Result<Option<Vec<String>>, Problem> {
     let Some(wanted) = asked.words("type") else { return Ok(None) };
     let mut types = Vec::new();
     for word in wanted {
@@ -112,72 +112,82 @@ pub(super) fn event_types(asked: &Fields, catalogue: &[String]) -> Result<Option
     Ok(Some(types))
 }
 
+/// A number of a form.
+fn number(name: &'static str, text: &str) -> Result<u32, Problem> {
+    text.parse().map_err(|_| Problem::field(&[name], "type_error", "This is not a number."))
+}
+
+/// Which deliveries the API is asked for, but for how they stand.
+pub(super) fn chosen(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Map<String, Value>, Problem> {
+    let class = class(asked);
+    let body = [
+        ("appId", json!(asked.text("app"))),
+        ("endpointId", json!(asked.given("endpoint"))),
+        ("since", json!(since)),
+        ("until", json!(asked.time("until")?.map(|until| until.to_string()))),
+        ("eventTypes", json!(event_types(asked, catalogue)?)),
+        ("channel", json!(asked.given("channel"))),
+        ("tag", json!(asked.given("tag"))),
+        ("filter", json!(asked.given("field").map(|path| condition(path, asked.text("value"))))),
+        ("statusCodeClass", json!((!class.is_empty()).then(|| number("class", &class)).transpose()?)),
+    ];
+    Ok(body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
 /// What the API is asked for.
 fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Value, Problem> {
-    let number = |name: &'static str, text: &str| -> Result<u32, Problem> {
-        text.parse().map_err(|_| Problem::field(&[name], "type_error", "This is not a number."))
-    };
-    let filter = asked.given("field").map(|path| condition(path, asked.text("value")));
-    let class = class(asked);
-    Ok(json!({
-        "appId": asked.text("app"),
-        "endpointId": asked.given("endpoint"),
-        "since": since,
-        "until": asked.time("until")?.map(|until| until.to_string()),
-        "eventTypes": event_types(asked, catalogue)?,
-        "channel": asked.given("channel"),
-        "tag": asked.given("tag"),
-        "filter": filter,
-        "statuses": [state(asked).1],
-        "statusCodeClass": (!class.is_empty()).then(|| number("class", &class)).transpose()?,
-        "newestPer": asked.given("newest"),
-        "newestPerOrderingKey": asked.ticked("newest_key"),
-        "anew": asked.ticked("anew"),
-        "rate": asked.given("rate").map(|rate| number("rate", rate)).transpose()?,
-    }))
+    let mut body = chosen(asked, since, catalogue)?;
+    let rate = asked.given("rate").map(|rate| number("rate", rate)).transpose()?;
+    body.insert("statuses".into(), json!([state(asked).1]));
+    body.insert("newestPer".into(), json!(asked.given("newest")));
+    body.insert("newestPerOrderingKey".into(), json!(asked.ticked("newest_key")));
+    body.insert("anew".into(), json!(asked.ticked("anew")));
+    body.insert("rate".into(), json!(rate));
+    Ok(body.into())
 }
 
-pub(super) fn since(visitor: &Visitor, asked: &Fields) -> Result<String, Problem> {
-    Ok(asked.time("since")?.unwrap_or_else(|| visitor.now().minus(REACH)).to_string())
+/// How a form becomes a request: from its fields, since when, and the catalogue's event types.
+pub(super) type Request = fn(&Fields, &str, &[String]) -> Result<Value, Problem>;
+
+/// A form as it was filled in, with a count once an application is chosen.
+pub(super) struct Draft {
+    pub(super) asked: Fields,
+    pub(super) query: String,
+    pub(super) apps: Vec<(String, String)>,
+    pub(super) endpoints: Vec<Choice>,
+    pub(super) types: Vec<String>,
+    pub(super) class: String,
+    pub(super) since: String,
+    pub(super) count: Option<Count>,
+    pub(super) fault: Vec<String>,
 }
 
-/// The form, with a count once an application is chosen. It changes nothing, so its URL can be shared.
-async fn form(visitor: Visitor) -> Shown {
-    let asked = Fields::parse(visitor.query.as_bytes());
-    let types = super::event_types::names(&visitor.desk).await?;
-    let (mut count, mut fault, mut endpoints) = (None, Vec::new(), Vec::new());
-    let since = since(&visitor, &asked)?;
-    if let Some(app) = asked.given("app") {
-        let path = format!("/api/v1/app/{}/endpoint?limit={OFFERED}", segment(app));
-        endpoints = visitor.desk.get::<Listed<Choice>>(&path).await?.data;
-        match counted(&visitor, request(&asked, &since, &types)).await {
-            Ok(found) => count = Some(found),
-            Err(problem) => fault = reasons(&problem),
+impl Draft {
+    /// What the URL asks for, counted by that resource.
+    pub(super) async fn of(visitor: &Visitor, resource: &str, request: Request) -> Result<Self, PageError> {
+        let asked = Fields::parse(visitor.query.as_bytes());
+        let types = super::event_types::names(&visitor.desk).await?;
+        let (mut count, mut fault, mut endpoints) = (None, Vec::new(), Vec::new());
+        let since = asked.time("since")?.unwrap_or_else(|| visitor.now().minus(REACH)).to_string();
+        if let Some(app) = asked.given("app") {
+            let path = format!("/api/v1/app/{}/endpoint?limit={OFFERED}", segment(app));
+            endpoints = visitor.desk.get::<Listed<Choice>>(&path).await?.data;
+            let counted = async {
+                let body = request(&asked, &since, &types)?;
+                visitor.desk.call(Method::POST, &format!("{resource}/preview"), Some(body)).await
+            };
+            match counted.await {
+                Ok(found) => count = Some(found),
+                Err(problem) => fault = reasons(&problem),
+            }
         }
+        let (class, query) = (class(&asked), visitor.query.clone());
+        Ok(Draft { asked, query, apps: names(visitor), endpoints, types, class, since, count, fault })
     }
-    let page = New {
-        shell: Shell::new(&visitor, "New replay", "replays"),
-        apps: names(&visitor),
-        endpoints,
-        types,
-        states: STATES,
-        state: state(&asked).0,
-        class: class(&asked),
-        since,
-        query: visitor.query.clone(),
-        asked,
-        count,
-        fault,
-    };
-    Ok(Page(page).into_response())
-}
-
-async fn counted(visitor: &Visitor, request: Result<Value, Problem>) -> Result<Count, Problem> {
-    visitor.desk.call(Method::POST, "/api/v1/replay/preview", Some(request?)).await
 }
 
 /// Begins what was counted: the form carries the query of the page that showed the count.
-async fn start(filled: Filled) -> Shown {
+pub(super) async fn begin(filled: &Filled, resource: &str, request: Request, note: &str) -> Shown {
     #[derive(Deserialize)]
     struct Begun {
         id: String,
@@ -185,9 +195,22 @@ async fn start(filled: Filled) -> Shown {
     let asked = Fields::parse(filled.fields.raw("query").as_bytes());
     let since = filled.fields.time("since")?.ok_or_else(|| Problem::field(&["since"], "missing", "Since when?"))?.to_string();
     let types = super::event_types::names(&filled.visitor.desk).await?;
-    let body = request(&asked, &since, &types)?;
-    let begun: Begun = filled.send(Method::POST, "/api/v1/replay", body).await?;
-    Ok(Redirect::to(&format!("/dashboard/replays/{}?note=begun", segment(&begun.id))).into_response())
+    let begun: Begun = filled.send(Method::POST, resource, request(&asked, &since, &types)?).await?;
+    Ok(Redirect::to(&format!("/dashboard/replays/{}?note={note}", segment(&begun.id))).into_response())
+}
+
+/// The form, with a count once an application is chosen. It changes nothing, so its URL can be shared.
+async fn form(visitor: Visitor) -> Shown {
+    let draft = Draft::of(&visitor, "/api/v1/replay", request).await?;
+    let shell = Shell::new(&visitor, "New replay", "replays");
+    let Draft { asked, query, apps, endpoints, types, class, since, count, fault } = draft;
+    let state = state(&asked).0;
+    let page = New { shell, apps, endpoints, types, states: STATES, state, class, since, asked, query, count, fault };
+    Ok(Page(page).into_response())
+}
+
+async fn start(filled: Filled) -> Shown {
+    begin(&filled, "/api/v1/replay", request, "begun").await
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 // A small WebDriver client: what the browser tests need, over fetch, without a dependency.
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -94,6 +95,26 @@ export class Browser {
         if ((await this.get(`/element/${element}/text`)).includes(text)) return element;
       }
     });
+  }
+
+  // Nothing that axe-core, which is that file, finds wrong.
+  async accessible(axe, name) {
+    await this.run(readFileSync(axe, "utf8"));
+    const found = await this.later(`
+      const done = arguments[arguments.length - 1];
+      axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] })
+        .then((told) => done(told.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 160)).join(" | "))));`);
+    assert.deepEqual(found, [], name);
+  }
+
+  // No stranger's script has run, nothing came from another host, and the policy had nothing to refuse.
+  async harmless(name) {
+    assert.equal(await this.run("return window.hit ?? null"), null, name);
+    const elsewhere = await this.run(
+      "return performance.getEntriesByType('resource').map((e) => e.name).filter((n) => new URL(n).origin !== location.origin)");
+    assert.deepEqual(elsewhere, [], name);
+    const refused = (await this.logs()).filter((line) => line.message.includes("Content Security Policy"));
+    assert.deepEqual(refused, [], name);
   }
 
   async click(css, text) {

@@ -1,6 +1,5 @@
 // What a customer does with the portal, in a frame of another site and out of it. Each check ends with a line `ok …`.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { Browser, ENTER, TAB, eventually } from "./driver.mjs";
 
@@ -34,23 +33,8 @@ const ok = (what) => console.log(`ok ${what}`);
 const path = async () => browser.run("return location.pathname + location.search");
 const status = (script) => browser.later(`const done = arguments[arguments.length - 1]; ${script}.then((a) => done(a.status))`);
 
-async function accessible(name) {
-  await browser.run(readFileSync(axe, "utf8"));
-  const found = await browser.later(`
-    const done = arguments[arguments.length - 1];
-    axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] })
-      .then((told) => done(told.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 160)).join(" | "))));`);
-  assert.deepEqual(found, [], name);
-}
-
-async function harmless(name) {
-  assert.equal(await browser.run("return window.hit ?? null"), null, name);
-  const elsewhere = await browser.run(
-    "return performance.getEntriesByType('resource').map((e) => e.name).filter((n) => new URL(n).origin !== location.origin)");
-  assert.deepEqual(elsewhere, [], name);
-  const refused = (await browser.logs()).filter((line) => line.message.includes("Content Security Policy"));
-  assert.deepEqual(refused, [], name);
-}
+const accessible = (name) => browser.accessible(axe, name);
+const harmless = (name) => browser.harmless(name);
 
 // Opens a link within a page of another site, and goes into the frame.
 async function framed(url, site = around) {
