@@ -25,13 +25,16 @@ const QUEUED: &str = "\
             SELECT q.endpoint, q.due FROM postrider.queue q WHERE q.endpoint > first.endpoint AND NOT q.moot \
             ORDER BY q.endpoint, q.due LIMIT 1) next) \
     SELECT endpoint, due FROM first";
-/// Settled deliveries have a state, pending ones an entry of the schedule.
+/// Settled deliveries are counted as they change, pending ones have an entry of the schedule.
 const STATS: &str = "\
-    SELECT (count(*) FILTER (WHERE state = 1))::int8 AS delivered, (count(*) FILTER (WHERE state = 2))::int8 AS exhausted, \
-        (count(*) FILTER (WHERE state = 3))::int8 AS cancelled, \
+    SELECT coalesce(sum(t.n) FILTER (WHERE t.state = 1), 0)::int8 AS delivered, \
+        coalesce(sum(t.n) FILTER (WHERE t.state = 2), 0)::int8 AS exhausted, \
+        coalesce(sum(t.n) FILTER (WHERE t.state = 3), 0)::int8 AS cancelled, \
         (SELECT count(*) FROM postrider.queue WHERE endpoint = $2 AND trigger = 1 AND NOT moot AND msg >= $3 AND msg < $4)::int8 \
             AS pending \
-    FROM postrider.deliveries WHERE app = $1 AND endpoint = $2 AND msg >= $3 AND msg < $4";
+    FROM (SELECT state, n FROM postrider.tallies WHERE app = $1 AND endpoint = $2 AND minute >= $5 AND minute < $6 \
+        UNION ALL \
+        SELECT state, n FROM postrider.tally_news WHERE app = $1 AND endpoint = $2 AND minute >= $5 AND minute < $6) t";
 
 /// Leases the endpoint's due deliveries and loads them.
 pub(super) async fn claim(
@@ -159,7 +162,7 @@ pub(super) async fn attempts(
     rows.iter().map(|row| wire::read_attempt(wire::get(row, "body")?)).collect()
 }
 
-/// Deliveries by state, counted: nothing is written for it, and nodes do not wait for one another at counters.
+/// Deliveries by state.
 pub(super) async fn stats(
     links: &Links,
     (app, endpoint): (AppId, EndpointId),
@@ -170,11 +173,13 @@ pub(super) async fn stats(
     if until <= since {
         return Ok(Stats::default());
     }
-    let params: [(&(dyn ToSql + Sync), Type); 4] = [
+    let params: [(&(dyn ToSql + Sync), Type); 6] = [
         (&Id(app.0), Type::UUID),
         (&Id(endpoint.0), Type::UUID),
         (&Id(MsgId::lowest_at(Time(first)).0), Type::UUID),
         (&Id(MsgId::lowest_at(Time(end)).0), Type::UUID),
+        (&int(first / MINUTE_MS), Type::INT8),
+        (&int(end / MINUTE_MS), Type::INT8),
     ];
     let rows = links.read(STATS, &params).await?;
     let Some(row) = rows.first() else { return Ok(Stats::default()) };

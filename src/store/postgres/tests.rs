@@ -286,3 +286,55 @@ async fn the_queue_is_vacuumed_when_many_entries_are_dead() {
     client.batch_execute("DELETE FROM postrider.queue").await.unwrap();
     comes_true(&client, "SELECT vacuum_count > 0 FROM pg_stat_user_tables WHERE relname = 'queue'").await;
 }
+
+/// Whatever a statement does to deliveries, the counts say what is there, added up or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counts_follow_every_change_of_deliveries() {
+    const DIFFERENT: &str = "SELECT count(*) FROM (
+        SELECT app, endpoint, minute, state, sum(n) AS n FROM (
+            SELECT * FROM postrider.tallies UNION ALL SELECT * FROM postrider.tally_news
+            UNION ALL SELECT app, endpoint, postrider.minute_1(msg), state, -1 FROM postrider.deliveries WHERE state <> 0) t
+        GROUP BY app, endpoint, minute, state HAVING sum(n) <> 0) d";
+    const COUNTED: &str = "SELECT count(*) FROM postrider.tallies";
+    let database = Database::new();
+    database.create().await;
+    let store = database.open().await.unwrap();
+    let client = database.client().await;
+    let day = i64::try_from(NOW.0 / 86_400_000).unwrap();
+    let statements = [
+        // Two days of messages, one each 40 seconds, of two endpoints, in all states.
+        format!(
+            "INSERT INTO postrider.deliveries (app, endpoint, msg, state, due, failed, attempts)
+             SELECT '{app}', '{endpoint}'::uuid, postrider.lowest_1({day}::int8 * 86400000 + n * 40000), n % 4,
+                 CASE WHEN n % 4 = 0 THEN 5 END, 0, CASE WHEN n % 4 = 1 THEN ARRAY['{app}'::uuid] ELSE '{{}}' END
+             FROM generate_series(0, 4000) n",
+            app = uuid_text(APP.0),
+            endpoint = uuid_text(ENDPOINT.0)
+        ),
+        // What is there changes, what is not comes.
+        format!(
+            "INSERT INTO postrider.deliveries AS d (app, endpoint, msg, state, due, failed, attempts)
+             SELECT '{app}', '{endpoint}', postrider.lowest_1({day}::int8 * 86400000 + n * 20000), 2, NULL, 0, '{{}}'
+             FROM generate_series(0, 4000) n ON CONFLICT (app, endpoint, msg) DO UPDATE SET state = 2, due = NULL WHERE d.state <> 3",
+            app = uuid_text(APP.0),
+            endpoint = uuid_text(ENDPOINT.0)
+        ),
+        "UPDATE postrider.deliveries SET state = 0, due = 7 WHERE state = 2 AND postrider.minute_1(msg) % 2 = 0".into(),
+        "DELETE FROM postrider.deliveries WHERE postrider.minute_1(msg) % 3 = 0".into(),
+        "DELETE FROM postrider.deliveries".into(),
+    ];
+    for statement in &statements {
+        client.batch_execute(statement).await.unwrap();
+        assert_eq!(client.query_one(DIFFERENT, &[]).await.unwrap().get::<_, i64>(0), 0, "{statement}");
+        // Beside the nodes, which do the same every few seconds.
+        client.batch_execute("SELECT postrider.fold_tallies_1()").await.unwrap();
+        assert_eq!(client.query_one(DIFFERENT, &[]).await.unwrap().get::<_, i64>(0), 0, "{statement}");
+    }
+    comes_true(&client, "SELECT NOT EXISTS (SELECT FROM postrider.tally_news)").await;
+    assert_eq!(client.query_one(COUNTED, &[]).await.unwrap().get::<_, i64>(0), 0, "nothing stays of what is gone");
+    store.close().await.unwrap();
+}
+
+fn uuid_text(number: u128) -> String {
+    format!("{number:032x}")
+}

@@ -1,5 +1,6 @@
 //! Vacuum of the queue. Every entry of it becomes a dead row, and a claim walks over those that are still there:
-//! autovacuum, which looks once a minute by default, comes too late at thousands of messages a second.
+//! autovacuum, which looks once a minute by default, comes too late at thousands of messages a second. And what came to the
+//! counts of deliveries is added up.
 
 use super::{
     Shared,
@@ -17,8 +18,10 @@ const DEAD: i64 = 20_000;
 const LEFT: i64 = 2;
 
 /// `TRUNCATE false`: giving pages back would lock the table for a moment, and they are needed again at once.
-const VACUUM: &str = "VACUUM (SKIP_LOCKED, TRUNCATE false) postrider.queue";
-const COUNT: &str = "SELECT pg_stat_get_dead_tuples('postrider.queue'::regclass) AS dead";
+const VACUUM: &str = "VACUUM (SKIP_LOCKED, TRUNCATE false) postrider.queue, postrider.tally_news";
+const COUNT: &str = "SELECT pg_stat_get_dead_tuples('postrider.queue'::regclass) \
+    + pg_stat_get_dead_tuples('postrider.tally_news'::regclass) AS dead";
+const FOLD: &str = "SELECT postrider.fold_tallies_1() AS folded";
 
 /// Vacuums whenever enough has died, until the store is closed. Of several nodes one does it; the others find few dead rows.
 pub(super) async fn keep_clear(shared: Arc<Shared>) {
@@ -27,6 +30,11 @@ pub(super) async fn keep_clear(shared: Arc<Shared>) {
         tokio::select! {
             () = sleep(LOOK) => {}
             () = shared.ended() => return,
+        }
+        match shared.links.upkeep.run(FOLD, &[]).await {
+            Ok(_) => {}
+            Err(error) if shared.closed() => tracing::debug!(%error, "deliveries are not added up"),
+            Err(error) => tracing::warn!(%error, "deliveries are not added up"),
         }
         match clear(&shared, enough).await {
             Ok(Some(left)) => enough = DEAD.max(left.saturating_mul(LEFT)),

@@ -25,6 +25,32 @@ BEGIN
     RETURN made;
 END $$;
 
+-- Adds up what came to the counts of deliveries; how many rows. One node does it at a time.
+CREATE FUNCTION postrider.fold_tallies_1() RETURNS int8 LANGUAGE plpgsql SET jit = off SET enable_seqscan = on AS $$
+DECLARE
+    folded int8 := 0;
+    sums record;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(8101817, 1) THEN
+        RETURN 0;
+    END IF;
+    FOR sums IN
+        WITH gone AS (DELETE FROM postrider.tally_news RETURNING *)
+        SELECT g.app, g.endpoint, g.minute, g.state, sum(g.n)::int8 AS n, count(*) AS rows FROM gone g
+        GROUP BY g.app, g.endpoint, g.minute, g.state
+    LOOP
+        folded := folded + sums.rows;
+        INSERT INTO postrider.tallies AS t (app, endpoint, minute, state, n)
+        VALUES (sums.app, sums.endpoint, sums.minute, sums.state, sums.n)
+        ON CONFLICT (app, endpoint, minute, state) DO UPDATE SET n = t.n + excluded.n;
+        IF sums.n < 0 THEN
+            DELETE FROM postrider.tallies t WHERE t.app = sums.app AND t.endpoint = sums.endpoint AND t.minute = sums.minute
+              AND t.state = sums.state AND t.n = 0;
+        END IF;
+    END LOOP;
+    RETURN folded;
+END $$;
+
 -- Drops the oldest partition if all in it is older than `cutoff_ms` and no attempt is owed to any of its messages; whether
 -- there was one.
 CREATE FUNCTION postrider.retire_1(cutoff_ms int8) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -45,6 +71,8 @@ BEGIN
         RETURN false;
     END IF;
     DELETE FROM postrider.event_ids e WHERE e.msg < high;
+    DELETE FROM postrider.tally_news t WHERE t.minute < (oldest + 1) * 1440;
+    DELETE FROM postrider.tallies t WHERE t.minute < (oldest + 1) * 1440;
     EXECUTE format('DROP TABLE IF EXISTS postrider.%I, postrider.%I, postrider.%I',
         'messages_' || oldest, 'deliveries_' || oldest, 'attempts_' || oldest);
     RETURN true;
