@@ -99,8 +99,8 @@ pub(super) async fn message_by_event_id(links: &Links, app: AppId, event_id: &st
 
 /// Messages of an application.
 pub(super) async fn messages(links: &Links, app: AppId, window: Window) -> Result<Vec<Message>, StoreError> {
-    let statement = windowed(&format!("SELECT id, {MESSAGE} FROM postrider.messages WHERE app = $1"), "id", window);
-    let rows = links.read(&statement, &params(&Id(app.0), &Bounds::of(window))).await?;
+    let app_id = Id(app.0);
+    let rows = windowed(links, "messages_in_1", &[(&app_id, Type::UUID)], window).await?;
     rows.iter().map(|row| wire::message(row, app, MsgId(wire::get::<Id>(row, "id")?.0))).collect()
 }
 
@@ -125,13 +125,8 @@ pub(super) async fn attempted(
     (app, endpoint): (AppId, EndpointId),
     window: Window,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let select = "SELECT msg, state, due, failed, attempts FROM postrider.deliveries \
-                  WHERE app = $1 AND endpoint = $5 AND cardinality(attempts) > 0";
-    let bounds = Bounds::of(window);
     let (app_id, endpoint_id) = (Id(app.0), Id(endpoint.0));
-    let mut params = params(&app_id, &bounds).to_vec();
-    params.push((&endpoint_id, Type::UUID));
-    let rows = links.read(&windowed(select, "msg", window), &params).await?;
+    let rows = windowed(links, "attempted_in_1", &[(&app_id, Type::UUID), (&endpoint_id, Type::UUID)], window).await?;
     rows.iter().map(|row| wire::delivery(row, (app, endpoint, MsgId(wire::get::<Id>(row, "msg")?.0)))).collect()
 }
 
@@ -153,12 +148,8 @@ pub(super) async fn attempts(
     (app, endpoint): (AppId, EndpointId),
     window: Window,
 ) -> Result<Vec<Attempt>, StoreError> {
-    let select = "SELECT body FROM postrider.attempts WHERE app = $1 AND endpoint = $5";
-    let bounds = Bounds::of(window);
     let (app_id, endpoint_id) = (Id(app.0), Id(endpoint.0));
-    let mut params = params(&app_id, &bounds).to_vec();
-    params.push((&endpoint_id, Type::UUID));
-    let rows = links.read(&windowed(select, "id", window), &params).await?;
+    let rows = windowed(links, "attempts_in_1", &[(&app_id, Type::UUID), (&endpoint_id, Type::UUID)], window).await?;
     rows.iter().map(|row| wire::read_attempt(wire::get(row, "body")?)).collect()
 }
 
@@ -192,25 +183,22 @@ pub(super) async fn stats(
     })
 }
 
-/// A window's parameters: `$2` to `$4`.
-struct Bounds {
-    above: Id,
-    below: Id,
-    limit: i64,
-}
-
-impl Bounds {
-    fn of(window: Window) -> Self {
-        let limit = i64::try_from(window.limit).unwrap_or(i64::MAX);
-        Bounds { above: Id(window.above), below: Id(window.below), limit }
-    }
-}
-
-fn params<'a>(app: &'a Id, bounds: &'a Bounds) -> [(&'a (dyn ToSql + Sync), Type); 4] {
-    [(app, Type::UUID), (&bounds.above, Type::UUID), (&bounds.below, Type::UUID), (&bounds.limit, Type::INT8)]
-}
-
-fn windowed(select: &str, column: &str, window: Window) -> String {
-    let order = if window.newest_first { "DESC" } else { "ASC" };
-    format!("{select} AND {column} > $2 AND {column} < $3 ORDER BY {column} {order} LIMIT $4")
+/// A page of what `whose` names, by a function of the database.
+async fn windowed(
+    links: &Links,
+    function: &str,
+    whose: &[(&(dyn ToSql + Sync), Type)],
+    window: Window,
+) -> Result<Vec<Row>, StoreError> {
+    let (above, below) = (Id(window.above), Id(window.below));
+    let limit = i64::try_from(window.limit).unwrap_or(i64::MAX);
+    let mut params = whose.to_vec();
+    params.extend::<[(&(dyn ToSql + Sync), Type); 4]>([
+        (&above, Type::UUID),
+        (&below, Type::UUID),
+        (&limit, Type::INT8),
+        (&window.newest_first, Type::BOOL),
+    ]);
+    let places: Vec<String> = (1..=params.len()).map(|n| format!("${n}")).collect();
+    links.read(&format!("SELECT * FROM postrider.{function}({})", places.join(", ")), &params).await
 }

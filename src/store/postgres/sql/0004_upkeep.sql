@@ -145,3 +145,48 @@ BEGIN
     DELETE FROM postrider.messages m WHERE m.app = p_app AND m.id = ANY (old);
     RETURN cardinality(old);
 END $$;
+
+-- Pages of what is stored, by index and in its order whatever the planner takes a day's table for: one that was not analysed
+-- yet would be read and sorted whole for each page.
+CREATE FUNCTION postrider.messages_in_1(
+    p_app uuid, above uuid, below uuid, p_limit int8, newest_first boolean
+) RETURNS TABLE (id uuid, endpoints uuid[], expunged boolean, head bytea, payload bytea) LANGUAGE plpgsql STABLE
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+#variable_conflict use_column
+BEGIN
+    IF newest_first THEN
+        RETURN QUERY SELECT t.id, t.endpoints, t.expunged, t.head, t.payload FROM postrider.messages t
+        WHERE t.app = p_app AND t.id > above AND t.id < below ORDER BY t.id DESC LIMIT p_limit;
+    ELSE
+        RETURN QUERY SELECT t.id, t.endpoints, t.expunged, t.head, t.payload FROM postrider.messages t
+        WHERE t.app = p_app AND t.id > above AND t.id < below ORDER BY t.id LIMIT p_limit;
+    END IF;
+END $$;
+CREATE FUNCTION postrider.attempted_in_1(
+    p_app uuid, p_endpoint uuid, above uuid, below uuid, p_limit int8, newest_first boolean
+) RETURNS TABLE (msg uuid, state int2, due int8, failed int4, attempts uuid[]) LANGUAGE plpgsql STABLE
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+#variable_conflict use_column
+BEGIN
+    IF newest_first THEN
+        RETURN QUERY SELECT t.msg, t.state, t.due, t.failed, t.attempts FROM postrider.deliveries t
+        WHERE t.app = p_app AND t.endpoint = p_endpoint AND cardinality(t.attempts) > 0 AND t.msg > above AND t.msg < below ORDER BY t.msg DESC LIMIT p_limit;
+    ELSE
+        RETURN QUERY SELECT t.msg, t.state, t.due, t.failed, t.attempts FROM postrider.deliveries t
+        WHERE t.app = p_app AND t.endpoint = p_endpoint AND cardinality(t.attempts) > 0 AND t.msg > above AND t.msg < below ORDER BY t.msg LIMIT p_limit;
+    END IF;
+END $$;
+CREATE FUNCTION postrider.attempts_in_1(
+    p_app uuid, p_endpoint uuid, above uuid, below uuid, p_limit int8, newest_first boolean
+) RETURNS TABLE (body bytea) LANGUAGE plpgsql STABLE
+SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+#variable_conflict use_column
+BEGIN
+    IF newest_first THEN
+        RETURN QUERY SELECT t.body FROM postrider.attempts t
+        WHERE t.app = p_app AND t.endpoint = p_endpoint AND t.id > above AND t.id < below ORDER BY t.id DESC LIMIT p_limit;
+    ELSE
+        RETURN QUERY SELECT t.body FROM postrider.attempts t
+        WHERE t.app = p_app AND t.endpoint = p_endpoint AND t.id > above AND t.id < below ORDER BY t.id LIMIT p_limit;
+    END IF;
+END $$;
