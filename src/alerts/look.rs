@@ -113,7 +113,9 @@ async fn queued(engine: &Engine, rule: &Alert, disabled: bool) -> Result<Vec<Pla
 async fn held(engine: &Engine, rule: &Alert, count: u64, now: Time) -> Result<Vec<Found>, StoreError> {
     let ask = queued(engine, rule, true).await?.into_iter().map(|placed| async move {
         let pending = engine.store.stats(placed.1.id, Time(0), now.plus(MINUTE)).await?.pending;
-        Ok((pending >= count).then(|| of(&placed, format!("It is disabled and holds {pending} deliveries."))))
+        Ok((pending >= count).then(|| {
+            of(&placed, format!("It is disabled and holds {pending} {}.", if pending == 1 { "delivery" } else { "deliveries" }))
+        }))
     });
     gather(ask).await
 }
@@ -122,7 +124,10 @@ async fn old(engine: &Engine, rule: &Alert, before: Time, age: u32) -> Result<Ve
     let ask = queued(engine, rule, false).await?.into_iter().map(|placed| async move {
         // Whole minutes count, so that one that is not over must not: its end would be within the age.
         let pending = engine.store.stats(placed.1.id, Time(0), before.minus(MINUTE)).await?.pending;
-        let words = || format!("{pending} deliveries have waited for longer than {age} seconds.");
+        let words = || match pending {
+            1 => format!("A delivery has waited for longer than {age} seconds."),
+            _ => format!("{pending} deliveries have waited for longer than {age} seconds."),
+        };
         Ok((pending > 0).then(|| of(&placed, words())))
     });
     gather(ask).await

@@ -60,7 +60,11 @@ pub async fn run(engine: Arc<Engine>, options: Options) {
     }
 }
 
-async fn round(engine: &Arc<Engine>, options: &Options, alarmed: bool) -> Result<(), StoreError> {
+/// Looks at every rule once, and sends what is to be told.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn round(engine: &Arc<Engine>, options: &Options, alarmed: bool) -> Result<(), StoreError> {
     let mut rules: Vec<Alert> = Vec::new();
     let mut collect = |stored: crate::store::Stored| {
         if let Record::Alert(rule) = stored.record {

@@ -145,13 +145,13 @@ async fn portal_access(
     let lasts = Duration::from_secs(body.value.expiry.unwrap_or(MAX_EXPIRY_S));
     let Issued { text, token } = issue(&api.engine.random, now, caller.org, body.value.grant(app), format!("Portal of {app}"));
     let token = Token { expires_at: Some(now.plus(lasts)), ..token };
-    let out = AppPortalAccessOut { url: portal_url(&base, &text), token: text.to_string() };
+    let out = AppPortalAccessOut { url: portal_url(&base, app, &text), token: text.to_string() };
     idempotent.commit_sealed(&api, vec![Change::Insert(Record::Token(token))], StatusCode::OK, &out).await
 }
 
-/// Where the portal is, with the token in the fragment, which browsers do not send.
-fn portal_url(Base(base): &Base, token: &str) -> String {
-    format!("{base}/portal#key={token}")
+/// Where the portal is, for the look of its first page, with the token in the fragment, which browsers do not send.
+fn portal_url(Base(base): &Base, app: AppId, token: &str) -> String {
+    format!("{base}/portal?app={app}#key={token}")
 }
 
 /// Logout.

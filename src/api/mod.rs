@@ -8,6 +8,7 @@ pub mod auth;
 pub mod authentication;
 mod base;
 pub mod body;
+mod branding;
 pub mod creation;
 mod docs;
 pub mod endpoint;

@@ -55,6 +55,7 @@ pub(crate) const PAGE: &str = "text/html; charset=utf-8";
         (name = "Key", description = "API keys, sessions, and the master key."),
         (name = "User", description = "People who sign in to the dashboard."),
         (name = "Proxy", description = "The proxy through which requests leave."),
+        (name = "Branding", description = "How your customers see the portal: name, logo, colours, and who may frame it."),
         (name = "Audit", description = "Who changed what, when and from where."),
         (name = "Alert", description = "Rules on how endpoints do, told by e-mail and by operational messages."),
         (name = "Operational Webhook Endpoint", description = "URLs that receive your organization's own messages, such as a disabled endpoint."),

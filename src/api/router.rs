@@ -1,8 +1,9 @@
 //! Every route of the API, the limit on bodies, and what is answered where there is no route.
 
 use super::{
-    Api, Problem, Shared, alert, application, attempt, audit, authentication, body::BodyLimit, endpoint, erase, event_type, filter,
-    health, key, ledger, master_key, message, openapi, operational, profile, proxy, receive, replay, retention, source, user,
+    Api, Problem, Shared, alert, application, attempt, audit, authentication, body::BodyLimit, branding, endpoint, erase,
+    event_type, filter, health, key, ledger, master_key, message, openapi, operational, profile, proxy, receive, replay, retention,
+    source, user,
 };
 use axum::{Extension, Router};
 use utoipa_axum::router::OpenApiRouter;
@@ -36,6 +37,7 @@ pub(super) fn resources() -> OpenApiRouter<Shared> {
         .merge(endpoint::routes())
         .merge(message::routes())
         .merge(attempt::routes())
+        .merge(branding::routes())
         .merge(retention::routes())
         .merge(erase::routes())
         .merge(replay::routes())

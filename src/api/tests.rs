@@ -6,11 +6,12 @@ use super::{
     router,
 };
 use crate::{
+    alerts,
     clock::{Clock, SystemClock},
     crypto::Vault,
     flow::{Engine, Parts, Settings},
     inbound::Inbound,
-    model::{Grant, Record},
+    model::{Grant, Record, Time},
     outbound::{Outbound, OutboundConfig},
     random::Random,
     store::{
@@ -25,22 +26,45 @@ use axum::{
 };
 use futures_util::FutureExt;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use tower::ServiceExt;
 
 /// Within what a change whose caller has gone is known.
 const KNOWN_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// A clock that a test turns.
+#[derive(Debug)]
+struct Turned(AtomicU64);
+
+impl Turned {
+    fn forward(&self, minutes: u64) {
+        self.0.fetch_add(minutes * 60_000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Turned {
+    fn now(&self) -> Time {
+        Time(self.0.load(Ordering::Relaxed))
+    }
+}
+
 struct Server {
     router: Router,
+    engine: Arc<Engine>,
     key: String,
     _folder: tempfile::TempDir,
 }
 
 impl Server {
     async fn start() -> Self {
+        Self::start_by(Arc::new(SystemClock)).await
+    }
+
+    async fn start_by(clock: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random = Arc::new(Random::seeded(7));
         let vault = Arc::new(Vault::from_text(&Vault::new_key(&random)).unwrap());
         let store = EmbeddedStore::open(&EmbeddedOptions::at(folder.path()), clock.clone()).unwrap();
@@ -51,13 +75,13 @@ impl Server {
         engine.change(vec![Change::Insert(Record::Token(token))]).await.unwrap();
         let inbound = Inbound::start(engine.clone()).await.unwrap();
         let api = Api {
-            engine,
+            engine: engine.clone(),
             inbound,
             tokens: TokenCache::default(),
             rotating: Rotating::default(),
             options: ApiOptions::new(FIRST_ORG),
         };
-        Server { router: router(Arc::new(api)), key: text.to_string(), _folder: folder }
+        Server { router: router(Arc::new(api)), engine, key: text.to_string(), _folder: folder }
     }
 
     /// Status, whether it is a replay, body.
@@ -131,7 +155,10 @@ async fn a_portal_link_opens_one_application_until_it_is_revoked() {
     let (status, link) = server.ask(line, Some(json!({"application": {"name": "Mine"}, "sessionId": "ann"}))).await;
     let token = link["token"].as_str().unwrap().to_owned();
     assert_eq!(status, 200);
-    assert!(link["url"].as_str().unwrap().ends_with(&format!("/portal#key={token}")));
+    assert!(
+        link["url"].as_str().unwrap().ends_with(&format!("#key={token}"))
+            && link["url"].as_str().unwrap().contains("/portal?app=app_")
+    );
     let portal = async |line: &str| server.send(&token, line, None, None).await.0;
     assert_eq!((portal("GET /app/mine").await, portal("GET /app/other").await, portal("GET /app").await), (200, 404, 403));
     let revoke = |session: &str| Some(json!({"sessionIds": [session]}));
@@ -196,4 +223,48 @@ async fn a_message_whose_sender_is_gone_is_attempted_all_the_same() {
         }
     };
     tokio::time::timeout(KNOWN_WITHIN, attempted).await.expect("stored, but not attempted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_that_wait_for_too_long_are_told_once_and_so_is_their_end() {
+    let clock = Arc::new(Turned(AtomicU64::new(SystemClock.now().0)));
+    let server = Server::start_by(clock.clone()).await;
+    assert_eq!(server.ask("PUT /app/late", Some(json!({"name": "Late"}))).await.0, 201);
+    let endpoint = json!({"url": "https://late.invalid/hooks", "uid": "slow", "retryPolicy": [86_400, 86_400]});
+    assert_eq!(server.ask("POST /app/late/endpoint", Some(endpoint)).await.0, 201);
+    let rule = json!({
+        "name": "Late", "condition": {"type": "oldestAge", "seconds": 120}, "operational": true, "cooldownSeconds": 1,
+    });
+    let (status, rule) = server.ask("POST /alert", Some(rule)).await;
+    assert_eq!(status, 201, "{rule}");
+    let rule = rule["id"].as_str().unwrap().to_owned();
+    let (status, message) = server.ask("POST /app/late/msg", Some(json!({"eventType": "a.b", "payload": {}}))).await;
+    assert_eq!(status, 202, "{message}");
+    let message = message["id"].as_str().unwrap().to_owned();
+    let tried =
+        async || server.ask(&format!("GET /app/late/attempt/msg/{message}"), None).await.1["data"].as_array().unwrap().len();
+    tokio::time::timeout(KNOWN_WITHIN * 3, async {
+        while tried().await == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    // For how many endpoints it holds after so many minutes more, and what it has told: begun and ended.
+    let after = async |minutes: u64| {
+        clock.forward(minutes);
+        alerts::round(&server.engine, &alerts::Options::default(), false).await.unwrap();
+        let shown = server.ask(&format!("GET /alert/{rule}"), None).await.1;
+        let told = server.ask(&format!("GET /alert/{rule}/notice"), None).await.1;
+        let sum = |field: &str| told["data"].as_array().unwrap().iter().map(|notice| notice[field].as_u64().unwrap()).sum::<u64>();
+        (shown["holding"].as_u64().unwrap(), sum("began"), sum("ended"), shown["incidents"][0]["finding"].clone())
+    };
+    assert_eq!(after(1).await, (0, 0, 0, Value::Null), "it has waited for a minute");
+    let late = json!("A delivery has waited for longer than 120 seconds.");
+    assert_eq!(after(4).await, (1, 1, 0, late.clone()));
+    assert_eq!(after(1).await, (1, 1, 0, late), "it is told once");
+    let (status, cancelled) = server.ask(&format!("POST /app/late/msg/{message}/cancel"), None).await;
+    assert_eq!((status, &cancelled["cancelled"]), (200, &json!(1)), "{cancelled}");
+    assert_eq!(after(1).await, (0, 1, 1, Value::Null), "it clears when nothing waits any more");
+    assert_eq!(after(1).await, (0, 1, 1, Value::Null));
 }

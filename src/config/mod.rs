@@ -12,7 +12,7 @@ pub use value::duration;
 
 use crate::{
     mail::MailPlace,
-    model::{RetryPolicy, Role, System},
+    model::{Color, MAX_BRAND_NAME, RetryPolicy, Role, System, read_origin},
     outbound::Cidr,
     store::postgres::PostgresOptions,
 };
@@ -30,8 +30,6 @@ const ADMIN_KEY_CHARS: RangeInclusive<usize> = 16..=256;
 const SHARED_SECRET_BYTES: RangeInclusive<usize> = 16..=1024;
 /// How many times faster than its schedule a delivery may be tried again.
 const RETRY_SPEED: RangeInclusive<u32> = 1..=100_000;
-/// Characters of the operator's name on the portal.
-const PORTAL_NAME_CHARS: usize = 60;
 /// What the masked value of a secret looks like.
 const MASK: &str = "(set, not shown)";
 /// A minute, in seconds.
@@ -115,10 +113,10 @@ pub struct PortalLook {
     pub name: String,
     /// The file of the operator's logo.
     pub logo: Option<PathBuf>,
-    /// The accent: red, green, blue.
-    pub color: Option<[u8; 3]>,
+    /// The accent.
+    pub color: Option<Color>,
     /// The accent in the dark, unless it is the same.
-    pub dark_color: Option<[u8; 3]>,
+    pub dark_color: Option<Color>,
     /// Origins whose pages may put it into a frame.
     pub origins: Vec<String>,
 }
@@ -339,14 +337,13 @@ impl Reader<'_> {
 }
 
 fn portal(get: &Reader<'_>) -> Result<PortalLook, ConfigError> {
-    let name =
-        |text: &str| (text.chars().count() <= PORTAL_NAME_CHARS && !text.contains(char::is_control)).then(|| text.to_owned());
+    let name = |text: &str| (text.chars().count() <= MAX_BRAND_NAME && !text.contains(char::is_control)).then(|| text.to_owned());
     Ok(PortalLook {
         name: get.value("portal_name", name)?,
         logo: get.optional("portal_logo", path)?,
-        color: get.optional("portal_color", value::color)?,
-        dark_color: get.optional("portal_dark_color", value::color)?,
-        origins: get.value("portal_origins", |text| value::list(text, value::origin))?,
+        color: get.optional("portal_color", Color::read)?,
+        dark_color: get.optional("portal_dark_color", Color::read)?,
+        origins: get.value("portal_origins", |text| value::list(text, read_origin))?,
     })
 }
 

@@ -5,6 +5,7 @@ use super::{
     error::{Shown, reasons},
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
+    sift::{Sifted, has},
     view::{Badge, Listed, Pager, When, span},
     visitor::Visitor,
 };
@@ -68,6 +69,9 @@ struct IncidentView {
     endpoint_id: String,
     since: When,
     finding: String,
+    /// The endpoint's URL; its id once it is deleted.
+    #[serde(skip)]
+    url: String,
 }
 
 /// A notice, as the API shows it.
@@ -167,6 +171,7 @@ struct Alerts {
     shell: Shell,
     rows: Vec<AlertView>,
     pager: Pager,
+    asked: Fields,
 }
 
 #[derive(Template)]
@@ -192,10 +197,17 @@ impl AlertPage {
 
 async fn list(visitor: Visitor) -> Shown {
     let asked = Fields::parse(visitor.query.as_bytes());
-    let path = format!("/api/v1/alert?limit={LIMIT}&iterator={}", segment(asked.text("iterator")));
-    let listed: Listed<AlertView> = visitor.desk.get(&path).await?;
+    let sifted = Sifted { path: "/api/v1/alert?", from: asked.text("iterator"), limit: LIMIT, id: |row: &AlertView| &row.id };
+    let (part, state) = (asked.text("q"), asked.text("state"));
+    let in_state = |row: &AlertView| match state {
+        "muted" => row.muted,
+        "firing" => !row.muted && row.holding > 0,
+        "quiet" => !row.muted && row.holding == 0,
+        _ => true,
+    };
+    let listed = sifted.rows(&visitor.desk, |row| has(&row.name, part) && in_state(row)).await?;
     let pager = listed.pager(&visitor.query);
-    Ok(Page(Alerts { shell: Shell::new(&visitor, "Alerts", "alerts"), rows: listed.data, pager }).into_response())
+    Ok(Page(Alerts { shell: Shell::new(&visitor, "Alerts", "alerts"), rows: listed.data, pager, asked }).into_response())
 }
 
 async fn fresh(visitor: Visitor) -> Shown {
@@ -204,10 +216,14 @@ async fn fresh(visitor: Visitor) -> Shown {
 
 /// The form, filled as it was given or as the rule is.
 async fn form(visitor: Visitor, id: Option<&str>, (given, fault): (Fields, Vec<String>), tested: Vec<MailView>) -> Shown {
-    let alert: Option<AlertView> = match id {
+    let mut alert: Option<AlertView> = match id {
         Some(id) => Some(visitor.desk.get(&format!("/api/v1/alert/{}", segment(id))).await?),
         None => None,
     };
+    for row in alert.iter_mut().flat_map(|alert| &mut alert.incidents) {
+        let placed = row.endpoint_id.parse().ok().and_then(|id| visitor.desk.engine().routing.endpoint(id));
+        row.url = placed.map_or_else(|| row.endpoint_id.clone(), |(_, route)| route.url.to_string());
+    }
     let asked = Fields::parse(visitor.query.as_bytes());
     let (notices, pager) = match &alert {
         Some(alert) => {

@@ -5,6 +5,7 @@ use super::{
     error::{Shown, reasons},
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
+    sift::{Sifted, has},
     view::{Listed, Pager, When},
     visitor::Visitor,
 };
@@ -82,6 +83,7 @@ struct ApplicationPage {
     app: AppView,
     rows: Vec<EndpointRow>,
     pager: Pager,
+    asked: Fields,
     types: Vec<String>,
     profiles: Vec<String>,
     /// A link to the portal that was just made.
@@ -153,14 +155,19 @@ async fn one(visitor: Visitor, app: &str, link: Option<String>) -> Shown {
     let path = format!("/api/v1/app/{}", segment(app));
     let app: AppView = visitor.desk.get(&path).await?;
     let asked = Fields::parse(visitor.query.as_bytes());
-    let listed = format!("{path}/endpoint?order=descending&limit={LIMIT}&iterator={}", segment(asked.text("iterator")));
-    let listed: Listed<EndpointRow> = visitor.desk.get(&listed).await?;
+    let listed = format!("{path}/endpoint?order=descending");
+    let sifted = Sifted { path: &listed, from: asked.text("iterator"), limit: LIMIT, id: |row: &EndpointRow| &row.id };
+    let (part, state) = (asked.text("q"), asked.text("state"));
+    let in_state = |row: &EndpointRow| state.is_empty() || row.disabled == (state == "disabled");
+    let named = |row: &EndpointRow| has(&row.url, part) || has(&row.description, part);
+    let listed = sifted.rows(&visitor.desk, |row| in_state(row) && named(row)).await?;
     let pager = listed.pager(&visitor.query);
     let page = ApplicationPage {
         shell: Shell::new(&visitor, app.name.clone(), "applications"),
         app,
         rows: listed.data,
         pager,
+        asked,
         types: super::event_types::names(&visitor.desk).await?,
         profiles: super::endpoint_edit::profiles(&visitor).await?,
         link,

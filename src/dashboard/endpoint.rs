@@ -5,7 +5,7 @@ use super::{
     applications::AppView,
     chart::Latency,
     desk::Desk,
-    endpoint_edit::EndpointView,
+    endpoint_edit::{EndpointView, Headers},
     error::Shown,
     fields::{Fields, Filled, segment},
     lane::Lane,
@@ -102,6 +102,7 @@ struct EndpointPage {
     shell: Shell,
     app: AppView,
     endpoint: EndpointView,
+    headers: Headers,
     health: Health,
     lane: Lane,
     chart: Option<Latency>,
@@ -118,8 +119,39 @@ struct EndpointPage {
 impl EndpointPage {
     /// The event type that a test suggests.
     fn suggested(&self) -> &str {
-        self.endpoint.event_types.as_deref().and_then(|types| types.first()).map_or("", String::as_str)
+        suggested(&self.endpoint, &self.types)
     }
+}
+
+/// The event type that a test of an endpoint suggests: one that it wants, or the catalogue's first.
+pub(super) fn suggested<'a>(endpoint: &'a EndpointView, types: &'a [String]) -> &'a str {
+    let own = endpoint.event_types.as_deref().and_then(|own| own.iter().find(|name| types.contains(name)));
+    own.or(types.first()).map_or("", String::as_str)
+}
+
+/// What a form's test asks the API for, and what it asks for then if the catalogue has no example of that type.
+pub(super) fn examples(fields: &Fields) -> [Value; 2] {
+    let event_type = fields.text("type");
+    [json!({ "eventType": event_type }), json!({ "eventType": event_type, "payload": { "test": true } })]
+}
+
+/// Whether an example was refused because the catalogue has none.
+pub(super) fn lacks_example(problem: &Problem) -> bool {
+    matches!(problem, Problem::NotFound(_) | Problem::Invalid(_) | Problem::BadRequest(..))
+}
+
+/// The window of a form, as the API takes it.
+pub(super) fn window(fields: &Fields) -> Result<Value, Problem> {
+    let since = fields.time("since")?.ok_or_else(|| Problem::field(&["since"], "missing", "Since when?"))?;
+    let until = fields.time("until")?.map(|until| until.to_string());
+    Ok(json!({ "since": since.to_string(), "until": until }))
+}
+
+/// How long a form lets the old secret sign, as the API takes it.
+pub(super) fn grace(fields: &Fields) -> Result<Value, Problem> {
+    let grace = fields.given("grace").map(str::parse::<u64>).transpose();
+    let grace = grace.map_err(|_| Problem::field(&["grace"], "type_error", "This is not a number."))?;
+    Ok(json!({ "gracePeriodSeconds": grace }))
 }
 
 /// How it does.
@@ -167,6 +199,7 @@ async fn page(visitor: Visitor, (app, endpoint): (&str, &str), secret: Option<St
     let since = asked.time("since")?.unwrap_or_else(|| now.minus(RECOVER));
     let page = EndpointPage {
         shell: Shell::new(&visitor, endpoint.url.clone(), "applications"),
+        headers: visitor.desk.get(&format!("{path}/headers")).await?,
         health: health(&visitor.desk, id, &attempts, endpoint.disabled).await?,
         lane: Lane::of(&visitor.desk, &path).await?,
         chart: Latency::of(&attempts, charted_from(&attempts, now), now),
@@ -275,13 +308,9 @@ async fn pause(Path((app, endpoint)): Path<(String, String)>, filled: Filled) ->
 }
 
 async fn test(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
-    let event_type = filled.fields.text("type");
-    let path = format!("{}/send-example", api_path(&app, &endpoint));
-    // A type without an example in the catalogue is tried with an empty payload.
-    match filled.change(Method::POST, &path, json!({ "eventType": event_type })).await {
-        Err(Problem::NotFound(_) | Problem::Invalid(_) | Problem::BadRequest(..)) => {
-            filled.change(Method::POST, &path, json!({ "eventType": event_type, "payload": { "test": true } })).await?;
-        }
+    let (path, [own, bare]) = (format!("{}/send-example", api_path(&app, &endpoint)), examples(&filled.fields));
+    match filled.change(Method::POST, &path, own).await {
+        Err(problem) if lacks_example(&problem) => filled.change(Method::POST, &path, bare).await?,
         other => other?,
     }
     back(&app, &endpoint, "tested")
@@ -289,19 +318,14 @@ async fn test(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> 
 
 /// Queues failed deliveries again.
 async fn recover(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
-    let since = filled.fields.time("since")?.ok_or_else(|| Problem::field(&["since"], "missing", "Since when?"))?;
-    let until = filled.fields.time("until")?.map(|until| until.to_string());
     let path = format!("{}/recover", api_path(&app, &endpoint));
-    filled.change(Method::POST, &path, json!({ "since": since.to_string(), "until": until })).await?;
+    filled.change(Method::POST, &path, window(&filled.fields)?).await?;
     back(&app, &endpoint, "recovered")
 }
 
 async fn rotate(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
-    let grace = filled.fields.given("grace").map(str::parse::<u64>).transpose();
-    let grace = grace.map_err(|_| Problem::field(&["grace"], "type_error", "This is not a number."))?;
-    filled
-        .change(Method::POST, &format!("{}/secret/rotate", api_path(&app, &endpoint)), json!({ "gracePeriodSeconds": grace }))
-        .await?;
+    let path = format!("{}/secret/rotate", api_path(&app, &endpoint));
+    filled.change(Method::POST, &path, grace(&filled.fields)?).await?;
     back(&app, &endpoint, "rotated")
 }
 

@@ -6,6 +6,7 @@ use super::{
     error::{Shown, reasons},
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
+    sift::{Sifted, has},
     view::{Listed, Pager, When, pretty},
     visitor::Visitor,
 };
@@ -94,6 +95,7 @@ struct EventTypes {
     shell: Shell,
     rows: Vec<TypeView>,
     pager: Pager,
+    asked: Fields,
     archived: bool,
     fault: Vec<String>,
     given: Fields,
@@ -123,13 +125,15 @@ async fn list(visitor: Visitor) -> Shown {
 async fn page(visitor: Visitor, fault: Vec<String>, given: Fields) -> Shown {
     let asked = Fields::parse(visitor.query.as_bytes());
     let archived = asked.ticked("archived");
-    let from = segment(asked.text("iterator"));
-    let path = format!("/api/v1/event-type?limit={LIMIT}&include_archived={archived}&iterator={from}");
-    let listed: Listed<TypeView> = visitor.desk.get(&path).await?;
+    let path = format!("/api/v1/event-type?include_archived={archived}");
+    let sifted = Sifted { path: &path, from: asked.text("iterator"), limit: LIMIT, id: |row: &TypeView| &row.name };
+    let part = asked.text("q");
+    let parts = |row: &TypeView| has(&row.name, part) || has(&row.description, part) || has(row.group(), part);
+    let listed = sifted.rows(&visitor.desk, parts).await?;
     let pager = listed.pager(&visitor.query);
     let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let shell = Shell::new(&visitor, "Event types", "event-types");
-    Ok((status, Page(EventTypes { shell, rows: listed.data, pager, archived, fault, given })).into_response())
+    Ok((status, Page(EventTypes { shell, rows: listed.data, pager, asked, archived, fault, given })).into_response())
 }
 
 async fn make(filled: Filled) -> Shown {

@@ -5,7 +5,8 @@ use super::{
     error::Shown,
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
-    view::{Listed, Pager, When},
+    sift::{Sifted, has},
+    view::{Pager, When},
     visitor::Visitor,
 };
 use crate::{api::Problem, model::Role};
@@ -46,6 +47,7 @@ struct Keys {
     shell: Shell,
     rows: Vec<KeyView>,
     pager: Pager,
+    asked: Fields,
     token: Option<String>,
 }
 
@@ -55,10 +57,11 @@ async fn list(visitor: Visitor) -> Shown {
 
 async fn page(visitor: Visitor, token: Option<String>) -> Shown {
     let asked = Fields::parse(visitor.query.as_bytes());
-    let path = format!("/api/v1/key?limit={LIMIT}&iterator={}", segment(asked.text("iterator")));
-    let listed: Listed<KeyView> = visitor.desk.get(&path).await?;
+    let sifted = Sifted { path: "/api/v1/key?", from: asked.text("iterator"), limit: LIMIT, id: |row: &KeyView| &row.id };
+    let part = asked.text("q");
+    let listed = sifted.rows(&visitor.desk, |row| has(&row.name, part) || row.id == part).await?;
     let pager = listed.pager(&visitor.query);
-    Ok(Page(Keys { shell: Shell::new(&visitor, "Keys", "keys"), rows: listed.data, pager, token }).into_response())
+    Ok(Page(Keys { shell: Shell::new(&visitor, "Keys", "keys"), rows: listed.data, pager, asked, token }).into_response())
 }
 
 /// Makes a key and shows it, once.

@@ -8,7 +8,7 @@ use super::{
     page::{Page, Shell},
     search::state,
     survey::sentence,
-    view::{Badge, When, millis, pretty},
+    view::{Badge, When, grouped, millis, pretty},
     visitor::Visitor,
 };
 use crate::{
@@ -67,6 +67,21 @@ impl MessagePage {
     fn owed(&self) -> bool {
         self.rows.iter().any(|row| row.owed)
     }
+
+    /// Bytes of its payload.
+    fn size(&self) -> String {
+        grouped(self.message.payload.len() as u64)
+    }
+
+    /// Whether it failed anywhere.
+    fn failed(&self) -> bool {
+        failed(&self.rows)
+    }
+}
+
+/// Whether any endpoint has given it up.
+pub(super) fn failed(rows: &[Row]) -> bool {
+    rows.iter().any(|row| row.sent && row.badge.0 == "bad")
 }
 
 struct OriginView {
@@ -231,7 +246,7 @@ async fn row(desk: &Desk, app: &AppRoutes, message: &Message, id: EndpointId) ->
 /// Why an endpoint did not get it, as its settings are now.
 fn skipped(route: &Route, message: &Message) -> &'static str {
     if route.id.time() > message.id.time() {
-        return "It was made after the message.";
+        return "It was created after the message.";
     }
     match judge(route, &Subject::new(&message.event_type, &message.channels, &message.payload)) {
         Err(Skip::EventType) => "It does not subscribe to this event type.",

@@ -32,6 +32,8 @@ mod replay_new;
 mod replays;
 mod search;
 mod settings;
+mod settings_portal;
+mod sift;
 mod sign_in;
 mod sources;
 mod survey;
@@ -40,7 +42,7 @@ mod view;
 mod visitor;
 
 pub use oidc::{Admission, OidcOptions, SignInOptions};
-pub use portal::{Branding, Color, Logo};
+pub use portal::Branding;
 
 use crate::api::Shared;
 use axum::{
@@ -65,8 +67,10 @@ pub(crate) struct Dashboard {
     service: Router,
     /// Who has guessed too often.
     doorman: password::Doorman,
-    /// How the portal looks.
-    brand: portal::Brand,
+    /// How the portal looks where no organization says so.
+    brand: Arc<portal::Brand>,
+    /// What the server's configuration says of it.
+    branding: Branding,
     /// How people sign in.
     doors: oidc::Doors,
     /// Networks from which deliveries come.
@@ -93,8 +97,9 @@ impl fmt::Debug for Dashboard {
 /// The pages, the portal's among them. `service` answers the API's requests.
 pub fn router(api: Shared, service: Router, options: Options) -> Router {
     let Options { sign_in, ip_ranges, branding } = options;
-    let (doorman, doors, brand) = (password::Doorman::default(), oidc::Doors::new(sign_in), portal::Brand::new(branding));
-    let dashboard = Arc::new(Dashboard { api, service, doorman, doors, ip_ranges, brand });
+    let (doorman, doors) = (password::Doorman::default(), oidc::Doors::new(sign_in));
+    let brand = Arc::new(portal::Brand::of_server(branding.clone()));
+    let dashboard = Arc::new(Dashboard { api, service, doorman, doors, ip_ranges, brand, branding });
     let pages = Router::new()
         .merge(sign_in::routes())
         .merge(oidc::routes())
@@ -116,6 +121,7 @@ pub fn router(api: Shared, service: Router, options: Options) -> Router {
         .merge(keys::routes())
         .merge(users::routes())
         .merge(settings::routes())
+        .merge(settings_portal::routes())
         .merge(integrations::routes())
         .merge(assets::routes())
         .route("/", get(async || Redirect::to(HOME)))

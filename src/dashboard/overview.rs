@@ -2,9 +2,10 @@
 
 use super::{
     Dashboard,
+    chart::Latency,
     error::Shown,
     page::{Page, Shell},
-    survey::{Issue, Survey, Surveyed, issues, survey},
+    survey::{Issue, MINUTE, Survey, Surveyed, WINDOW, issues, survey},
     view::{When, grouped, millis, percent, span},
     visitor::Visitor,
 };
@@ -27,6 +28,8 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
 struct Overview {
     shell: Shell,
     figures: Figures,
+    /// Response times of the newest attempts.
+    chart: Option<Latency>,
     failing: Vec<Row>,
     issues: Vec<Issue>,
     /// How many endpoints the figures are about, and how many there are.
@@ -69,6 +72,7 @@ async fn overview(visitor: Visitor) -> Shown {
         shell: Shell::new(&visitor, "Overview", "overview"),
         figures: Figures::new(&survey, applications, now),
         failing: failing(&survey),
+        chart: chart(&survey, now),
         issues: found.into_iter().filter(|issue| issue.state == "open").take(TOP_ISSUES).collect(),
         surveyed: (survey.rows.len(), survey.endpoints),
         fresh: survey.endpoints == 0,
@@ -107,6 +111,13 @@ impl Figures {
 /// How long an answered attempt took, in microseconds.
 fn answered(attempt: &crate::model::Attempt) -> Option<u32> {
     attempt.outcome.status.map(|_| attempt.outcome.phases.total_us)
+}
+
+/// Response times of the attempts that were looked at.
+fn chart(survey: &Survey, now: Time) -> Option<Latency> {
+    let attempts = || survey.rows.iter().flat_map(|row| &row.attempts);
+    let first = attempts().map(|attempt| attempt.id.time()).min()?;
+    Latency::of(attempts(), first.min(now.minus(MINUTE)).max(now.minus(WINDOW)), now)
 }
 
 /// The endpoints that fail most.

@@ -89,7 +89,7 @@ const MENU: [Entry; 12] = [
 /// What a page says was done, by the word in its query. Only these: a link cannot put words into our mouth.
 const NOTES: [(&str, &str); 28] = [
     ("saved", "Saved."),
-    ("made", "Made."),
+    ("made", "Created."),
     ("deleted", "Deleted."),
     ("paused", "Paused: deliveries are held, and none is lost."),
     ("resumed", "Resumed: what was held is delivered now."),

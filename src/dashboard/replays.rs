@@ -5,7 +5,8 @@ use super::{
     error::Shown,
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
-    view::{Badge, Listed, Pager, When, grouped},
+    sift::{Sifted, has},
+    view::{Badge, Pager, When, grouped},
     visitor::Visitor,
 };
 use crate::model::EndpointId;
@@ -135,6 +136,7 @@ struct Replays {
     shell: Shell,
     rows: Vec<Row>,
     pager: Pager,
+    asked: Fields,
 }
 
 impl Replays {
@@ -153,11 +155,17 @@ struct One {
 
 async fn list(visitor: Visitor) -> Shown {
     let asked = Fields::parse(visitor.query.as_bytes());
-    let path = format!("/api/v1/replay?limit={LIMIT}&iterator={}", segment(asked.text("iterator")));
-    let listed: Listed<ReplayView> = visitor.desk.get(&path).await?;
+    let sifted = Sifted { path: "/api/v1/replay?", from: asked.text("iterator"), limit: LIMIT, id: |row: &ReplayView| &row.id };
+    let (state, part) = (asked.given("state"), asked.text("app").to_lowercase());
+    let of_app = |id: &str| {
+        let app = visitor.desk.engine().app(visitor.user.org, id).filter(|_| !part.is_empty());
+        id.to_lowercase().contains(&part) || app.is_some_and(|app| has(&app.application.name, &part))
+    };
+    let wanted = |row: &ReplayView| state.is_none_or(|state| row.status == state) && of_app(&row.app_id);
+    let listed = sifted.rows(&visitor.desk, wanted).await?;
     let pager = listed.pager(&visitor.query);
     let rows = listed.data.into_iter().map(|replay| Row::new(&visitor, replay)).collect();
-    Ok(Page(Replays { shell: Shell::new(&visitor, "Replays", "replays"), rows, pager }).into_response())
+    Ok(Page(Replays { shell: Shell::new(&visitor, "Replays", "replays"), rows, pager, asked }).into_response())
 }
 
 async fn show(visitor: Visitor, Path(id): Path<String>) -> Shown {

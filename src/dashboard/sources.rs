@@ -8,7 +8,7 @@ use super::{
     view::{Listed, Pager, When, pretty},
     visitor::Visitor,
 };
-use crate::api::Problem;
+use crate::{api::Problem, inbound::Reason};
 use askama::Template;
 use axum::{
     Router,
@@ -121,6 +121,9 @@ struct SourcePage {
     events_pager: Pager,
     rejections: Vec<RejectionView>,
     rejections_pager: Pager,
+    /// The name of the application whose messages they become.
+    app: String,
+    reasons: &'static [&'static str],
     asked: Fields,
     verdict: Option<Verdict>,
     given: Fields,
@@ -131,6 +134,8 @@ struct SourcePage {
 struct RejectionPage {
     shell: Shell,
     source: String,
+    /// What the source is called.
+    title: String,
     row: RejectionView,
     body: String,
 }
@@ -208,12 +213,15 @@ async fn one(visitor: Visitor, source: &str, verdict: Option<Verdict>, given: Fi
     let reason = asked.given("reason").map(|reason| format!("&reason={}", segment(reason))).unwrap_or_default();
     let rejections: Listed<RejectionView> =
         visitor.desk.get(&format!("{path}/rejection?limit={RECENT}&iterator={}{reason}", segment(asked.text("refused")))).await?;
+    let app = visitor.desk.engine().app(visitor.desk.org(), &source.app_id);
     let page = SourcePage {
         shell: Shell::new(&visitor, source.title().to_owned(), "sources"),
         events_pager: events.pager(&visitor.query),
         events: events.data,
         rejections_pager: rejections.pager_by(&visitor.query, "refused"),
         rejections: rejections.data,
+        app: app.map_or_else(|| source.app_id.clone(), |app| app.application.name.clone()),
+        reasons: &Reason::CODES,
         source,
         stats,
         asked,
@@ -274,11 +282,13 @@ async fn act(Path(source): Path<String>, filled: Filled) -> Shown {
 }
 
 async fn rejection(visitor: Visitor, Path((source, rejection)): Path<(String, String)>) -> Shown {
-    let path = format!("/api/v1/source/{}/rejection/{}", segment(&source), segment(&rejection));
-    let row: RejectionView = visitor.desk.get(&path).await?;
+    let path = format!("/api/v1/source/{}", segment(&source));
+    let row: RejectionView = visitor.desk.get(&format!("{path}/rejection/{}", segment(&rejection))).await?;
+    let found: SourceView = visitor.desk.get(&path).await?;
+    let title = found.title().to_owned();
     let shell = Shell::new(&visitor, "A refused request", "sources");
     let body = row.body.as_deref().map(pretty).unwrap_or_default();
-    Ok(Page(RejectionPage { shell, source, row, body }).into_response())
+    Ok(Page(RejectionPage { shell, source, title, row, body }).into_response())
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ const AT_ONCE: usize = 8;
 /// What was said of issues, at most.
 const MAX_TRIAGE: usize = 1_000;
 /// Deliveries are counted by whole minutes: the one that is running counts.
-const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 /// An endpoint with its application.
 type Placed = (Arc<AppRoutes>, Arc<Route>);

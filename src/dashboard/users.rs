@@ -3,9 +3,10 @@
 use super::{
     Dashboard,
     error::Shown,
-    fields::{Fields, Filled, segment},
+    fields::{Fields, Filled},
     page::{Page, Shell},
-    view::{Listed, Pager, When},
+    sift::{Sifted, has},
+    view::{Pager, When},
     visitor::Visitor,
 };
 use crate::{
@@ -46,6 +47,7 @@ struct Users {
     /// A link that was just made, and for whom.
     link: Option<(String, String)>,
     pager: Pager,
+    asked: Fields,
 }
 
 /// A user, as the API shows it.
@@ -67,12 +69,14 @@ async fn list(visitor: Visitor) -> Shown {
 
 async fn page(visitor: Visitor, link: Option<(String, String)>) -> Shown {
     let asked = Fields::parse(visitor.query.as_bytes());
-    let path = format!("/api/v1/user?limit={LIMIT}&iterator={}", segment(asked.text("iterator")));
-    let listed: Listed<UserView> = visitor.desk.get(&path).await?;
+    let sifted = Sifted { path: "/api/v1/user?", from: asked.text("iterator"), limit: LIMIT, id: |row: &UserView| &row.id };
+    let (part, role) = (asked.text("q"), asked.given("role"));
+    let wanted = |row: &UserView| (has(&row.login, part) || has(&row.name, part)) && role.is_none_or(|role| row.role == role);
+    let listed = sifted.rows(&visitor.desk, wanted).await?;
     let pager = listed.pager(&visitor.query);
     let me = visitor.user.id.to_string();
     let shell = Shell::new(&visitor, "Users", "users");
-    Ok(Page(Users { shell, rows: listed.data, me, roles: Role::ALL, link, pager }).into_response())
+    Ok(Page(Users { shell, rows: listed.data, me, roles: Role::ALL, link, pager, asked }).into_response())
 }
 
 /// Makes a user without a password, and the link with which they choose one.

@@ -104,12 +104,55 @@ pub(super) fn percent(share: f64) -> String {
     if percent >= 99.95 || percent == 0.0 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
 }
 
-/// JSON as people read it; what is no JSON stays as it is.
+/// Levels of JSON that are indented: a payload that is all brackets must not become a page that is all spaces.
+const MAX_INDENT: usize = 24;
+
+/// JSON as people read it: the same names, numbers and order, on lines of their own. What is no JSON stays as it is.
 pub(super) fn pretty(text: &str) -> String {
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(value) => serde_json::to_string_pretty(&value).unwrap_or_else(|_| text.to_owned()),
-        Err(_) => text.to_owned(),
+    if serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() {
+        return text.to_owned();
     }
+    let (mut out, mut depth, mut quoted, mut escaped) = (String::with_capacity(text.len() * 2), 0_usize, false, false);
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n(' ', depth.min(MAX_INDENT) * 2));
+    };
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        if quoted {
+            (quoted, escaped) = (escaped || c != '"', !escaped && c == '\\');
+            out.push(c);
+            continue;
+        }
+        match c {
+            '{' | '[' => {
+                out.push(c);
+                while rest.next_if(|next| next.is_ascii_whitespace()).is_some() {}
+                if let Some(end) = rest.next_if(|next| matches!(next, '}' | ']')) {
+                    out.push(end);
+                } else {
+                    depth += 1;
+                    line(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut out, depth);
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            c if c.is_ascii_whitespace() => {}
+            c => {
+                quoted = c == '"';
+                out.push(c);
+            }
+        }
+    }
+    out
 }
 
 /// A page of the API's lists.
@@ -147,6 +190,16 @@ impl Pager {
 }
 
 impl<T> Listed<T> {
+    /// A page that was put together here.
+    pub(super) fn of(data: Vec<T>, iterator: Option<String>, prev_iterator: Option<String>, done: bool) -> Self {
+        Listed { data, iterator, prev_iterator, done }
+    }
+
+    /// Where the list goes on in a direction, and whether nothing is there.
+    pub(super) fn onwards(&self, back: bool) -> (Option<String>, bool) {
+        (if back { self.prev_iterator.clone() } else { self.iterator.clone() }, self.done)
+    }
+
     /// Where the next page begins, if there is one.
     pub(super) fn next(&self) -> Option<String> {
         self.iterator.clone().filter(|_| !self.done)
@@ -199,6 +252,33 @@ mod tests {
         );
         assert_eq!((percent(1.0), percent(0.987)), ("100 %".into(), "98.7 %".into()));
         assert_eq!((millis(0.25), millis(1234.0), millis(12_340.0)), ("0.25 ms".into(), "1234 ms".into(), "12.3 s".into()));
+    }
+
+    #[test]
+    fn json_is_laid_out_and_nothing_of_it_changed() {
+        let text = r#" {"z": [1.10, 12345678901234567890123, {}, [ ]],"a":"x\"{,:}[] \\","b" :{"c":null}} "#;
+        let shown = pretty(text);
+        let lines = [
+            "{",
+            "  \"z\": [",
+            "    1.10,",
+            "    12345678901234567890123,",
+            "    {},",
+            "    []",
+            "  ],",
+            r#"  "a": "x\"{,:}[] \\","#,
+            "  \"b\": {",
+            "    \"c\": null",
+            "  }",
+            "}",
+        ];
+        assert_eq!(shown, lines.join("\n"));
+        assert_eq!(pretty(&shown), shown);
+        for same in ["", "no json", "{\"a\":1} {", "\u{feff}{}"] {
+            assert_eq!(pretty(same), same);
+        }
+        let deep = "[".repeat(100) + &"]".repeat(100);
+        assert!(pretty(&deep).lines().count() > 100);
     }
 
     #[test]

@@ -159,6 +159,7 @@ fn audited(kind: Kind) -> Option<&'static str> {
         Kind::Retention => Some("retention"),
         Kind::CatchUp => Some("catch_up"),
         Kind::Alert => Some("alert"),
+        Kind::Branding => Some("branding"),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@ mod alert;
 mod application;
 mod attempt;
 mod audit;
+mod branding;
 mod catch_up;
 mod credentials;
 mod delivery;
@@ -32,6 +33,7 @@ pub use alert::{Alert, AlertState, Condition, Ended, Incident, Mail, Notice, Not
 pub use application::{Application, Metadata, OPERATIONAL_UID};
 pub use attempt::Attempt;
 pub use audit::{AuditAction, AuditActor, AuditEntry, AuditUser};
+pub use branding::{Color, Logo, LogoKind, MAX_BRAND_NAME, MAX_ORIGINS, OwnBranding, read_origin};
 pub use catch_up::CatchUp;
 pub use credentials::{Authentication, ClientCertificate, ClientGrant, Credentials, Hidden, OutgoingProxy, Placement, ResolvedBy};
 pub use delivery::{Delivery, DeliveryState, Trigger, Verdict};

@@ -3,8 +3,8 @@
 
 use super::{
     Alert, AlertId, AlertState, AppId, Application, AuditEntry, CatchUp, Duplicates, Endpoint, EndpointId, Erasure, EventType,
-    Identity, KeyId, Notice, NoticeId, OrgId, OwnProfile, Rejection, Replay, Retention, Sealed, Seen, Session, Source, SourceId,
-    TaskId, Time, Token, Triage, User,
+    Identity, KeyId, Notice, NoticeId, OrgId, OwnBranding, OwnProfile, Rejection, Replay, Retention, Sealed, Seen, Session, Source,
+    SourceId, TaskId, Time, Token, Triage, User,
 };
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,8 @@ kinds! {
     Notice,
     /// [`Duplicates`]
     Duplicates,
+    /// [`OwnBranding`]
+    Branding,
 }
 
 /// Owner of everything below it.
@@ -199,6 +201,8 @@ pub enum Record {
     Notice(Box<Notice>),
     /// How many events a source has had more than once.
     Duplicates(Duplicates),
+    /// How an organization's portal looks.
+    Branding(Box<OwnBranding>),
 }
 
 /// Where a record is kept: its kind, its parent and its key within the parent. Lists are in the order of `key`.
@@ -308,6 +312,12 @@ impl Address {
         Address::new(Kind::Duplicates, source, "")
     }
 
+    /// Of how an organization's portal looks.
+    #[must_use]
+    pub fn branding(org: OrgId) -> Self {
+        Address::new(Kind::Branding, org, "")
+    }
+
     /// Of a token.
     #[must_use]
     pub fn token(org: OrgId, key: KeyId) -> Self {
@@ -346,6 +356,7 @@ impl Record {
             Record::AlertState(r) => Address::alert_state(r.org, r.alert),
             Record::Notice(r) => Address::notice(r.alert, r.id),
             Record::Duplicates(r) => Address::duplicates(r.source),
+            Record::Branding(r) => Address::branding(r.org),
         }
     }
 

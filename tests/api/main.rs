@@ -5,6 +5,7 @@
 mod support;
 
 mod access;
+mod branding;
 mod bytes;
 mod cancel;
 mod categories;

@@ -1,5 +1,6 @@
 // What people do with the dashboard, step by step, on a fresh server. Each check ends with a line `ok …`.
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import { Browser, ENTER, TAB, eventually } from "./driver.mjs";
 
@@ -13,6 +14,10 @@ const receiver = { status: 200, came: 0 };
 const server = createServer((request, response) => {
   request.resume().on("end", () => {
     receiver.came += 1;
+    if (request.url.startsWith("/down")) {
+      response.writeHead(503, { "content-type": "application/json" });
+      return response.end('{"error": "The warehouse is closed for maintenance"}');
+    }
     response.writeHead(receiver.status, { "x-evil": "<script>window.hit=1</script>", "content-type": "text/html" });
     response.end(EVIL);
   });
@@ -52,14 +57,14 @@ try {
   await go("/dashboard");
   await browser.sees("Send your first message");
   await browser.picture(pictures, "overview-empty");
-  await browser.click("main a.button", "Make an application");
+  await browser.click("main a.button", "Create an application");
   await browser.fill("#new input[name=name]", "Acme");
   await browser.click("#new button.primary");
   await browser.click("a.button.primary", "Add an endpoint");
   await browser.fill("input[name=url]", `${hooks}/first`);
   await browser.fill("input[name=retry]", "[]");
   await browser.click("button.primary", "Add the endpoint");
-  await browser.sees("Made.");
+  await browser.sees("Created.");
   const acme = (await path()).split("/")[3];
   await go(`/dashboard/applications/${acme}`);
   await api("POST", "/api/v1/event-type", { name: "order.placed", description: "An order was placed" });
@@ -79,7 +84,7 @@ try {
   await browser.sees("Link to the portal");
   await browser.picture(pictures, "portal-link");
   const portal = await browser.text("#portal-link");
-  assert.match(portal, /\/portal#key=prp_/);
+  assert.match(portal, /\/portal\?app=app_\w+#key=prp_/);
   await browser.open(portal);
   await browser.sees("Endpoints");
   await browser.click("footer button", "End this link");
@@ -115,9 +120,7 @@ try {
     await go("/dashboard");
     return (await browser.text()).includes("answered 503");
   });
-  await browser.picture(pictures, "overview");
   await go("/dashboard/issues");
-  await browser.picture(pictures, "issues");
   await accessible("issues");
   await browser.click("button", "Acknowledge");
   await browser.sees("No such issues");
@@ -130,7 +133,6 @@ try {
   }
   await browser.click("a.button", "Newest failure");
   await browser.sees("The receiver answered 503");
-  await browser.picture(pictures, "message");
   receiver.status = 200;
   await go("/dashboard/issues?state=acknowledged");
   await browser.click("a.button", "Fixed? Replay");
@@ -151,7 +153,7 @@ try {
   const marked = await api("POST", `/api/v1/app/${evil.id}/msg`, {
     eventType: "order.placed", eventId: "evil.1", payload: { [EVIL]: EVIL }, tags: ["<b>tag"], channels: ["ch"],
   }).catch(() => api("POST", `/api/v1/app/${evil.id}/msg`, { eventType: "order.placed", payload: { [EVIL]: EVIL } }));
-  await api("POST", "/api/v1/key", { name: EVIL });
+  const strangeKey = await api("POST", "/api/v1/key", { name: EVIL });
   const source = await api("POST", "/api/v1/source", { name: EVIL, provider: "github", secret: "s3cr3ts3cr3t" });
   await fetch(source.url, { method: "POST", headers: { "x-github-event": "<script>window.hit=1</script>", "x-hub-signature-256": "sha256=00" }, body: EVIL });
   const alert = await api("POST", "/api/v1/alert", { name: EVIL.replaceAll(/[\n\r]/g, " ").slice(0, 100), condition: { type: "failing" }, emails: ["ann@example.com"] });
@@ -166,32 +168,83 @@ try {
   }))[0];
   await eventually("its attempt", async () => (await api("GET", `/api/v1/app/${evil.id}/attempt/endpoint/${target.id}`)).data.length);
   const one = `/dashboard/applications/${evil.id}`;
+  const strange = {
+    overview: "/dashboard", issues: "/dashboard/issues?state=all", messages: "/dashboard/messages", applications: "/dashboard/applications",
+    "application-evil": one, "endpoint-evil": `${one}/endpoints/${target.id}`, "endpoint-edit-evil": `${one}/endpoints/${target.id}/edit`,
+    "message-evil": `${one}/messages/${marked.id}`, sources: "/dashboard/sources", "source-evil": `/dashboard/sources/${source.id}`,
+    "rejection-evil": `/dashboard/sources/${source.id}/rejections/${made.id}`, keys: "/dashboard/keys", audit: "/dashboard/audit",
+    alerts: "/dashboard/alerts", "alert-evil": `/dashboard/alerts/${alert.id}`,
+    search: `/dashboard/messages?tag=${encodeURIComponent(EVIL)}&type=${encodeURIComponent(EVIL)}&note=${encodeURIComponent(EVIL)}`,
+  };
+  for (const width of [1280, 360]) {
+    await browser.size(width, 900);
+    for (const [name, page] of Object.entries(strange)) {
+      await go(page);
+      await browser.one("h1");
+      await harmless(name);
+      const wide = await browser.run("return document.documentElement.scrollWidth");
+      assert.ok(wide <= width, `${name} is ${wide} wide`);
+      await accessible(`${name}, of strangers`);
+      if (name.endsWith("evil")) await browser.picture(pictures, width === 360 ? `${name}-narrow` : name);
+    }
+  }
+  await browser.size(1280, 900);
+  for (const path of [`app/${evil.id}`, `source/${source.id}`, `alert/${alert.id}`, `key/${strangeKey.id}`]) await api("DELETE", `/api/v1/${path}`);
+  ok("markup of strangers is text");
+
+  // What an operator has: a catalogue, a source with an event and a rejection, an alert that holds.
+  for (const [name, groupName, description, example] of [
+    ["invoice.paid", "Billing", "An invoice was paid in full", { id: "in_77", amount: 12900 }],
+    ["invoice.overdue", "Billing", "An invoice was not paid in time", { id: "in_78", days: 14 }],
+  ]) {
+    await api("POST", "/api/v1/event-type", { name, groupName, description, schemas: { 1: { type: "object", properties: { id: { type: "string" } }, examples: [example] } } });
+  }
+  const shop = await api("POST", "/api/v1/app", { name: "Northwind Traders", uid: "northwind" });
+  const hub = await api("POST", "/api/v1/source", { name: "Shop repository", provider: "github", secret: "s3cr3ts3cr3t", appId: shop.id });
+  const push = (body, signature) => fetch(hub.url, {
+    method: "POST", body,
+    headers: { "x-github-event": "push", "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958", "x-hub-signature-256": `sha256=${signature}` },
+  });
+  const pushed = JSON.stringify({ ref: "refs/heads/main", commits: 3 });
+  const signed = createHmac("sha256", "s3cr3ts3cr3t").update(pushed).digest("hex");
+  assert.equal((await push(pushed, signed)).status, 200);
+  await push(pushed, signed);
+  await push(pushed, "00".repeat(32));
+  const refused = (await eventually("a rejection", async () => {
+    const { data } = await api("GET", `/api/v1/source/${hub.id}/rejection`);
+    return data.length && data;
+  }))[0];
+  const down = await api("POST", `/api/v1/app/${shop.id}/endpoint`, { url: `${hooks}/down/warehouse`, description: "Warehouse" });
+  const overdue = await api("POST", `/api/v1/app/${shop.id}/msg`, { eventType: "invoice.overdue", payload: { id: "in_78", days: 14 }, tags: ["eu"] });
+  const watch = await api("POST", "/api/v1/alert", { name: "Endpoint fails", condition: { type: "failing" }, emails: ["ann@example.com"] });
+  await eventually("the alert holds", async () => (await api("GET", `/api/v1/alert/${watch.id}`)).holding > 0);
+  await eventually("a notice", async () => (await api("GET", `/api/v1/alert/${watch.id}/notice`)).data.length);
+  const shopped = `/dashboard/applications/${shop.id}`;
   const pages = {
     overview: "/dashboard", issues: "/dashboard/issues?state=all", messages: "/dashboard/messages", applications: "/dashboard/applications",
-    application: one, "endpoint-evil": `${one}/endpoints/${target.id}`, "endpoint-edit": `${one}/endpoints/${target.id}/edit`,
-    "message-evil": `${one}/messages/${marked.id}`, sources: "/dashboard/sources", source: `/dashboard/sources/${source.id}`,
-    rejection: `/dashboard/sources/${source.id}/rejections/${made.id}`, "event-types": "/dashboard/event-types",
-    "event-type": "/dashboard/event-types/order.placed", keys: "/dashboard/keys", users: "/dashboard/users", audit: "/dashboard/audit", replays: "/dashboard/replays", settings: "/dashboard/settings",
-    profile: "/dashboard/settings/profiles/standard", webhooks: "/dashboard/settings/integrations/webhooks",
+    application: shopped, "endpoint-failing": `${shopped}/endpoints/${down.id}`, "endpoint-edit": `${shopped}/endpoints/${down.id}/edit`,
+    message: `${shopped}/messages/${overdue.id}`, sources: "/dashboard/sources", source: `/dashboard/sources/${hub.id}`,
+    rejection: `/dashboard/sources/${hub.id}/rejections/${refused.id}`, "event-types": "/dashboard/event-types",
+    "event-type": "/dashboard/event-types/invoice.paid", keys: "/dashboard/keys", users: "/dashboard/users", audit: "/dashboard/audit", replays: "/dashboard/replays", settings: "/dashboard/settings",
+    "settings-portal": "/dashboard/settings/portal", profile: "/dashboard/settings/profiles/standard", webhooks: "/dashboard/settings/integrations/webhooks",
     "webhook-new": "/dashboard/settings/integrations/webhooks/new", account: "/dashboard/account",
-    alerts: "/dashboard/alerts", alert: `/dashboard/alerts/${alert.id}`, "alert-new": "/dashboard/alerts/new",
+    alerts: "/dashboard/alerts", alert: `/dashboard/alerts/${watch.id}`, "alert-new": "/dashboard/alerts/new",
     endpoint: `/dashboard/applications/${acme}`, error: "/dashboard/none",
   };
-  for (const [name, page] of Object.entries(pages)) {
-    await go(page);
-    await browser.one("h1");
-    await harmless(name);
-  }
-  await go(`/dashboard/messages?tag=${encodeURIComponent(EVIL)}&type=${encodeURIComponent(EVIL)}&note=${encodeURIComponent(EVIL)}`);
-  await harmless("a search for markup");
-  ok("markup of strangers is text");
+  await go(pages["endpoint-failing"]);
+  await browser.sees("failing");
+  await go(`${pages.source}?reason=stale`);
+  await browser.sees("Nothing was rejected");
+  await go(pages.source);
+  await browser.sees("Duplicates dropped");
+  await browser.sees("Northwind Traders");
 
   // A pasted request is judged.
   await go(pages.source);
   await browser.fill("textarea[name=request]", "X-GitHub-Event: push\nX-Hub-Signature-256: sha256=00\n\n{}");
   await browser.click("#judge button.primary");
   await browser.sees("refused");
-  await browser.picture(pictures, "source");
+  await browser.picture(pictures, "source-judged");
   ok("why a signature fails");
 
   // Filters and paging, both ways, by URLs that can be shared.
@@ -228,7 +281,7 @@ try {
   // A replay at a pace: counted, begun, watched and aborted.
   await go(`/dashboard/messages?app=${acme}&status=delivered&type=order.*`);
   await browser.click("main a.button", "Replay at a pace");
-  await browser.sees("What it would do");
+  await browser.sees("Preview");
   await browser.fill("input[name=rate]", "1");
   await browser.click("form button", "Count");
   await eventually("the count", async () => (await path()).includes("rate=1"));
@@ -257,7 +310,7 @@ try {
   await go(`/dashboard/messages?app=${acme}&status=held&tag=unwanted`);
   await eventually("three messages", async () => (await rows()).length === 3);
   await browser.click("main a.button", "Cancel what waits");
-  await browser.sees("What it would do");
+  await browser.sees("Preview");
   await browser.sees("3 deliveries of 3 messages");
   await browser.picture(pictures, "cancel");
   pages.cancel = await path();
@@ -275,8 +328,8 @@ try {
   ok("what waits counted and cancelled, by the many and one");
 
   // The audit log: filters and paging, both ways, by URLs that can be shared.
-  for (let n = 0; n < 55; n += 1) {
-    await api("PATCH", "/api/v1/event-type/order.placed", { description: `An order was placed (${n})` });
+  for (let n = 54; n >= 0; n -= 1) {
+    await api("PATCH", "/api/v1/event-type/order.placed", { description: n ? `An order was placed (${n})` : "An order was placed" });
   }
   const entries = () => browser.run("return [...document.querySelectorAll('tbody tr')].map((row) => row.textContent)");
   await go("/dashboard/audit?what=event_type&action=updated");
@@ -315,7 +368,7 @@ try {
   await browser.sees("This payload passes");
   await browser.fill("textarea[name=sample]", '{"n": 3}');
   await browser.sees("does not pass");
-  await browser.picture(pictures, "endpoint-edit");
+  await browser.picture(pictures, "endpoint-edit-trial");
   await browser.click("button.primary", "Save");
   await browser.sees("Saved.");
   await browser.click("button", "Pause");
@@ -403,7 +456,7 @@ try {
   };
   await reach("#new input[name=name]");
   await browser.keys(..."By keyboard", ENTER);
-  await browser.sees("Made.");
+  await browser.sees("Created.");
   assert.equal(await browser.text("h1"), "By keyboard");
   ok("an application made by keyboard");
 
@@ -411,14 +464,14 @@ try {
   await go("/dashboard/alerts");
   await browser.click("a.button.primary", "New alert");
   await browser.fill("input[name=name]", "Held too long");
-  await browser.run("document.querySelector('select[name=type]').value = 'held'");
+  await browser.click("select[name=type] option[value=held]");
   await browser.fill("input[name=count]", "5");
   await browser.fill("textarea[name=emails]", "not an address");
-  await browser.click("button.primary", "Make the alert");
+  await browser.click("button.primary", "Create the alert");
   await browser.sees("This is not an e-mail address alone");
   await browser.fill("textarea[name=emails]", "ann@example.com");
-  await browser.click("button.primary", "Make the alert");
-  await browser.sees("Made.");
+  await browser.click("button.primary", "Create the alert");
+  await browser.sees("Created.");
   await browser.sees("5 or more deliveries are held");
   await browser.sees("No mail server is configured");
   await browser.click("button", "Mute");

@@ -1,8 +1,14 @@
 //! The dashboard in a real browser (headless Chromium): first run to first delivered message, a failing endpoint found, fixed
 //! and replayed, strangers' markup, filters and paging, dark mode, small screens, the keyboard, and axe-core on every page.
-//! The portal as its customers see it: in a frame on another site, by links that end and links that only look.
+//! Every form of the settings, with a provider to sign in by and a mail server. The portal as its customers see it: in a frame on another site, by links that end and links that only look.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that meets the unexpected ends there")]
 
+#[allow(dead_code, unreachable_pub, reason = "the browser needs a part of it")]
+#[path = "../alerts/catcher.rs"]
+mod catcher;
+#[allow(dead_code, unreachable_pub, reason = "the browser needs a part of it")]
+#[path = "../people/provider.rs"]
+mod provider;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -15,6 +21,8 @@ use tokio::{
 
 /// Checks of the flow, each a line of its script.
 const CHECKS: usize = 17;
+/// The same of the settings'.
+const SETTINGS_CHECKS: usize = 12;
 /// The same of the portal's.
 const PORTAL_CHECKS: usize = 13;
 
@@ -23,6 +31,26 @@ async fn dashboard() {
     let server = Server::start().await;
     let said = run("dashboard.mjs", &[server.link().await, ADMIN_KEY.to_owned()]).await;
     assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), CHECKS, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings() {
+    let (provider, mail) = (provider::Provider::start().await, catcher::Catcher::start().await);
+    let args = vec![
+        format!("--oidc-issuer={}", provider.issuer()),
+        format!("--oidc-client-id={}", provider::CLIENT),
+        "--oidc-role-claim=groups".into(),
+        "--oidc-roles=ops=operator,root=admin".into(),
+        format!("--smtp=smtp+plain://127.0.0.1:{}", mail.port()),
+        "--mail-from=Hooks <hooks@example.com>".into(),
+    ];
+    let env = vec![("POSTRIDER_OIDC_CLIENT_SECRET".into(), provider::SECRET.into())];
+    let server = Server::start_with(Options { args, env }).await;
+    let said = run("settings.mjs", &[server.link().await, provider.issuer(), ADMIN_KEY.to_owned()]).await;
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), SETTINGS_CHECKS, "{said}");
+    let letters = mail.caught();
+    assert_eq!(letters.len(), 2, "each address gets its own");
+    assert!(letters.iter().all(|letter| letter.header("subject").ends_with(": a test")), "{letters:?}");
 }
 
 /// The page of another site that has the portal in a frame: which URL is said behind its `#`.

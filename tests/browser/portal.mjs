@@ -63,7 +63,7 @@ try {
 
   // A link opens in a frame on another site, and leaves no trace of its token.
   const first = await link(acme);
-  assert.equal(first.url, `${base}/portal#key=${first.token}`);
+  assert.equal(first.url, `${base}/portal?app=${acme}#key=${first.token}`);
   await framed(first.url);
   await browser.sees("Get told when something happens");
   assert.equal(await browser.run("return location.origin"), base);
@@ -99,7 +99,7 @@ try {
   await browser.fill("textarea[name=headers]", "X-Tenant: 42");
   await browser.picture(pictures, "portal-endpoint-new");
   await browser.click("button.primary", "Add the endpoint");
-  await browser.sees("Made.");
+  await browser.sees("Created.");
   const endpoint = await path().then((at) => at.split("?")[0]);
   const id = endpoint.split("/").pop();
   const made = await api("GET", `/api/v1/app/${acme}/endpoint/${id}`);
@@ -160,7 +160,7 @@ try {
   assert.equal(secret, (await api("GET", `/api/v1/app/${acme}/endpoint/${id}/secret`)).key);
   await browser.picture(pictures, "portal-secret");
   await browser.click("summary", "Rotate it");
-  await browser.click("button", "Make a new secret");
+  await browser.click("button", "Create a new secret");
   await browser.sees("There is a new secret");
   assert.notEqual((await api("GET", `/api/v1/app/${acme}/endpoint/${id}/secret`)).key, secret);
   let before = receiver.came;
@@ -170,8 +170,23 @@ try {
   await browser.click("button", "Pause");
   await browser.sees("Paused: deliveries are held");
   await browser.picture(pictures, "portal-paused");
+  const waits = async (more) => (await api("POST", `/api/v1/app/${acme}/msg`, { eventType: "order.placed", payload: { id: more } })).id;
+  for (const [css, text] of [["main .head button.danger", "Cancel what waits"], ["article button.danger", "Cancel"]]) {
+    const unwanted = await waits(text);
+    await go(`${home}/messages/${unwanted}`);
+    await browser.sees("held");
+    if (css.startsWith("article")) await browser.picture(pictures, "portal-waiting");
+    await browser.click(css, text);
+    if (css.startsWith("main")) await browser.accept();
+    await browser.sees("what waited is not sent any more");
+    await browser.sees("It was cancelled");
+    assert.equal((await browser.all("main button.danger")).length, 0);
+  }
+  const wanted = await waits("kept");
+  await go(`${home}/endpoints/${id}`);
   await browser.click("button", "Resume");
   await browser.sees("Resumed");
+  await eventually("what was kept", async () => (await api("GET", `/api/v1/app/${acme}/attempt/msg/${wanted}`)).data.some((a) => a.status === 0));
   receiver.status = 500;
   const lost = await api("POST", `/api/v1/app/${acme}/msg`, { eventType: "order.cancelled", payload: { id: "ord_2" } });
   await eventually("it failed", async () => (await api("GET", `/api/v1/app/${acme}/attempt/msg/${lost.id}`)).data.length);
@@ -189,6 +204,17 @@ try {
   await browser.click("button.danger", "Delete for good");
   await browser.sees("Deleted.");
   ok("secret, rotation, test, pause, recover, what is missing, delete");
+
+  // An endpoint that fails says so in the list, before anything was given up.
+  receiver.status = 503;
+  const failed = await api("POST", `/api/v1/app/${acme}/endpoint`, { url: `${hooks}/orders`, description: "Order desk", eventTypes: ["invoice.overdue"] });
+  await api("POST", `/api/v1/app/${acme}/msg`, { eventType: "invoice.overdue", payload: { id: "in_78" } });
+  await eventually("a failing endpoint", async () => {
+    await go(home);
+    const text = await browser.text();
+    return text.includes("failing") && text.includes("none delivered, 1 waiting");
+  });
+  receiver.status = 200;
 
   // Deliveries by state, type and time, paged both ways, by URLs that can be shared.
   receiver.status = 503;
@@ -342,7 +368,7 @@ try {
   await browser.keys(...`${hooks}/keyboard`);
   await reach("form.stack button.primary");
   await browser.keys(ENTER);
-  await browser.sees("Made.");
+  await browser.sees("Created.");
   assert.equal(await browser.text("h1"), `${hooks}/keyboard`);
   ok("an endpoint made by keyboard");
 

@@ -2,8 +2,9 @@
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{RawQuery, State},
     http::{HeaderMap, StatusCode},
+    response::Redirect,
     routing::{get, post},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -74,6 +75,8 @@ impl Provider {
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/keys", get(keys))
             .route("/token", post(token))
+            .route("/authorize", get(authorize))
+            .route("/next", post(set_next))
             .with_state(shared.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Provider { shared, serving }
@@ -94,14 +97,32 @@ impl Provider {
 
     /// Somebody comes with this query; the code and the state with which they are sent back.
     pub(crate) fn visited(&self, query: &str) -> (String, String) {
-        let asked: HashMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        assert_eq!((asked["response_type"].as_str(), asked["client_id"].as_str()), ("code", CLIENT));
-        assert_eq!((asked["code_challenge_method"].as_str(), asked["scope"].as_str()), ("S256", "openid email profile"));
-        let code = format!("code-{}", self.shared.away.lock().unwrap().len());
-        let kept = (asked["code_challenge"].clone(), asked["nonce"].clone(), asked["redirect_uri"].clone());
-        self.shared.away.lock().unwrap().insert(code.clone(), kept);
-        (code, asked["state"].clone())
+        visited(&self.shared, query)
     }
+}
+
+/// Somebody comes with this query; the code and the state with which they are sent back.
+fn visited(shared: &Shared, query: &str) -> (String, String) {
+    let asked: HashMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    assert_eq!((asked["response_type"].as_str(), asked["client_id"].as_str()), ("code", CLIENT));
+    assert_eq!((asked["code_challenge_method"].as_str(), asked["scope"].as_str()), ("S256", "openid email profile"));
+    let code = format!("code-{}", shared.away.lock().unwrap().len());
+    let kept = (asked["code_challenge"].clone(), asked["nonce"].clone(), asked["redirect_uri"].clone());
+    shared.away.lock().unwrap().insert(code.clone(), kept);
+    (code, asked["state"].clone())
+}
+
+/// The page of the provider, where everybody is known already.
+async fn authorize(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Redirect {
+    let query = query.unwrap_or_default();
+    let (code, state) = visited(&shared, &query);
+    let back = shared.away.lock().unwrap()[&code].2.clone();
+    Redirect::to(&format!("{back}?code={code}&state={state}"))
+}
+
+/// Claims of whoever comes next, for tests that have a browser in between.
+async fn set_next(State(shared): State<Arc<Shared>>, claims: String) {
+    *shared.next.lock().unwrap() = Next { claims: serde_json::from_str(&claims).unwrap(), alg: None };
 }
 
 async fn discovery(State(shared): State<Arc<Shared>>) -> Json<Value> {

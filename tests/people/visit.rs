@@ -70,7 +70,7 @@ impl Visit {
     pub(crate) async fn role(&mut self) -> Option<String> {
         let answer = self.get("/dashboard/account").await;
         let text = answer.text();
-        let (_, after) = text.split_once("</a> <span class=\"dim\">").filter(|_| answer.status == 200)?;
+        let (_, after) = text.split_once("</a> <span class=\"badge\">").filter(|_| answer.status == 200)?;
         after.split('<').next().map(str::to_owned)
     }
 }

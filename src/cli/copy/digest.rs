@@ -67,6 +67,7 @@ impl Section {
                 Kind::AlertState => "states of alerts",
                 Kind::Notice => "notices of alerts",
                 Kind::Duplicates => "counts of duplicates",
+                Kind::Branding => "brandings",
             },
             Section::Secrets => "secrets",
             Section::Messages => "messages",

@@ -21,7 +21,7 @@ use crate::{
     api::{self, Api, ApiOptions, Front, Rotating, TokenCache, TrustedProxies},
     clock::{Clock, SteadyClock, SystemClock},
     config::{Config, LogFormat, PortalLook, Source, StorePlace},
-    dashboard::{self, Admission, Branding, Color, Logo, OidcOptions, SignInOptions},
+    dashboard::{self, Admission, Branding, OidcOptions, SignInOptions},
     flow::{Engine, Parts, Settings},
     inbound::Inbound,
     mail::{MailConfig, Mailer},
@@ -152,14 +152,13 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool, descriptors: u64
 fn branding(look: &PortalLook) -> anyhow::Result<Branding> {
     let read = |path: &PathBuf| {
         let bytes = std::fs::read(path).with_context(|| format!("cannot read the logo {}", path.display()))?;
-        Logo::read(bytes).map_err(|rule| anyhow::anyhow!("the logo {} cannot be used: {rule}", path.display()))
+        crate::model::Logo::read(bytes).map_err(|rule| anyhow::anyhow!("the logo {} cannot be used: {rule}", path.display()))
     };
-    let color = |channels: Option<[u8; 3]>| channels.map(|[red, green, blue]| Color(red, green, blue));
     Ok(Branding {
         name: look.name.clone(),
         logo: look.logo.as_ref().map(read).transpose()?,
-        color: color(look.color),
-        dark_color: color(look.dark_color),
+        color: look.color,
+        dark_color: look.dark_color,
         origins: look.origins.clone(),
     })
 }

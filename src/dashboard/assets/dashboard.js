@@ -150,6 +150,27 @@ if (picks) {
   follow();
 }
 
+// A file goes as text in a field of the form: no form here has parts.
+for (const input of document.querySelectorAll("input[type=file][data-into]")) {
+  input.addEventListener("change", () => {
+    const field = input.form.elements[input.dataset.into];
+    field.value = "";
+    if (!input.files[0]) return;
+    const reader = new FileReader();
+    reader.onload = () => { field.value = reader.result.slice(reader.result.indexOf(",") + 1); };
+    reader.readAsDataURL(input.files[0]);
+  });
+}
+
+// Fields that belong to another choice are out of the way.
+for (const choice of document.querySelectorAll("[data-chooses]")) {
+  const follow = () => {
+    for (const part of choice.form.querySelectorAll("[data-when]")) part.hidden = !part.dataset.when.split(" ").includes(choice.value);
+  };
+  choice.addEventListener("change", follow);
+  follow();
+}
+
 // What is wrong in a form is gone to; a frame does not do so by itself.
 document.querySelector("[aria-invalid=true]")?.focus();
 

@@ -18,7 +18,7 @@ async function open() {
   const kept = await fetch(`${to}/session`, { credentials: "same-origin" });
   if (kept.ok) return location.replace(to);
   // The browser keeps no cookie for us here: on a page of our own it does.
-  document.querySelector("#apart a").href = `/portal#${given}`;
+  document.querySelector("#apart a").href = `/portal${location.search}#${given}`;
   show("apart");
 }
 

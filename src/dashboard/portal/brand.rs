@@ -1,9 +1,12 @@
 //! How the portal looks as the operator's own: name, logo, colours, and who may put it into a frame. Colours are corrected
 //! until text in them is legible (WCAG 2.2 AA), in light and in dark.
 
-use super::page::PREFIX;
-use crate::crypto::short_fingerprint;
-use std::fmt::Write as _;
+use super::{super::Dashboard, page::PREFIX};
+use crate::{
+    crypto::short_fingerprint,
+    model::{Address, AppId, Color, Logo, OrgId, OwnBranding, Record},
+};
+use std::{fmt::Write as _, sync::Arc};
 
 /// Contrast of text at least (WCAG 2.2, 1.4.3).
 const LEGIBLE: f64 = 4.5;
@@ -17,18 +20,8 @@ const WHITE: Color = Color(0xff, 0xff, 0xff);
 const BLACK: Color = Color(0, 0, 0);
 /// Steps in which a colour is moved towards black or white.
 const STEPS: u16 = 64;
-/// The largest logo, in bytes.
-const MAX_LOGO_BYTES: usize = 256 << 10;
-
-/// A colour: red, green, blue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Color(pub u8, pub u8, pub u8);
 
 impl Color {
-    fn css(self) -> String {
-        format!("#{:02x}{:02x}{:02x}", self.0, self.1, self.2)
-    }
-
     /// Relative luminance, as WCAG defines it.
     fn luminance(self) -> f64 {
         let linear = |channel: u8| {
@@ -65,47 +58,6 @@ impl Color {
     }
 }
 
-/// A logo, as it is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Logo {
-    kind: &'static str,
-    bytes: Vec<u8>,
-}
-
-impl Logo {
-    /// Reads a logo; its kind is told by its first bytes.
-    ///
-    /// # Errors
-    /// It is none of SVG, PNG, JPEG, WebP and GIF, or larger than 256 KiB.
-    pub fn read(bytes: Vec<u8>) -> Result<Self, &'static str> {
-        if bytes.len() > MAX_LOGO_BYTES {
-            return Err("it is larger than 256 KiB");
-        }
-        let webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
-        let text = std::str::from_utf8(&bytes).unwrap_or_default().trim_start_matches('\u{feff}').trim_start();
-        let svg = (text.starts_with("<?xml") || text.starts_with("<svg") || text.starts_with("<!--")) && text.contains("<svg");
-        let kind = match bytes.as_slice() {
-            [0x89, b'P', b'N', b'G', ..] => "image/png",
-            [0xff, 0xd8, 0xff, ..] => "image/jpeg",
-            [b'G', b'I', b'F', b'8', ..] => "image/gif",
-            _ if webp => "image/webp",
-            _ if svg => "image/svg+xml",
-            _ => return Err("it is neither SVG, PNG, JPEG, WebP nor GIF"),
-        };
-        Ok(Logo { kind, bytes })
-    }
-
-    /// Its media type.
-    pub(super) fn kind(&self) -> &'static str {
-        self.kind
-    }
-
-    /// Its bytes.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
 /// What the operator says of the portal.
 #[derive(Clone, Debug, Default)]
 pub struct Branding {
@@ -139,23 +91,86 @@ pub(in crate::dashboard) struct Brand {
 }
 
 impl Brand {
-    pub(in crate::dashboard) fn new(branding: Branding) -> Self {
+    /// Of what was said; its files are below `at`.
+    fn new(branding: Branding, at: &str) -> Self {
         let style = style(branding.color, branding.dark_color.or(branding.color));
         let part = |bytes: &[u8]| short_fingerprint(bytes).chars().take(12).collect::<String>();
         let ancestors = if branding.origins.is_empty() { "'none'".to_owned() } else { branding.origins.join(" ") };
+        let named = |name: String| format!("{at}/brand/{name}");
         Brand {
-            logo_path: branding.logo.as_ref().map(|logo| format!("{PREFIX}/brand/logo-{}", part(&logo.bytes))).unwrap_or_default(),
-            style_path: if style.is_empty() {
-                String::new()
-            } else {
-                format!("{PREFIX}/brand/colors-{}.css", part(style.as_bytes()))
-            },
+            logo_path: branding.logo.as_ref().map(|logo| named(format!("logo-{}", part(&logo.bytes)))).unwrap_or_default(),
+            style_path: if style.is_empty() { String::new() } else { named(format!("colors-{}.css", part(style.as_bytes()))) },
             name: branding.name,
             logo: branding.logo,
             style,
             ancestors,
         }
     }
+
+    /// As the server's configuration says.
+    pub(in crate::dashboard) fn of_server(branding: Branding) -> Self {
+        Brand::new(branding, PREFIX)
+    }
+
+    /// As the application's organization says, and where it says nothing, the server's configuration.
+    pub(super) async fn of_app(dashboard: &Dashboard, app: &str) -> Arc<Self> {
+        let app = app.parse::<AppId>().ok().and_then(|app| dashboard.api.engine.routing.by_id(app));
+        let Some(app) = app else { return dashboard.brand.clone() };
+        match own_branding(dashboard, app.application.org).await {
+            Some(own) => Arc::new(Brand::new(merged(own, &dashboard.branding), &format!("{PREFIX}/{}", app.application.id))),
+            None => dashboard.brand.clone(),
+        }
+    }
+}
+
+/// What an organization says of its portal. A store that does not answer leaves it as the server's.
+pub(in crate::dashboard) async fn own_branding(dashboard: &Dashboard, org: OrgId) -> Option<OwnBranding> {
+    let engine = &dashboard.api.engine;
+    let found = engine.store.find(&Address::branding(org), engine.clock.now()).await;
+    let found = found.inspect_err(|error| tracing::warn!(%error, "an organization's branding cannot be read")).ok()??;
+    match found.record {
+        Record::Branding(own) => Some(*own),
+        _ => None,
+    }
+}
+
+fn merged(own: OwnBranding, server: &Branding) -> Branding {
+    // One accent goes with the other: the server's dark one would be another brand's.
+    let colors = match (own.color, own.dark_color) {
+        (None, None) => (server.color, server.dark_color),
+        own => own,
+    };
+    Branding {
+        name: own.name.unwrap_or_else(|| server.name.clone()),
+        logo: own.logo.or_else(|| server.logo.clone()),
+        color: colors.0,
+        dark_color: colors.1,
+        origins: own.origins.unwrap_or_else(|| server.origins.clone()),
+    }
+}
+
+/// How an accent is shown: itself, text on it, and what it stands on.
+#[derive(Debug)]
+pub(in crate::dashboard) struct Shades {
+    /// The accent, corrected.
+    pub(in crate::dashboard) accent: String,
+    /// Text on it.
+    pub(in crate::dashboard) text: String,
+    /// What it stands on.
+    pub(in crate::dashboard) ground: String,
+}
+
+/// How chosen accents are shown, in light and in the dark.
+pub(in crate::dashboard) fn shades(color: Option<&str>, dark: Option<&str>) -> Vec<(&'static str, Shades)> {
+    let (light, dark) = (color.and_then(Color::read), dark.or(color).and_then(Color::read));
+    let shade = |color: Color, grounds: &[Color], end: Color| {
+        let accent = color.legible_on(grounds, end);
+        let ground = grounds.first().copied().unwrap_or(end).css();
+        Shades { accent: accent.css(), text: accent.text_on().css(), ground }
+    };
+    let light = light.map(|color| ("Light", shade(color, &LIGHT_GROUNDS, BLACK)));
+    let dark = dark.map(|color| ("Dark", shade(color, &DARK_GROUNDS, WHITE)));
+    light.into_iter().chain(dark).collect()
 }
 
 /// Custom properties of the accent, as the dashboard's style names them.
@@ -218,11 +233,27 @@ mod tests {
     }
 
     #[test]
-    fn logos_are_told_by_their_bytes() {
-        let kind = |bytes: &[u8]| Logo::read(bytes.to_vec()).map(|logo| logo.kind);
-        assert_eq!(kind(b"\x89PNG\r\n"), Ok("image/png"));
-        assert_eq!(kind(b"RIFF\0\0\0\0WEBPVP8 "), Ok("image/webp"));
-        assert_eq!(kind(b" <?xml version='1.0'?>\n<svg xmlns='x'/>"), Ok("image/svg+xml"));
-        assert!(kind(b"<html><svg>").is_err() && kind(b"").is_err() && kind(&vec![b' '; MAX_LOGO_BYTES + 1]).is_err());
+    fn an_organization_says_what_it_wants_and_the_server_the_rest() {
+        let server = Branding {
+            name: "Server".into(),
+            dark_color: Some(WHITE),
+            origins: vec!["https://a.example".into()],
+            ..Branding::default()
+        };
+        let own = OwnBranding::new(OrgId(1), crate::model::Time(0));
+        let none = merged(own.clone(), &server);
+        assert_eq!((none.name.as_str(), none.dark_color, none.origins.len()), ("Server", Some(WHITE), 1));
+        let own = OwnBranding { name: Some("Own".into()), color: Some(BLACK), origins: Some(Vec::new()), ..own };
+        let all = Brand::new(merged(own, &server), "/portal/app_1");
+        assert_eq!((all.name.as_str(), all.ancestors.as_str()), ("Own", "'none'"));
+        assert!(all.style_path.starts_with("/portal/app_1/brand/colors-") && all.logo_path.is_empty());
+    }
+
+    #[test]
+    fn shades_are_legible() {
+        let shown = shades(Some("#ffff00"), None);
+        assert_eq!(shown.len(), 2);
+        assert!(shown[0].1.accent != "#ffff00" && shown[1].1.accent == "#ffff00");
+        assert!(shades(None, None).is_empty() && shades(None, Some("#ffffff")).len() == 1);
     }
 }

@@ -4,7 +4,10 @@ use super::{
     super::{
         Dashboard,
         chart::Latency,
-        endpoint::{AttemptRow, Health, RECOVER, SecretRow, attempts_path, charted_from, health, newest, secrets},
+        endpoint::{
+            AttemptRow, Health, RECOVER, SecretRow, attempts_path, charted_from, examples, grace, health, lacks_example, newest,
+            secrets, suggested, window,
+        },
         endpoint_edit::{EndpointView, Headers},
         fields::{Fields, segment},
         lane::Lane,
@@ -61,8 +64,7 @@ struct EndpointPage {
 impl EndpointPage {
     /// The event type that a test suggests.
     fn suggested(&self) -> &str {
-        let own = self.endpoint.event_types.as_deref().and_then(|types| types.first()).filter(|name| self.types.contains(name));
-        own.or(self.types.first()).map_or("", String::as_str)
+        suggested(&self.endpoint, &self.types)
     }
 }
 
@@ -115,23 +117,12 @@ async fn pause(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Sh
 }
 
 async fn test(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
-    let event_type = sent.fields.text("type");
-    let path = format!("{}/send-example", api_path(&sent, &endpoint));
-    // A type without an example in the catalogue is tried with an empty payload.
-    match sent.change(Method::POST, &path, json!({ "eventType": event_type })).await {
-        Err(Problem::NotFound(_) | Problem::Invalid(_) | Problem::BadRequest(..)) => {
-            sent.change(Method::POST, &path, json!({ "eventType": event_type, "payload": { "test": true } })).await?;
-        }
+    let (path, [own, bare]) = (format!("{}/send-example", api_path(&sent, &endpoint)), examples(&sent.fields));
+    match sent.change(Method::POST, &path, own).await {
+        Err(problem) if lacks_example(&problem) => sent.change(Method::POST, &path, bare).await?,
         other => other?,
     }
     back(&sent, &endpoint, "tested")
-}
-
-/// The window of a form, as the API takes it.
-fn window(fields: &Fields) -> Result<Value, Problem> {
-    let since = fields.time("since")?.ok_or_else(|| Problem::field(&["since"], "missing", "Since when?"))?;
-    let until = fields.time("until")?.map(|until| until.to_string());
-    Ok(json!({ "since": since.to_string(), "until": until }))
 }
 
 /// Queues failed deliveries again.
@@ -147,10 +138,8 @@ async fn missing(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> 
 }
 
 async fn rotate(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
-    let grace = sent.fields.given("grace").map(str::parse::<u64>).transpose();
-    let grace = grace.map_err(|_| Problem::field(&["grace"], "type_error", "This is not a number."))?;
     let path = format!("{}/secret/rotate", api_path(&sent, &endpoint));
-    sent.change(Method::POST, &path, json!({ "gracePeriodSeconds": grace })).await?;
+    sent.change(Method::POST, &path, grace(&sent.fields)?).await?;
     back(&sent, &endpoint, "rotated")
 }
 

@@ -3,10 +3,11 @@
 use super::{
     super::{
         Dashboard,
-        fields::{Fields, segment},
+        fields::Fields,
         page::Page,
+        sift::{Sifted, has},
         survey::WINDOW,
-        view::{Badge, Listed, Pager, When, grouped, percent},
+        view::{Badge, Pager, When, grouped, percent},
     },
     endpoint_edit::named,
     guest::Guest,
@@ -48,6 +49,8 @@ struct Row {
     badge: Badge,
     rate: Option<String>,
     delivered: String,
+    /// Deliveries that wait: for their first attempt, or for another after a failure.
+    waiting: Option<String>,
     /// Some of the events that it wants, and how many there are beside them.
     events: (String, usize),
 }
@@ -66,26 +69,29 @@ struct Endpoints {
     rows: Vec<Row>,
     pager: Pager,
     first: bool,
+    asked: String,
 }
 
 async fn list(guest: Guest) -> Shown {
     let asked = Fields::parse(guest.query.as_bytes());
-    let from = segment(asked.text("iterator"));
-    let path = format!("{}/endpoint?order=descending&limit={LIMIT}&iterator={from}", guest.api());
-    let listed: Listed<Listing> = guest.desk.get(&path).await?;
+    let path = format!("{}/endpoint?order=descending", guest.api());
+    let sifted = Sifted { path: &path, from: asked.text("iterator"), limit: LIMIT, id: |row: &Listing| &row.id };
+    let part = asked.text("q");
+    let listed = sifted.rows(&guest.desk, |row| has(&row.url, part) || has(&row.description, part)).await?;
     let pager = listed.pager(&guest.query);
     let (engine, now) = (guest.desk.engine(), guest.desk.now());
     let failing: HashSet<EndpointId> = engine.failing(usize::MAX).into_iter().map(|failing| failing.endpoint).collect();
     let mut rows = Vec::with_capacity(listed.data.len());
     for listing in listed.data {
         let id: Option<EndpointId> = listing.id.parse().ok();
-        let (mut rate, mut delivered) = (None, String::new());
+        let (mut rate, mut delivered, mut waiting) = (None, String::new(), None);
         if let Some(id) = id {
             let stats = engine.store.stats(id, now.minus(WINDOW), now.plus(MINUTE)).await?;
             let ended = stats.delivered + stats.exhausted;
             #[expect(clippy::cast_precision_loss, reason = "for people")]
             let share = (ended > 0).then(|| percent(stats.delivered as f64 / ended as f64));
             (rate, delivered) = (share, grouped(stats.delivered));
+            waiting = (stats.pending > 0).then(|| grouped(stats.pending));
         }
         let badge = match (listing.disabled, id.is_some_and(|id| failing.contains(&id))) {
             (true, _) => Badge("held", "paused"),
@@ -93,9 +99,9 @@ async fn list(guest: Guest) -> Shown {
             _ => Badge("ok", "active"),
         };
         let events = events(listing.event_types.as_deref());
-        rows.push(Row { listing, badge, rate, delivered, events });
+        rows.push(Row { listing, badge, rate, delivered, waiting, events });
     }
     let shell = Shell::new(&guest, "Endpoints", "endpoints");
-    let first = rows.is_empty() && asked.text("iterator").is_empty();
-    Ok(Page(Endpoints { shell, rows, pager, first }).into_response())
+    let first = rows.is_empty() && asked.text("iterator").is_empty() && part.is_empty();
+    Ok(Page(Endpoints { shell, rows, pager, first, asked: asked.text("q").to_owned() }).into_response())
 }

@@ -13,6 +13,7 @@ use super::{
         fields::{Fields, dashboard_host, same_site},
         visitor::form_token,
     },
+    brand::Brand,
     page::{PREFIX, PortalError, Shown},
 };
 use crate::{
@@ -65,6 +66,8 @@ pub(super) struct Guest {
     pub(super) desk: Desk,
     /// The application.
     pub(super) app: App,
+    /// How its portal looks.
+    pub(super) brand: Arc<Brand>,
     /// Whether the link may change things.
     pub(super) works: bool,
     /// Whether another page is around this one.
@@ -118,6 +121,7 @@ impl FromRequestParts<Arc<Dashboard>> for Guest {
         Ok(Guest {
             desk,
             app,
+            brand: parts.extensions.get().cloned().unwrap_or_else(|| dashboard.brand.clone()),
             works,
             framed: told("sec-fetch-dest").is_some_and(|into| matches!(into, "iframe" | "frame")),
             form_token: form_token(&token),
@@ -226,7 +230,7 @@ async fn leave(Path(app): Path<String>, sent: Sent) -> Shown {
         Ok(()) | Err(Problem::Forbidden(_)) => {}
         Err(problem) => return Err(PortalError(problem)),
     }
-    let mut response = Redirect::to(&format!("{PREFIX}?ended=1")).into_response();
+    let mut response = Redirect::to(&format!("{PREFIX}?app={}&ended=1", sent.guest.app.id)).into_response();
     begin(&mut response, "", &app, &sent.guest.base);
     Ok(response)
 }

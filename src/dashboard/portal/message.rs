@@ -4,7 +4,7 @@ use super::{
     super::{
         Dashboard,
         fields::segment,
-        message::{Row, find, payload, resend_failed, rows},
+        message::{Row, failed, find, payload, resend_failed, rows},
         page::Page,
         view::When,
     },
@@ -24,7 +24,10 @@ use serde_json::Value;
 use std::sync::Arc;
 
 pub(super) fn routes() -> Router<Arc<Dashboard>> {
-    Router::new().route("/portal/{app}/messages/{msg}", get(show)).route("/portal/{app}/messages/{msg}/resend", post(resend))
+    Router::new()
+        .route("/portal/{app}/messages/{msg}", get(show))
+        .route("/portal/{app}/messages/{msg}/resend", post(resend))
+        .route("/portal/{app}/messages/{msg}/cancel", post(cancel))
 }
 
 #[derive(Template)]
@@ -43,7 +46,12 @@ struct MessagePage {
 impl MessagePage {
     /// Whether it failed anywhere.
     fn failed(&self) -> bool {
-        self.rows.iter().any(|row| row.sent && row.badge.0 == "bad")
+        failed(&self.rows)
+    }
+
+    /// Whether any endpoint is owed it.
+    fn owed(&self) -> bool {
+        self.rows.iter().any(|row| row.owed)
     }
 }
 
@@ -62,6 +70,14 @@ async fn show(guest: Guest, Path((_app, msg)): Path<(String, String)>) -> Shown 
         message,
     };
     Ok(Page(page).into_response())
+}
+
+/// Cancels what waits: at one endpoint, or at all.
+async fn cancel(Path((_app, msg)): Path<(String, String)>, sent: Sent) -> Shown {
+    let below = sent.fields.given("endpoint").map(|endpoint| format!("/endpoint/{}", segment(endpoint))).unwrap_or_default();
+    let path = format!("{}/msg/{}{below}/cancel", sent.guest.api(), segment(&msg));
+    sent.change(Method::POST, &path, Value::Null).await?;
+    Ok(Redirect::to(&format!("{}/messages/{}?note=cancelled", sent.guest.home(), segment(&msg))).into_response())
 }
 
 /// Sends it to one endpoint again, or wherever it failed.

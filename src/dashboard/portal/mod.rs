@@ -16,8 +16,8 @@ mod page;
 mod snippets;
 mod verify;
 
-pub(super) use brand::Brand;
-pub use brand::{Branding, Color, Logo};
+pub use brand::Branding;
+pub(super) use brand::{Brand, Shades, own_branding, shades};
 
 use super::{Dashboard, MAX_FORM_BYTES};
 use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, response::Redirect, routing::get};

@@ -7,6 +7,7 @@ use super::{
         fields::{Fields, dashboard_host, same_site},
         page::Page,
     },
+    brand::Brand,
     guest::{begin, dress, theme},
     page::{PREFIX, Shell, Shown},
 };
@@ -16,7 +17,7 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::Bytes,
     extract::{FromRequestParts, Request, State},
     http::HeaderMap,
@@ -40,9 +41,9 @@ struct OpenPage {
     ended: bool,
 }
 
-async fn page(State(dashboard): State<Arc<Dashboard>>, request: Request) -> Response {
+async fn page(Extension(brand): Extension<Arc<Brand>>, request: Request) -> Response {
     let ended = Fields::parse(request.uri().query().unwrap_or_default().as_bytes()).ticked("ended");
-    let shell = Shell::bare(&dashboard, "Webhooks", theme(request.headers()));
+    let shell = Shell::bare(&brand, "Webhooks", theme(request.headers()));
     Page(OpenPage { shell, ended }).into_response()
 }
 

@@ -2,14 +2,15 @@
 
 use super::{
     super::{Dashboard, assets, error::reasons, fields::Fields, page},
+    brand::Brand,
     guest::{Guest, theme},
 };
 use crate::api::Problem;
 use askama::Template;
 use axum::{
-    Router,
-    extract::{Path, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    Extension, Router,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
     routing::get,
@@ -70,13 +71,12 @@ impl Shell {
             framed: guest.framed,
             form_token: guest.form_token.clone(),
         };
-        let bare = Shell::bare(guest.desk.dashboard(), title, guest.theme);
+        let bare = Shell::bare(&guest.brand, title, guest.theme);
         Shell { section, guest: Some(who), note: page::note(word.raw("note")), ..bare }
     }
 
     /// Around a page that anybody may see.
-    pub(super) fn bare(dashboard: &Dashboard, title: impl Into<String>, theme: &'static str) -> Self {
-        let brand = &dashboard.brand;
+    pub(super) fn bare(brand: &Brand, title: impl Into<String>, theme: &'static str) -> Self {
         Shell {
             title: title.into(),
             section: "",
@@ -163,7 +163,7 @@ struct ErrorPage {
 }
 
 /// The page of a refusal. Whose link has ended gets that, and nothing else.
-fn refusal(dashboard: &Dashboard, problem: &Problem, theme: &'static str, path: &str) -> Response {
+fn refusal(brand: &Brand, problem: &Problem, theme: &'static str, path: &str) -> Response {
     let ended = matches!(problem, Problem::Unauthorized);
     let title = match problem.status().as_u16() {
         401 => "This link has ended",
@@ -176,21 +176,30 @@ fn refusal(dashboard: &Dashboard, problem: &Problem, theme: &'static str, path: 
     };
     let app = path.strip_prefix(PREFIX).and_then(|rest| rest.split('/').nth(1)).filter(|app| app.starts_with("app_") && !ended);
     let home = app.map(|app| format!("{PREFIX}/{app}")).unwrap_or_default();
-    let shell = Shell::bare(dashboard, title, theme);
+    let shell = Shell::bare(brand, title, theme);
     (problem.status(), page::Page(ErrorPage { shell, title, reasons: reasons(problem), home, ended })).into_response()
 }
 
+/// The application that a page is about: by its path, or, before a link is open, by its query.
+fn app_of(uri: &Uri) -> String {
+    let named = uri.path().split('/').nth(2).filter(|name| name.starts_with("app_"));
+    let asked = || Fields::parse(uri.query().unwrap_or_default().as_bytes()).text("app").to_owned();
+    named.map_or_else(asked, str::to_owned)
+}
+
 /// The headers of every page, and the pages of refusals.
-pub(super) async fn guarded(State(dashboard): State<Arc<Dashboard>>, request: Request, next: Next) -> Response {
+pub(super) async fn guarded(State(dashboard): State<Arc<Dashboard>>, mut request: Request, next: Next) -> Response {
     let (theme, path) = (theme(request.headers()), request.uri().path().to_owned());
+    let brand = Brand::of_app(&dashboard, &app_of(request.uri())).await;
+    request.extensions_mut().insert(brand.clone());
     let mut response = next.run(request).await;
     if let Some(Refused(problem)) = response.extensions_mut().remove::<Refused>() {
-        response = refusal(&dashboard, &problem, theme, &path);
+        response = refusal(&brand, &problem, theme, &path);
     }
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
          frame-ancestors {}; base-uri 'none'",
-        dashboard.brand.ancestors
+        brand.ancestors
     );
     let headers = response.headers_mut();
     if let Ok(policy) = HeaderValue::try_from(policy) {
@@ -209,7 +218,8 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
     Router::new()
         .route("/portal/assets/portal-open.js", get(open_script))
         .route("/portal/assets/{name}", get(assets::asset))
-        .route("/portal/brand/{name}", get(brand))
+        .route("/portal/brand/{name}", get(brand_file))
+        .route("/portal/{app}/brand/{name}", get(brand_file))
 }
 
 async fn open_script() -> Response {
@@ -217,16 +227,14 @@ async fn open_script() -> Response {
 }
 
 /// The operator's logo and colours.
-async fn brand(State(dashboard): State<Arc<Dashboard>>, Path(name): Path<String>) -> Response {
-    let brand = &dashboard.brand;
-    let is = |path: &str| path.rsplit('/').next() == Some(name.as_str());
+async fn brand_file(Extension(brand): Extension<Arc<Brand>>, request: Request) -> Response {
+    let path = request.uri().path();
     match &brand.logo {
-        Some(logo) if is(&brand.logo_path) => (
-            [(header::CONTENT_TYPE, HeaderValue::from_static(logo.kind())), (header::CACHE_CONTROL, FOR_GOOD)],
-            logo.bytes().to_vec(),
-        )
-            .into_response(),
-        _ if is(&brand.style_path) => {
+        Some(logo) if path == brand.logo_path => {
+            let kind = HeaderValue::from_static(logo.kind.media());
+            ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, FOR_GOOD)], logo.bytes.clone()).into_response()
+        }
+        _ if path == brand.style_path => {
             let kind = HeaderValue::from_static("text/css; charset=utf-8");
             ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, FOR_GOOD)], brand.style.clone()).into_response()
         }

@@ -175,6 +175,7 @@ fn kind_byte(kind: Kind) -> u8 {
         Kind::AlertState => 35,
         Kind::Notice => 36,
         Kind::Duplicates => 37,
+        Kind::Branding => 38,
     }
 }
 

@@ -130,7 +130,8 @@ fn is_told(kind: Kind) -> bool {
         | Kind::Alert
         | Kind::AlertState
         | Kind::Notice
-        | Kind::Duplicates => false,
+        | Kind::Duplicates
+        | Kind::Branding => false,
     }
 }
 

@@ -76,6 +76,7 @@ pub(super) fn kind_number(kind: Kind) -> i16 {
         Kind::AlertState => 35,
         Kind::Notice => 36,
         Kind::Duplicates => 37,
+        Kind::Branding => 38,
     }
 }
 

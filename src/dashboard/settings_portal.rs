@@ -1,0 +1,118 @@
+//! Settings → Portal: the organization's name, logo, colours, and who may frame its portal.
+
+use super::{
+    Dashboard,
+    error::{Shown, reasons},
+    fields::{Fields, Filled},
+    page::{Page, Shell},
+    portal::{Shades, own_branding, shades},
+    visitor::Visitor,
+};
+use crate::{api::Problem, model::Role};
+use askama::Template;
+use axum::{
+    Router,
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Where it is.
+const PATH: &str = "/dashboard/settings/portal";
+
+pub(super) fn routes() -> Router<Arc<Dashboard>> {
+    Router::new()
+        .route(PATH, get(show).post(save))
+        .route(&format!("{PATH}/logo"), get(logo))
+        .route(&format!("{PATH}/logo/set"), post(set_logo))
+}
+
+/// The branding, as the API shows it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BrandingView {
+    name: Option<String>,
+    color: Option<String>,
+    dark_color: Option<String>,
+    origins: Option<Vec<String>>,
+    logo: Option<LogoView>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LogoView {
+    bytes: u64,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/settings_portal.html")]
+struct Portal {
+    shell: Shell,
+    given: Fields,
+    fault: Vec<String>,
+    logo: Option<LogoView>,
+    /// How its colours are shown.
+    shades: Vec<(&'static str, Shades)>,
+}
+
+async fn show(visitor: Visitor) -> Shown {
+    page(visitor, None, Vec::new()).await
+}
+
+/// `given` is what was just refused.
+async fn page(visitor: Visitor, given: Option<Fields>, fault: Vec<String>) -> Shown {
+    let view: BrandingView = visitor.desk.get("/api/v1/branding").await?;
+    let shades = shades(view.color.as_deref(), view.dark_color.as_deref());
+    let given = given.unwrap_or_else(|| {
+        let origins = view.origins.unwrap_or_default().join("\n");
+        let pairs = [("name", view.name), ("color", view.color), ("dark_color", view.dark_color), ("origins", Some(origins))];
+        Fields(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.unwrap_or_default())).collect())
+    });
+    let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let page = Portal { shell: Shell::new(&visitor, "Portal", "settings"), given, fault, logo: view.logo, shades };
+    Ok((status, Page(page)).into_response())
+}
+
+async fn save(filled: Filled) -> Shown {
+    filled.visitor.need(Role::Admin)?;
+    let fields = &filled.fields;
+    let body = json!({
+        "name": fields.given("name"), "color": fields.given("color"), "darkColor": fields.given("dark_color"),
+        "origins": fields.words("origins"),
+    });
+    done(filled.change(Method::PUT, "/api/v1/branding", body).await, filled).await
+}
+
+/// Takes a logo, which the page's script has read from its file, or removes the one there is.
+async fn set_logo(filled: Filled) -> Shown {
+    filled.visitor.need(Role::Admin)?;
+    let image = filled.fields.text("image");
+    let result = match (filled.fields.text("act"), image) {
+        ("remove", _) => filled.change(Method::DELETE, "/api/v1/branding/logo", Value::Null).await,
+        (_, "") => Err(Problem::field(&["image"], "missing", "Choose a file.")),
+        (_, image) => filled.change(Method::PUT, "/api/v1/branding/logo", json!({ "image": image })).await,
+    };
+    match result {
+        Ok(()) => Ok(Redirect::to(&format!("{PATH}?note=saved")).into_response()),
+        // What the other form of the page says is as it was.
+        Err(problem) => page(filled.visitor, None, reasons(&problem)).await,
+    }
+}
+
+async fn done(result: Result<(), Problem>, filled: Filled) -> Shown {
+    match result {
+        Ok(()) => Ok(Redirect::to(&format!("{PATH}?note=saved")).into_response()),
+        Err(problem) => page(filled.visitor, Some(filled.fields), reasons(&problem)).await,
+    }
+}
+
+/// The organization's logo.
+async fn logo(visitor: Visitor) -> Response {
+    let own = own_branding(visitor.desk.dashboard(), visitor.user.org).await.and_then(|own| own.logo);
+    match own {
+        Some(logo) => ([(header::CONTENT_TYPE, HeaderValue::from_static(logo.kind.media()))], logo.bytes).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
