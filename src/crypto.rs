@@ -8,6 +8,7 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -18,6 +19,9 @@ pub const KEY_BYTES: usize = 32;
 const ID_BYTES: usize = 4;
 /// Bytes of an XChaCha20 nonce.
 const NONCE_BYTES: usize = 24;
+
+/// What keys of fingerprints are derived with, before the purpose.
+const FINGERPRINTS: &str = "postrider fingerprint ";
 
 /// Why the vault refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -138,6 +142,22 @@ impl Vault {
         Zeroizing::new(hex(&*Zeroizing::new(random.bytes::<KEY_BYTES>())))
     }
 
+    /// HMAC-SHA-256, hex, under a key that the current master key and `purpose` make: whoever has the bytes' digest but not the
+    /// master key cannot find the bytes by trying. After the master key's rotation it is another.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownKey`] cannot happen to a vault that was made by [`Vault::from_text`].
+    pub fn fingerprint(&self, purpose: &str, bytes: &[u8]) -> Result<String, VaultError> {
+        let ring = self.0.load();
+        let key = Zeroizing::new(decode_key(&ring.current()?.text).ok_or(VaultError::UnknownKey)?);
+        let mac = |key: &[u8], bytes: &[u8]| -> Result<Zeroizing<[u8; KEY_BYTES]>, VaultError> {
+            let mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key).map_err(|_| VaultError::BadKey)?;
+            Ok(Zeroizing::new(mac.chain_update(bytes).finalize().into_bytes().into()))
+        };
+        let derived = mac(&*key, format!("{FINGERPRINTS}{purpose}").as_bytes())?;
+        Ok(hex(&*mac(&*derived, bytes)?))
+    }
+
     /// Encrypts. `purpose` must be given again to decrypt: a value moved to another place does not open there.
     ///
     /// # Errors
@@ -248,6 +268,20 @@ mod tests {
         assert_eq!((vault.keys(), vault.retire_others()), (2, new.clone()));
         assert_eq!(vault.open("p", &before), Err(VaultError::UnknownKey));
         assert_eq!(vault.open_text("p", &after).unwrap().as_str(), "x");
+    }
+
+    #[test]
+    fn fingerprints_are_the_master_key_s_and_the_purpose_s() {
+        let random = Random::seeded(3);
+        let (old, new) = (Vault::new_key(&random), Vault::new_key(&random));
+        let vault = Vault::from_text(&old).unwrap();
+        let one = vault.fingerprint("p", b"x").unwrap();
+        assert_eq!((one.len(), Vault::from_text(&old).unwrap().fingerprint("p", b"x").unwrap()), (64, one.clone()));
+        assert_ne!(one, fingerprint(b"x"));
+        assert_ne!(one, vault.fingerprint("q", b"x").unwrap());
+        assert_ne!(one, vault.fingerprint("p", b"y").unwrap());
+        vault.adopt(&new).unwrap();
+        assert_ne!(one, vault.fingerprint("p", b"x").unwrap());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     mail::Letter,
-    model::{Ended, Notice, NoticeLine},
+    model::{Ended, Notice, NoticeLine, is_unseen},
 };
 use askama::Template;
 
@@ -55,8 +55,7 @@ impl<'a> Line<'a> {
 
 /// Somebody's text on one line, without what a terminal or a mail program might obey.
 fn plain(text: &str) -> String {
-    let odd = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if odd(c) { ' ' } else { c }).take(MAX_SHOWN).collect()
+    text.chars().map(|c| if is_unseen(c) { ' ' } else { c }).take(MAX_SHOWN).collect()
 }
 
 fn endpoints(count: u64) -> String {

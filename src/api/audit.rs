@@ -1,40 +1,66 @@
 //! `/api/v1/audit`: who changed what, when and from where. Ours, not of the compatible contract.
 
 use super::{
-    Caller, Errors, Problem, Query, Shared, Stamp,
-    page::{ListResponse, Ordering, PageQuery},
+    Caller, Errors, Problem, Shared, Stamp,
+    body::OnlyQuery,
+    page::{FixedPageQuery, ListResponse, Ordering},
 };
+use crate::flow::AUDITED;
 use crate::model::{AuditAction, AuditActor, AuditEntry, AuditId, AuditUser, Kind, Record, Time};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// Which entries.
+/// Which entries. Parameters that are not named here are refused.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct AuditQuery {
-    /// Entries a page, from 1 to 250.
-    #[param(minimum = 1, maximum = 250)]
-    limit: Option<u64>,
-    /// The iterator of a page before.
-    iterator: Option<String>,
     /// Made by this key, session or portal link.
     key: Option<String>,
     /// Made by this user of the dashboard, by id or by the name they sign in with.
     user: Option<String>,
     /// Of this object, by its id or name.
     id: Option<String>,
-    /// Of this kind of object: `endpoint`, `application`, `event_type`, `key`, `source`, `profile`, `organization`,
-    /// `user`, `session`, `issue`.
+    /// Of this kind of object.
+    #[param(value_type = Option<AuditWhat>, inline)]
     what: Option<String>,
-    /// Of this action: `created`, `updated`, `deleted`.
-    action: Option<String>,
+    /// Of this action.
+    #[param(inline)]
+    action: Option<AuditActionName>,
     /// Not before this instant (RFC 3339).
+    #[param(format = DateTime)]
     after: Option<String>,
     /// Before this instant (RFC 3339).
+    #[param(format = DateTime)]
     before: Option<String>,
 }
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum AuditActionName {
+    /// It was made.
+    Created,
+    /// It was changed.
+    Updated,
+    /// It was deleted, or revoked.
+    Deleted,
+}
+
+/// The words of [`AUDITED`], for the description of the API.
+struct AuditWhat;
+
+impl PartialSchema for AuditWhat {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(AUDITED)).into()
+    }
+}
+
+impl ToSchema for AuditWhat {}
 
 /// A user of the dashboard.
 #[derive(Debug, Serialize, ToSchema)]
@@ -106,18 +132,26 @@ impl AuditQuery {
         text.map(|text| Time::parse(text).ok_or_else(fault)).transpose()
     }
 
+    fn check(&self) -> Result<(), Problem> {
+        if self.what.as_ref().is_some_and(|what| !AUDITED.contains(&what.as_str())) {
+            let rule = format!("There is no such kind of object; there are: {}.", AUDITED.join(", "));
+            return Err(Problem::field(&["query", "what"], "unknown", rule));
+        }
+        Ok(())
+    }
+
     fn keeps(&self, entry: &AuditEntry, (after, before): (Option<Time>, Option<Time>)) -> bool {
         let is = |wanted: &Option<String>, text: &str| wanted.as_deref().is_none_or(|wanted| wanted == text);
         let action = match entry.action {
-            AuditAction::Created => "created",
-            AuditAction::Updated => "updated",
-            AuditAction::Deleted => "deleted",
+            AuditAction::Created => AuditActionName::Created,
+            AuditAction::Updated => AuditActionName::Updated,
+            AuditAction::Deleted => AuditActionName::Deleted,
         };
         let by = |wanted: &String| entry.user.as_ref().is_some_and(|user| user.login == *wanted || user.id.to_string() == *wanted);
         let at = entry.id.time();
         is(&self.what, &entry.what)
             && is(&self.id, &entry.id_of)
-            && is(&self.action, action)
+            && self.action.is_none_or(|wanted| wanted == action)
             && self.key.as_deref().is_none_or(|wanted| entry.key.is_some_and(|key| key.to_string() == wanted))
             && self.user.as_ref().is_none_or(by)
             && after.is_none_or(|after| at >= after)
@@ -136,16 +170,16 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 /// year. Values are not kept, so there are no secrets in it.
 #[utoipa::path(
     get, path = "/api/v1/audit", operation_id = "v1.audit.list", tag = "Audit", summary = "List Audit Log",
-    params(AuditQuery), responses(Errors, (status = 200, body = ListResponse<AuditOut>))
+    params(FixedPageQuery, AuditQuery), responses(Errors, (status = 200, body = ListResponse<AuditOut>))
 )]
 async fn list(
     State(api): State<Shared>,
     caller: Caller,
-    Query(query): Query<AuditQuery>,
+    OnlyQuery(page, query): OnlyQuery<FixedPageQuery, AuditQuery>,
 ) -> Result<axum::Json<ListResponse<AuditOut>>, Problem> {
     caller.manage()?;
-    let paged = PageQuery { limit: query.limit, iterator: query.iterator.clone(), order: None };
-    let page = paged.check(Ordering::Descending, |id| id.parse::<AuditId>().is_ok())?;
+    let page = page.check(Ordering::Descending, |id| id.parse::<AuditId>().is_ok())?;
+    query.check()?;
     let span = (AuditQuery::time("after", query.after.as_ref())?, AuditQuery::time("before", query.before.as_ref())?);
     let keep = |record| match record {
         Record::Audit(entry) if query.keeps(&entry, span) => Some(entry),

@@ -1,9 +1,11 @@
 //! `/api/v1/auth`: portal links, and the ends of tokens.
 
 use super::{
-    Api, Base, Caller, Errors, Idempotent, Json, Path, Problem, Shared,
+    Api, Base, Caller, Errors, Idempotent, Path, Problem, Shared,
     application::{ApplicationIn, ensure},
+    body::MaybeJson,
     key::{Issued, issue},
+    limits::{self, Limits},
     page::MAX_LIMIT,
     rules::Check,
 };
@@ -13,6 +15,7 @@ use crate::{
 };
 use axum::{extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -29,6 +32,17 @@ const MAX_FLAGS: usize = 25;
 const MAX_SESSION: usize = 64;
 /// Session ids of a revocation at most.
 const MAX_SESSIONS: usize = 1000;
+
+/// The rules below, for the description of the API.
+pub(super) fn limits() -> Limits {
+    let session = json!({ "minLength": 1, "maxLength": MAX_SESSION, "pattern": "^[a-zA-Z0-9@_-]+$" });
+    vec![
+        ("AppPortalAccessIn", json!({ "featureFlags": limits::list_or_null() })),
+        ("ApplicationTokenExpireIn", json!({ "sessionIds": limits::list_or_null() })),
+        ("AppPortalAccessIn", json!({ "featureFlags": limits::names(0, MAX_FLAGS), "sessionId": session })),
+        ("ApplicationTokenExpireIn", json!({ "sessionIds": { "items": session } })),
+    ]
+}
 
 /// The routes.
 pub fn routes() -> OpenApiRouter<Shared> {
@@ -53,7 +67,7 @@ enum AppPortalCapability {
 }
 
 /// A portal link to be made.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct AppPortalAccessIn {
     /// Makes this application when the one that the path names does not exist.
@@ -125,7 +139,7 @@ fn check_session(check: &mut Check, loc: &[&str], id: &str) {
         ("app_id" = String, Path, description = "The application's ID or UID."),
         ("idempotency-key" = Option<String>, Header, description = "The request's idempotency key")
     ),
-    request_body = AppPortalAccessIn,
+    request_body = Option<AppPortalAccessIn>,
     responses((status = 200, description = "The link.", body = AppPortalAccessOut), Errors)
 )]
 async fn portal_access(
@@ -133,7 +147,7 @@ async fn portal_access(
     (caller, mut idempotent): (Caller, Idempotent),
     base: Base,
     Path(app_id): Path<String>,
-    body: Json<AppPortalAccessIn>,
+    body: MaybeJson<AppPortalAccessIn>,
 ) -> Result<Response, Problem> {
     caller.manage()?;
     if let Some(answer) = idempotent.begin(&api, &body.bytes).await? {
@@ -187,7 +201,7 @@ async fn revoke(api: &Api, org: OrgId, tokens: Vec<(KeyId, Change)>) -> Result<(
 }
 
 /// Which portal links to revoke, and when.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ApplicationTokenExpireIn {
     /// How many seconds until they end; at once when nothing is said.
@@ -233,7 +247,7 @@ impl ApplicationTokenExpireIn {
         ("app_id" = String, Path, description = "The application's ID or UID."),
         ("idempotency-key" = Option<String>, Header, description = "The request's idempotency key")
     ),
-    request_body = ApplicationTokenExpireIn,
+    request_body = Option<ApplicationTokenExpireIn>,
     responses((status = 204, description = "They end when they were told to."), Errors)
 )]
 async fn expire_all(
@@ -241,7 +255,7 @@ async fn expire_all(
     caller: Caller,
     mut idempotent: Idempotent,
     Path(app_id): Path<String>,
-    body: Json<ApplicationTokenExpireIn>,
+    body: MaybeJson<ApplicationTokenExpireIn>,
 ) -> Result<Response, Problem> {
     caller.manage()?;
     if let Some(answer) = idempotent.begin(&api, &body.bytes).await? {

@@ -4,11 +4,12 @@ use super::{
     Api, Caller, Errors, Idempotent, Json, Path, Problem, Query, Shared, Stamp,
     body::{json_text, to_text},
     endpoint::read_filter,
+    limits::Limits,
     message::labels,
     page::{FixedPageQuery, ListResponse, Ordering},
 };
 use crate::{
-    crypto::fingerprint,
+    crypto::Vault,
     model::{Address, AppId, Doomed, Erasure, Kind, MsgId, Record, TaskId, Time},
     store::Change,
     upkeep::apps_of,
@@ -21,6 +22,15 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// From here on doubles stand for several whole numbers: 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// What the fingerprints of requests are for.
+const ASKED: &str = "erase asked";
+
+/// The rules below, for the description of the API.
+pub(super) fn limits() -> Limits {
+    let value = json!({ "type": ["string", "number", "boolean", "null"] });
+    vec![("EraseIn", json!({ "tag": labels::tag_limits(), "value": value }))]
+}
 
 /// The operations on erasures.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -54,8 +64,9 @@ struct EraseOut {
     /// The application; null for all.
     #[schema(value_type = Option<String>)]
     app_id: Option<AppId>,
-    /// SHA-256, hex, of what was asked for: `{"appId", "tag", "path", "value"}` in this order, as JSON without spaces and
-    /// without what is absent.
+    /// HMAC-SHA-256, hex, of what was asked for (`{"appId", "tag", "path", "value"}` in this order, as JSON without spaces and
+    /// without what is absent), under a key that is derived from the server's master key: nobody can find out from it what was
+    /// asked for by trying. Until the master key is rotated, the same request has the same.
     asked: String,
     /// Messages erased.
     #[schema(value_type = i64)]
@@ -92,12 +103,12 @@ impl From<&Erasure> for EraseOut {
 }
 
 /// What is asked for, as a digest that names nobody.
-fn asked(body: &EraseIn) -> Result<String, Problem> {
+fn asked(vault: &Vault, body: &EraseIn) -> Result<String, Problem> {
     let mut all = Map::new();
     let given = [("appId", body.app_id.clone().map(Value::from)), ("tag", body.tag.clone().map(Value::from))];
     let given = given.into_iter().chain([("path", body.path.clone().map(Value::from)), ("value", body.value.clone())]);
     all.extend(given.filter_map(|(name, value)| Some((name.to_owned(), value?))));
-    Ok(fingerprint(to_text(&all)?.as_bytes()))
+    vault.fingerprint(ASKED, to_text(&all)?.as_bytes()).map_err(|_| Problem::Internal)
 }
 
 fn doomed(body: &EraseIn) -> Result<Doomed, Problem> {
@@ -156,7 +167,7 @@ async fn create(
         org: caller.org,
         app,
         doomed: Some(doomed(&body.value)?),
-        asked: asked(&body.value)?,
+        asked: asked(&api.engine.vault, &body.value)?,
         apps: apps_of(&api.engine, caller.org, app),
         cursor: MsgId(0),
         doing: Vec::new(),
@@ -252,8 +263,12 @@ mod tests {
 
     #[test]
     fn the_digest_of_a_request_tells_requests_apart() {
-        let digest = |value: Value| asked(&body(value)).unwrap();
-        assert_eq!(digest(json!({"tag": "x"})), fingerprint(br#"{"tag":"x"}"#));
-        assert_ne!(digest(json!({"tag": "x"})), digest(json!({"tag": "y"})));
+        let vault = |seed| Vault::from_text(&Vault::new_key(&crate::random::Random::seeded(seed))).unwrap();
+        let (ours, theirs) = (vault(1), vault(2));
+        let digest = |vault: &Vault, value: Value| asked(vault, &body(value)).unwrap();
+        let x = json!({"tag": "x"});
+        assert_eq!(digest(&ours, x.clone()), digest(&ours, x.clone()));
+        assert_ne!(digest(&ours, x.clone()), digest(&ours, json!({"tag": "y"})));
+        assert_ne!(digest(&ours, x.clone()), digest(&theirs, x), "who has not the key cannot try");
     }
 }

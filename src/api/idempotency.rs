@@ -18,6 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
@@ -33,6 +34,11 @@ const REPLAYED_HEADER: HeaderName = HeaderName::from_static("idempotency-replaye
 pub(super) const ANSWER_PURPOSE: &str = "idempotent answer";
 /// Stands before an answer that is sealed; no JSON starts so.
 pub(super) const SEALED_MARK: &str = "sealed:";
+
+/// What a key may be, for the description of the API.
+pub(super) fn limits() -> Value {
+    json!({ "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]+$" })
+}
 
 /// The idempotency key of a request, if it has one. Call [`Idempotent::begin`] first.
 #[derive(Clone, Debug)]

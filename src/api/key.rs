@@ -1,9 +1,11 @@
 //! Keys: opaque API keys (`pr_…`) and sessions (`prs_…`), made, listed and revoked. Ours, not of the compatible contract.
 
 use super::{
-    Caller, Errors, Idempotent, Json, Path, Problem, Query, Shared, Stamp,
+    Caller, Errors, Idempotent, Path, Problem, Query, Shared, Stamp,
+    body::MaybeJson,
+    limits::{self, Limits},
     page::{FixedPageQuery, ListResponse, Ordering},
-    rules::Check,
+    rules::{Check, MAX_TEXT},
 };
 use crate::{
     crypto::fingerprint,
@@ -18,6 +20,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -37,6 +40,16 @@ pub const SESSION_LASTS: Duration = Duration::from_secs(12 * 3600);
 const MAX_SESSION_S: u64 = 30 * 86_400;
 /// The longest expiry of a key, in seconds: ten years.
 const MAX_KEY_S: u64 = 3650 * 86_400;
+
+/// The rules below, for the description of the API.
+pub(super) fn limits() -> Limits {
+    let name = limits::title(0, MAX_TEXT);
+    let scopes = json!({ "minItems": 1, "items": { "enum": ["read", "send", "manage", "portal"] } });
+    vec![
+        ("KeyIn", json!({ "name": name, "expiresIn": limits::range(1_u64, MAX_KEY_S), "scopes": scopes })),
+        ("SessionIn", json!({ "name": name, "expiresIn": limits::range(1_u64, MAX_SESSION_S) })),
+    ]
+}
 
 /// A token that was just made: the only time that its text is known.
 #[derive(Debug)]
@@ -188,13 +201,13 @@ pub fn routes() -> OpenApiRouter<Shared> {
 /// Make an API key. The answer is the only place where its text is shown.
 #[utoipa::path(
     post, path = "/api/v1/key", operation_id = "v1.key.create", tag = "Key", summary = "Create Key",
-    request_body = KeyIn, responses(Errors, (status = 201, body = KeyMadeOut))
+    request_body = Option<KeyIn>, responses(Errors, (status = 201, body = KeyMadeOut))
 )]
 async fn create(
     State(api): State<Shared>,
     caller: Caller,
     idempotent: Idempotent,
-    Json { value: key, bytes }: Json<KeyIn>,
+    MaybeJson { value: key, bytes }: MaybeJson<KeyIn>,
 ) -> Result<Response, Problem> {
     let grant = granted(key.scopes).ok_or_else(|| {
         Problem::field(&["body", "scopes"], "length", "It names at least one scope; leave it out for a key that may do everything.")
@@ -207,13 +220,13 @@ async fn create(
 /// Make a session: a token that ends by itself.
 #[utoipa::path(
     post, path = "/api/v1/session", operation_id = "v1.session.create", tag = "Key", summary = "Create Session",
-    request_body = SessionIn, responses(Errors, (status = 201, body = KeyMadeOut))
+    request_body = Option<SessionIn>, responses(Errors, (status = 201, body = KeyMadeOut))
 )]
 async fn create_session(
     State(api): State<Shared>,
     caller: Caller,
     idempotent: Idempotent,
-    Json { value: session, bytes }: Json<SessionIn>,
+    MaybeJson { value: session, bytes }: MaybeJson<SessionIn>,
 ) -> Result<Response, Problem> {
     make(&api, &caller, idempotent, (Grant::Session, session.name, session.expires_in), &bytes).await
 }
@@ -244,7 +257,7 @@ async fn make(
     }
     let most = if grant == Grant::Session { MAX_SESSION_S } else { MAX_KEY_S };
     let mut check = Check::new();
-    check.text(&["body", "name"], &name, 0);
+    check.title(&["body", "name"], &name, 0..=MAX_TEXT);
     let fits = expires_in.is_none_or(|seconds| (1..=most).contains(&seconds));
     check.rule(fits, &["body", "expiresIn"], "range", format!("It is from 1 to {most} seconds."));
     check.done()?;

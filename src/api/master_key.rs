@@ -99,7 +99,7 @@ async fn state(State(api): State<Shared>, caller: Caller) -> Result<axum::Json<R
 )]
 async fn rotate(State(api): State<Shared>, caller: Caller) -> Result<(StatusCode, axum::Json<RotationOut>), Problem> {
     operator(&api, &caller)?;
-    api.engine.note(AuditAction::Updated, "master_key").await?;
+    api.engine.note(AuditAction::Updated, "master_key", None).await?;
     let begun = RotationOut { running: true, ..RotationOut::default() };
     {
         let mut state = api.rotating.0.lock();

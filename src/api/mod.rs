@@ -23,6 +23,7 @@ pub mod idempotency;
 pub mod jwt;
 pub mod key;
 mod ledger;
+mod limits;
 mod master_key;
 pub mod message;
 pub mod openapi;

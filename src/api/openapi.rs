@@ -1,7 +1,7 @@
 //! The OpenAPI document: the frame around what the handlers declare, and where it is served.
 
 use super::{
-    Shared, docs,
+    Shared, docs, limits,
     page::Ordering,
     problem::{HTTPValidationError, HttpErrorOut},
     receive,
@@ -92,10 +92,17 @@ pub fn frame() -> openapi::OpenApi {
 
 /// Serves the document, and the reference page made from it.
 pub(super) fn routes(document: openapi::OpenApi) -> Router<Shared> {
-    let document = finished(document);
+    let document = described(document);
     let page = always(page(&document), PAGE);
     let json = always(Bytes::from(document.to_string()), JSON);
     Router::new().route("/openapi.json", json.clone()).route("/api/v1/openapi.json", json).route("/docs", page)
+}
+
+/// The document of this API as it is served, with the rules that handlers judge by.
+pub(super) fn described(document: openapi::OpenApi) -> Value {
+    let mut document = finished(document);
+    limits::put(&mut document);
+    document
 }
 
 /// The reference page of a document.

@@ -4,6 +4,7 @@
 
 use super::{
     Api, Caller, Errors, Idempotent, Json, Path, Problem, Query, Shared,
+    body::MaybeJson,
     endpoint::{
         self, EndpointHeadersIn, EndpointHeadersOut, EndpointIn, EndpointOut, EndpointSecretOut, EndpointSecretRotateIn,
         EndpointUpdate,
@@ -44,7 +45,7 @@ named! {
     /// Its signing secret.
     OperationalWebhookEndpointSecretOut(EndpointSecretOut): Serialize;
     /// What to put in its signing secret's place.
-    OperationalWebhookEndpointSecretIn(EndpointSecretRotateIn): Deserialize;
+    OperationalWebhookEndpointSecretIn(EndpointSecretRotateIn): Default, Deserialize;
     /// All its custom headers.
     OperationalWebhookEndpointHeadersIn(EndpointHeadersIn): Deserialize;
     /// Its custom headers.
@@ -224,7 +225,7 @@ async fn get_secret(
         ("endpoint_id" = String, Path, description = "The endpoint's id or uid"),
         ("idempotency-key" = Option<String>, Header, description = "The same key gives the same answer"),
     ),
-    request_body = OperationalWebhookEndpointSecretIn,
+    request_body = Option<OperationalWebhookEndpointSecretIn>,
     responses(Errors, (status = 200, description = "The new secret", body = OperationalWebhookEndpointSecretOut))
 )]
 async fn rotate_secret(
@@ -232,10 +233,10 @@ async fn rotate_secret(
     caller: Caller,
     idempotent: Idempotent,
     Path(endpoint): Path<String>,
-    body: Json<OperationalWebhookEndpointSecretIn>,
+    body: MaybeJson<OperationalWebhookEndpointSecretIn>,
 ) -> Result<Response, Problem> {
     let app = id(&api, &caller).await?;
-    endpoint::rotated(&api, app, &endpoint, idempotent, Json { value: body.value.0, bytes: body.bytes }).await
+    endpoint::rotated(&api, app, &endpoint, idempotent, MaybeJson { value: body.value.0, bytes: body.bytes }).await
 }
 
 /// The custom headers of an operational endpoint's deliveries.

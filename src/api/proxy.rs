@@ -1,6 +1,11 @@
 //! `/api/v1/proxy`: the proxy through which an organization's requests leave. Ours, not of the compatible contract.
 
-use super::{Caller, Errors, Json, Problem, Shared, revise::revise, rules::Check};
+use super::{
+    Caller, Errors, Json, Problem, Shared,
+    limits::{self, Limits},
+    revise::revise,
+    rules::Check,
+};
 use crate::{
     model::{Address, Hidden, Kind, OrgId, OutgoingProxy, Record, ResolvedBy, Sealed},
     outbound::Way,
@@ -9,6 +14,7 @@ use crate::{
 };
 use axum::{extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -53,6 +59,19 @@ struct ProxyOut {
     username: Option<String>,
     /// Who resolves the names of receivers.
     resolved_by: ResolvedByName,
+}
+
+/// The rules below, for the description of the API.
+pub(super) fn limits() -> Limits {
+    let text = limits::bytes(MAX_BYTES);
+    let url = json!({ "minLength": 1, "maxLength": MAX_BYTES, "pattern": "^(http|socks5)://" });
+    vec![("ProxyIn", json!({ "url": url, "username": text, "password": text }))]
+}
+
+/// A password needs a user name, for the description of the API.
+pub(super) fn whole() -> Value {
+    let is_text = |name: &str| json!({ "required": [name], "properties": { name: { "type": "string" } } });
+    json!({ "if": is_text("password"), "then": is_text("username") })
 }
 
 /// The routes.

@@ -2,6 +2,7 @@
 
 use super::{Api, Caller, Errors, Json, Path, Problem, Shared};
 use crate::{
+    flow::Outlives,
     model::{Address, AppId, OrgId, Record, Retention},
     store::Change,
 };
@@ -29,7 +30,8 @@ struct RetentionIn {
     #[schema(minimum = 1, maximum = 87600)]
     message_hours: Option<u32>,
     /// Payloads of messages that are posted from now on and do not say so themselves: deleted after so many hours, also when an
-    /// attempt is owed. Null: as the organization says, else with the message.
+    /// attempt is owed. Null: as the organization says, else with the message. Not longer than messages are kept here, whoever says
+    /// so; what a message itself asks for ends with the message at the latest.
     #[schema(minimum = 1, maximum = 87600)]
     payload_hours: Option<u32>,
 }
@@ -82,12 +84,24 @@ async fn set(api: &Api, org: OrgId, app: Option<AppId>, body: RetentionIn) -> Re
         }
     }
     let retention = Retention { org, app, message_hours, payload_hours };
+    if let Some(late) = api.engine.retentions.outlives(retention, api.engine.settings.retention) {
+        return Err(outliving(retention, late));
+    }
     let change = match (message_hours, payload_hours) {
         (None, None) => Change::Delete(Address::retention(org, app)),
         _ => Change::Write(Record::Retention(retention)),
     };
     api.engine.change(vec![change]).await?;
     show(api, org, app).await
+}
+
+/// Payloads would be kept for longer than their messages, which nothing can do.
+fn outliving(asked: Retention, Outlives { app, message_hours, payload_hours }: Outlives) -> Problem {
+    let field = if asked.payload_hours.is_some() { "payloadHours" } else { "messageHours" };
+    let whose = app.filter(|_| asked.app.is_none()).map_or(String::new(), |app| format!(" of the application {app}"));
+    let rule =
+        format!("Payloads{whose} would be kept for {payload_hours} hours and their messages for {message_hours}: not longer.");
+    Problem::field(&["body", field], "range", rule)
 }
 
 /// How long the organization keeps messages and payloads.

@@ -1,13 +1,15 @@
 //! Rules for what comes in, as the contract states them. Each names the place it found broken.
 
 use super::problem::{Problem, ValidationErrorItem};
-use crate::model::{Metadata, RetryPolicy};
+use crate::model::{Metadata, RetryPolicy, is_unseen};
 use std::borrow::Cow;
 
 /// The longest uid, event type name, channel, tag or feature flag, in characters.
 pub const MAX_NAME: usize = 256;
 /// The longest text for people (names, descriptions), in characters.
 pub const MAX_TEXT: usize = 4096;
+/// What [`Check::name`] takes, as a regular expression.
+pub const NAME_PATTERN: &str = r"^[a-zA-Z0-9\-_.]+$";
 /// Entries of metadata at most.
 pub const MAX_METADATA: usize = 50;
 /// The longest key of metadata, in characters.
@@ -48,6 +50,13 @@ impl Check {
         let good = (least..=MAX_TEXT).contains(&text.chars().count());
         self.rule(good, loc, "length", format!("It has {least} to {MAX_TEXT} characters."));
         self.rule(!text.contains('\0'), loc, "pattern", "It has no NUL character.");
+    }
+
+    /// A name for people, of so many characters: none of them unseen ([`is_unseen`]).
+    pub fn title(&mut self, loc: &[&str], text: &str, count: std::ops::RangeInclusive<usize>) {
+        self.characters(loc, text, count);
+        let rule = "It has no control characters, and none that turn the direction of writing.";
+        self.rule(!text.chars().any(is_unseen), loc, "pattern", rule);
     }
 
     /// Text of so many characters.
@@ -140,6 +149,7 @@ mod tests {
         check.names(&["body", "filter"], &[], 1);
         check.rate(&["body", "rate"], 0);
         check.text(&["body", "name"], "", 1);
+        check.title(&["body", "title"], "a\u{202e}b", 1..=3);
         check.metadata(&["body", "metadata"], &[("k".repeat(41), String::new())].into());
         let pair = |loc: &str, kind: &str| (loc.to_owned(), kind.to_owned());
         assert_eq!(
@@ -151,6 +161,7 @@ mod tests {
                 pair("body.filter", "length"),
                 pair("body.rate", "range"),
                 pair("body.name", "length"),
+                pair("body.title", "pattern"),
                 pair("body.metadata", "length"),
             ]
         );

@@ -5,12 +5,13 @@ use crate::model::Scope;
 use axum::http::Method;
 
 /// Beginnings of the paths at which looking takes no more than `read`.
-const READABLE: [&str; 15] = [
+const READABLE: [&str; 17] = [
     "/api/v1/alert",
     "/api/v1/app",
     "/api/v1/audit",
     "/api/v1/auth/whoami",
     "/api/v1/background-task",
+    "/api/v1/erase",
     "/api/v1/event-type",
     "/api/v1/filter",
     "/api/v1/health",
@@ -19,6 +20,7 @@ const READABLE: [&str; 15] = [
     "/api/v1/profile",
     "/api/v1/proxy",
     "/api/v1/replay",
+    "/api/v1/retention",
     "/api/v1/source",
     "/api/v1/stats",
 ];
@@ -51,6 +53,12 @@ mod tests {
             (Method::GET, "/api/v1/app/a/endpoint/b", Scope::Read),
             (Method::HEAD, "/api/v1/app/a/msg", Scope::Read),
             (Method::GET, "/api/v1/app/a/endpoint/b/secret", Scope::Manage),
+            (Method::GET, "/api/v1/retention", Scope::Read),
+            (Method::GET, "/api/v1/erase/task_1", Scope::Read),
+            (Method::PUT, "/api/v1/retention", Scope::Manage),
+            (Method::POST, "/api/v1/erase", Scope::Manage),
+            (Method::GET, "/api/v1/user", Scope::Manage),
+            (Method::GET, "/api/v1/master-key/rotate", Scope::Manage),
             (Method::GET, "/api/v1/applications", Scope::Manage),
             (Method::GET, "/api/v1/webhooks", Scope::Manage),
             (Method::POST, "/api/v1/app/a/msg", Scope::Send),

@@ -3,11 +3,11 @@
 //! told by operational messages and leaves no entry.
 
 use crate::{
-    model::{Address, AuditAction, AuditActor, AuditEntry, AuditId, AuditUser, KeyId, Kind, OrgId, Record, Time, User},
+    model::{Address, AppId, AuditAction, AuditActor, AuditEntry, AuditId, AuditUser, KeyId, Kind, OrgId, Record, Time, User},
     random::Random,
     store::{Change, Store, StoreError},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::{
     net::IpAddr,
     sync::{Arc, OnceLock},
@@ -18,6 +18,8 @@ use std::{
 pub(super) const AUDIT_KEPT: Duration = Duration::from_secs(365 * 86_400);
 /// Fields that change with every change, and say nothing.
 const SILENT: [&str; 1] = ["updated_at"];
+/// Fields that say whose something is, and since when: an entry says both by itself.
+const OWNERS: [&str; 4] = ["app", "endpoint", "org", "since"];
 
 /// Who asks for changes, as far as it is known.
 #[derive(Debug, Default)]
@@ -92,11 +94,13 @@ impl Actor {
                 // Nothing goes.
                 continue;
             }
-            let fields = match (&old, new) {
+            let (action, fields) = match (&old, new) {
                 // Put in place of itself, so that whoever changes it at the same moment is too late.
                 (Some(old), Some(new)) if old.record == *new => continue,
-                (Some(old), Some(new)) => changed(&old.record, new),
-                _ => Vec::new(),
+                (Some(old), Some(new)) => (action, changed(&old.record, new)),
+                // Written whatever is there, and there is none.
+                (None, Some(new)) => (AuditAction::Created, given(new)),
+                _ => (action, Vec::new()),
             };
             let record = match change {
                 Change::Insert(record) | Change::Replace(record, _) | Change::Write(record) => Some(record),
@@ -117,10 +121,12 @@ impl Actor {
         Ok(entries)
     }
 
-    /// The entry of something that is no record's change: an order to the whole server.
-    pub(super) fn note(&self, action: AuditAction, what: &str, at: (&Random, Time)) -> Option<Change> {
+    /// The entry of something that is no record's change: an order to the whole server, or one of an application's objects.
+    pub(super) fn note(&self, what: (AuditAction, &str), of: Option<(AppId, String)>, at: (&Random, Time)) -> Option<Change> {
         let who = self.who.get()?;
-        Some(Change::Insert(Record::Audit(self.entry(who, (action, what), at))))
+        let (app, id_of) = of.unzip();
+        let entry = AuditEntry { app, id_of: id_of.unwrap_or_default(), ..self.entry(who, what, at) };
+        Some(Change::Insert(Record::Audit(entry)))
     }
 
     fn entry(&self, who: &Who, (action, what): (AuditAction, &str), (random, now): (&Random, Time)) -> AuditEntry {
@@ -140,6 +146,27 @@ impl Actor {
         }
     }
 }
+
+/// What entries are about: kinds of records, and orders.
+pub const AUDITED: [&str; 17] = [
+    "alert",
+    "application",
+    "cancel",
+    "catch_up",
+    "endpoint",
+    "erasure",
+    "event_type",
+    "issue",
+    "key",
+    "master_key",
+    "organization",
+    "profile",
+    "replay",
+    "retention",
+    "session",
+    "source",
+    "user",
+];
 
 /// What a kind is called in the log; `None` for what is not configuration.
 fn audited(kind: Kind) -> Option<&'static str> {
@@ -173,7 +200,7 @@ fn owner(address: &Address, record: Option<&Record>) -> Option<OrgId> {
     }
 }
 
-fn application(record: &Record) -> Option<crate::model::AppId> {
+fn application(record: &Record) -> Option<AppId> {
     match record {
         Record::Endpoint(endpoint) => Some(endpoint.app),
         Record::Source(source) => Some(source.app),
@@ -184,14 +211,28 @@ fn application(record: &Record) -> Option<crate::model::AppId> {
     }
 }
 
+/// A record's fields.
+fn fields(record: &Record) -> Map<String, Value> {
+    match serde_json::to_value(record) {
+        Ok(Value::Object(kind)) => match kind.into_iter().next() {
+            Some((_, Value::Object(fields))) => fields,
+            _ => Map::new(),
+        },
+        _ => Map::new(),
+    }
+}
+
+/// The names of the fields that say something, but whose it is and since when.
+fn given(new: &Record) -> Vec<String> {
+    let mut names: Vec<String> = fields(new).into_iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name).collect();
+    names.sort_unstable();
+    names.retain(|name| !OWNERS.contains(&name.as_str()) && !SILENT.contains(&name.as_str()));
+    names
+}
+
 /// The names of the fields in which two forms of a record differ.
 fn changed(old: &Record, new: &Record) -> Vec<String> {
-    let fields = |record: &Record| match serde_json::to_value(record) {
-        Ok(Value::Object(kind)) => kind.into_iter().next().map(|(_, fields)| fields).unwrap_or_default(),
-        _ => Value::Null,
-    };
     let (old, new) = (fields(old), fields(new));
-    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return Vec::new() };
     let mut names: Vec<String> = old.keys().chain(new.keys()).filter(|name| old.get(*name) != new.get(*name)).cloned().collect();
     names.sort_unstable();
     names.dedup();
@@ -205,8 +246,16 @@ mod tests {
     use crate::model::{Endpoint, EndpointId, Sealed};
 
     #[test]
+    fn every_kind_that_is_audited_is_listed() {
+        for kind in Kind::ALL.iter().copied() {
+            assert!(audited(kind).is_none_or(|what| AUDITED.contains(&what)), "{kind:?}");
+        }
+        assert!(AUDITED.is_sorted());
+    }
+
+    #[test]
     fn names_of_changed_fields_are_kept_and_no_values() {
-        let old = Endpoint::new((OrgId(1), crate::model::AppId(2), EndpointId(3)), "https://a.example/", Time(1));
+        let old = Endpoint::new((OrgId(1), AppId(2), EndpointId(3)), "https://a.example/", Time(1));
         let mut new = old.clone();
         new.url = "https://b.example/".into();
         new.credentials = Some(Sealed("canary".into()));

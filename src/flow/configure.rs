@@ -43,13 +43,14 @@ impl Engine {
         .await
     }
 
-    /// Leaves an entry in the audit log of what the request of this task ordered, where no record changes that would.
+    /// Leaves an entry in the audit log of what the request of this task ordered, where no record changes that would: an order
+    /// to the whole server, or one `of` an object of an application, by its id.
     ///
     /// # Errors
     /// As [`crate::store::Store::change`].
-    pub async fn note(&self, action: AuditAction, what: &str) -> Result<(), StoreError> {
+    pub async fn note(&self, action: AuditAction, what: &str, of: Option<(AppId, String)>) -> Result<(), StoreError> {
         let now = self.clock.now();
-        match Actor::of_this_task().and_then(|actor| actor.note(action, what, (&self.random, now))) {
+        match Actor::of_this_task().and_then(|actor| actor.note((action, what), of, (&self.random, now))) {
             Some(entry) => self.store.change(vec![entry], now).await,
             None => Ok(()),
         }
@@ -163,7 +164,14 @@ impl Engine {
                 Change::Insert(Record::Endpoint(endpoint)) => {
                     told.push(Told { kind: "endpoint.created", endpoint: endpoint.clone() });
                 }
-                Change::Replace(Record::Endpoint(endpoint), _) if endpoint.disabled.is_none_or(by_owner) => {
+                Change::Replace(Record::Endpoint(endpoint), _) => {
+                    if endpoint.disabled.is_some() && self.paces.of(endpoint.id).is_some() {
+                        // Who enables it later says anew at which pace.
+                        more.push(Change::Delete(Address::catch_up(endpoint.app, endpoint.id)));
+                    }
+                    if !endpoint.disabled.is_none_or(by_owner) {
+                        continue;
+                    }
                     if endpoint.disabled.is_none() && self.is_disabled(endpoint.id) {
                         // Its failures before are no reason to disable it again at the next one.
                         more.push(not_failing(endpoint));

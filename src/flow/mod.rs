@@ -43,7 +43,7 @@ mod simulation;
 mod sources;
 
 pub use accept::{Draft, Mark};
-pub use audit::Actor;
+pub use audit::{AUDITED, Actor};
 pub use cancel::Cancel;
 pub use engine::{Engine, Parts, Settings};
 pub use history::{Entry, History, Place, Sought, Standing, StandingWord};
@@ -51,6 +51,6 @@ pub use ledger::{Fate, LedgerEntry, LedgerPage, LedgerPlace, SETTLED_AFTER, Why,
 pub use pace::Paces;
 pub use performance::{MEASURED, Performance};
 pub use replay::Counted;
-pub use retention::Retentions;
+pub use retention::{Outlives, Retentions};
 pub use rotation::{KeyFile, ROTATION_PURPOSE};
 pub use sources::SourceTable;

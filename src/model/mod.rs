@@ -28,6 +28,7 @@ mod system;
 mod time;
 mod token;
 mod user;
+mod words;
 
 pub use alert::{Alert, AlertState, Condition, Ended, Incident, Mail, Notice, NoticeLine, Telling};
 pub use application::{Application, Metadata, OPERATIONAL_UID};
@@ -49,10 +50,11 @@ pub use id::{
 pub use message::Message;
 pub use order::{MAX_ORDERING_KEY, Order, OrderKey};
 pub use outcome::{AddressClass, Cause, Outcome, Phases};
-pub use policy::{Backoff, RetryPolicy};
+pub use policy::{Backoff, MAX_DELAY_S, RetryPolicy};
 pub use profile::{
     BUILT_IN_PROFILES, DEFAULT_PROFILE, DefaultEvents, Defaults, Envelope, Facts, Field, Finals, HandshakeOrigin,
-    MAX_ENVELOPE_BYTES, MAX_TEMPLATE_BYTES, OwnProfile, Profile, ProfileError, Template, built_in, check_profile_name,
+    MAX_ENVELOPE_BYTES, MAX_PROFILE_NAME, MAX_TEMPLATE_BYTES, OwnProfile, PROFILE_NAME_PATTERN, Profile, ProfileError, Template,
+    built_in, check_profile_name,
 };
 pub use record::{Address, Answered, Failing, Kind, Organization, Purge, Record, Rotation};
 pub use replay::{Replay, ReplayState, ReplayStatus, ReplayTask, Selection};
@@ -63,3 +65,4 @@ pub use system::System;
 pub use time::{LATEST, Time};
 pub use token::{Grant, Scope, Token};
 pub use user::{Identity, Opens, Role, Session, Triage, TriageState, User};
+pub use words::{SEEN_PATTERN, is_unseen};

@@ -14,7 +14,7 @@ pub struct OrderKey(pub u128);
 /// Which of an endpoint's deliveries go one after the other: of those with the same key, one at a time, in the order in
 /// which their messages were accepted. A message without a key goes whenever it is due.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "by", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "by", rename_all = "lowercase", from = "Written")]
 pub enum Order {
     /// Those whose messages carry the same ordering key.
     Key,
@@ -25,6 +25,25 @@ pub enum Order {
     },
     /// All.
     All,
+}
+
+/// As it is read. A variant without fields would take any.
+#[derive(Deserialize)]
+#[serde(tag = "by", rename_all = "lowercase", deny_unknown_fields)]
+enum Written {
+    Key {},
+    Payload { path: PayloadPath },
+    All {},
+}
+
+impl From<Written> for Order {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Key {} => Order::Key,
+            Written::Payload { path } => Order::Payload { path },
+            Written::All {} => Order::All,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -44,7 +63,14 @@ mod tests {
             assert_eq!(serde_json::to_value(&order).unwrap(), written);
             assert_eq!(serde_json::from_value::<Order>(written).unwrap(), order);
         }
-        for wrong in [json!("key"), json!({"by": "payload"}), json!({"by": "tag"}), json!({"by": "payload", "path": "a..b"})] {
+        for wrong in [
+            json!({"by": "key", "path": "x"}),
+            json!({"by": "all", "more": 1}),
+            json!("key"),
+            json!({"by": "payload"}),
+            json!({"by": "tag"}),
+            json!({"by": "payload", "path": "a..b"}),
+        ] {
             assert!(serde_json::from_value::<Order>(wrong.clone()).is_err(), "{wrong}");
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The schedule that Standard Webhooks' text recommends and most senders use.
 const DEFAULT_DELAYS_S: [u32; 7] = [5, 300, 1800, 7200, 18_000, 36_000, 36_000];
 /// The longest delay a policy may ask for: 30 days, in seconds.
-const MAX_DELAY_S: u32 = 30 * 86_400;
+pub const MAX_DELAY_S: u32 = 30 * 86_400;
 
 /// The first delay where a policy has none to go by, in seconds.
 const STEP_S: u32 = 60;

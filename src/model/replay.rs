@@ -119,6 +119,12 @@ pub struct Replay {
     pub scanned: u64,
     /// Deliveries queued, or cancelled.
     pub queued: u64,
+    /// How many there were to queue, or to cancel, when it began; `None`: nobody has counted, or there were too many messages.
+    #[serde(default)]
+    pub total: Option<u64>,
+    /// Whether they were counted, or it was tried.
+    #[serde(default)]
+    pub counted: bool,
     /// Matching messages that were left out because their payloads were deleted.
     pub expunged: u64,
     /// When it was asked for.
@@ -146,12 +152,15 @@ impl Replay {
         self.task == ReplayTask::Cancel
     }
 
-    /// What part of the span was looked at, from 0 to 1.
+    /// How far it is, from 0 to 1: of the deliveries that were counted, else of the span.
     #[must_use]
     pub fn progress(&self) -> f64 {
         let Selection { since, until, .. } = self.selection;
         if self.state == ReplayState::Finished {
             return 1.0;
+        }
+        if let Some(total) = self.total.filter(|total| *total > 0) {
+            return (self.queued as f64 / total as f64).clamp(0.0, 1.0);
         }
         if self.cursor == MsgId(0) || until <= since {
             return 0.0;

@@ -158,7 +158,8 @@ async fn round(
     Ok(round)
 }
 
-/// Accepts the rows' messages, all at the same time and in their order.
+/// Accepts the rows' messages, all at the same time and in their order; those with the same ordering key one after the other,
+/// and none behind one that stays.
 async fn accept(engine: &Arc<Engine>, rows: Vec<OutboxRow>, rules: Rules) -> Vec<(i64, Fate)> {
     let mut apps = HashMap::new();
     for row in &rows {
@@ -167,9 +168,62 @@ async fn accept(engine: &Arc<Engine>, rows: Vec<OutboxRow>, rules: Rules) -> Vec
             unknown.insert(row::application(engine, row, rules).await);
         }
     }
-    let fates = rows.into_iter().map(|row| {
-        let app = apps.get(&(row.organization.clone(), row.application.clone())).cloned();
-        async move { (row.seq, row::fate(engine, row, app, rules).await) }
+    let apps = &apps;
+    let fates = in_order(rows).into_iter().map(|rows| async move {
+        let (mut fates, mut waits) = (Vec::with_capacity(rows.len()), false);
+        for row in rows {
+            let app = apps.get(&(row.organization.clone(), row.application.clone())).cloned();
+            let seq = row.seq;
+            let fate = if waits { Fate::Left } else { row::fate(engine, row, app, rules).await };
+            waits |= fate == Fate::Left;
+            fates.push((seq, fate));
+        }
+        fates
     });
-    join_all(fates).await
+    join_all(fates).await.into_iter().flatten().collect()
+}
+
+/// The rows, those of an application with the same ordering key together.
+fn in_order(rows: Vec<OutboxRow>) -> Vec<Vec<OutboxRow>> {
+    let (mut groups, mut places) = (Vec::<Vec<OutboxRow>>::new(), HashMap::new());
+    for row in rows {
+        let name = row.ordering_key.clone().map(|key| (row.application.clone(), key));
+        let place = name.and_then(|name| match places.entry(name) {
+            Entry::Occupied(known) => Some(*known.get()),
+            Entry::Vacant(new) => {
+                new.insert(groups.len());
+                None
+            }
+        });
+        match place.and_then(|place: usize| groups.get_mut(place)) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_with_a_key_go_one_after_the_other() {
+        let row = |seq, application: &str, key: Option<&str>| OutboxRow {
+            seq,
+            application: application.into(),
+            ordering_key: key.map(Into::into),
+            ..OutboxRow::default()
+        };
+        let rows = vec![
+            row(1, "a", Some("k")),
+            row(2, "a", None),
+            row(3, "b", Some("k")),
+            row(4, "a", Some("k")),
+            row(5, "a", None),
+            row(6, "a", Some("other")),
+        ];
+        let seqs: Vec<Vec<i64>> = in_order(rows).iter().map(|group| group.iter().map(|row| row.seq).collect()).collect();
+        assert_eq!(seqs, [vec![1, 4], vec![2], vec![3], vec![5], vec![6]]);
+    }
 }

@@ -120,7 +120,7 @@ fn draft(row: OutboxRow, now: Time, max_payload: usize) -> Result<Draft, Fault> 
         channels: row.channels,
         tags: row.tags,
         deliver_at: row.deliver_at,
-        ordering_key: None,
+        ordering_key: row.ordering_key,
         retention_days: None,
         retention_hours: hours.map_err(|_| Fault::new("payload_retention_hours", "A number of hours from 1 to 2160."))?,
     };
@@ -201,6 +201,8 @@ mod tests {
             (OutboxRow { deliver_at: Some(far), ..row() }, "deliver_at"),
             (OutboxRow { retention_hours: Some(-1), ..row() }, "payload_retention_hours"),
             (OutboxRow { retention_hours: Some(0), ..row() }, "payload_retention_hours"),
+            (OutboxRow { ordering_key: Some(String::new()), ..row() }, "ordering_key"),
+            (OutboxRow { ordering_key: Some("k".repeat(257)), ..row() }, "ordering_key"),
         ] {
             assert_eq!(fault(row.clone()).0, field, "{row:?}");
         }

@@ -135,7 +135,7 @@ async fn what_is_no_rule_is_refused_by_its_place() {
     let t = Tenant::start().await;
     let good = json!({"name": "x", "condition": {"type": "failing"}, "emails": ["ann@example.com"]});
     let long = "x".repeat(101);
-    let refusals: [(&str, Value, &str); 16] = [
+    let refusals: [(&str, Value, &str); 19] = [
         ("name", json!(""), "name"),
         ("name", json!(long), "name"),
         ("name", json!("a\u{0}b"), "name"),
@@ -154,6 +154,9 @@ async fn what_is_no_rule_is_refused_by_its_place() {
             "condition.minimumAttempts",
         ),
         ("condition", json!({"type": "held", "count": 0}), "condition.count"),
+        ("condition", json!({"type": "held", "count": 4_294_967_296_u64}), "condition.count"),
+        ("name", json!("one\u{202e}owt"), "name"),
+        ("name", json!("one\u{7}"), "name"),
         ("condition", json!({"type": "oldestAge", "seconds": 59}), "condition.seconds"),
         ("condition", json!({"type": "disableSoon", "seconds": 0}), "condition.seconds"),
     ];

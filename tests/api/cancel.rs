@@ -136,6 +136,7 @@ async fn what_is_held_is_counted_cancelled_and_never_sent() {
         (json!({"rate": 0}), "rate"),
         (json!({"filter": []}), "filter"),
         (json!({"statuses": ["delivered"]}), "statuses"),
+        (json!({"statuses": []}), "statuses"),
         (json!({"statusCodeClass": 7}), "statusCodeClass"),
         (json!({"newestPer": "n"}), "newestPer"),
     ] {

@@ -71,3 +71,25 @@ async fn an_endpoint_that_keeps_failing_is_left_alone_and_comes_back() {
     eventually("everything is delivered", || async { Some(t.lane(&endpoint).await).filter(|l| l["depth"] == 0) }).await;
     assert_eq!(t.lane(&endpoint).await["circuit"], "closed");
 }
+
+#[tokio::test]
+async fn a_catch_up_ends_with_the_endpoint_s_disabling() {
+    let t = Tenant::start().await;
+    let endpoint = t.endpoint("/a", json!({"disabled": true})).await;
+    for n in 0..9 {
+        t.send("a.b", &json!(n)).await;
+    }
+    let path = t.path(&format!("/endpoint/{endpoint}/catch-up"));
+    t.api.put(&path, r#"{"rate": 1}"#).await.expect(200);
+    t.api.get(&path).await.expect(200);
+    t.change(&endpoint, json!({"description": "as it goes on"})).await;
+    t.api.get(&path).await.expect(200);
+    t.change(&endpoint, json!({"disabled": true})).await;
+    t.api.get(&path).await.expect(404);
+    // Enabled without a word about a pace, it comes at none.
+    let began = Instant::now();
+    t.change(&endpoint, json!({"disabled": false})).await;
+    t.api.get(&path).await.expect(404);
+    t.receiver.wait("/a", 9).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}

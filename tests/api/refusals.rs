@@ -54,6 +54,9 @@ async fn applications_that_break_a_rule() {
         (json!({"name": 7}), "name"),
         (json!({"name": ""}), "name"),
         (json!({"name": long}), "name"),
+        (json!({"name": "safe\u{202e}gpj.exe"}), "name"),
+        (json!({"name": "two\nlines"}), "name"),
+        (json!({"name": "a\u{85}b"}), "name"),
         (json!({"name": "x", "uid": "has space"}), "uid"),
         (json!({"name": "x", "uid": ""}), "uid"),
         (json!({"name": "x", "uid": "x".repeat(257)}), "uid"),
@@ -100,6 +103,9 @@ async fn endpoints_that_break_a_rule() {
         (json!({"url": url, "headers": {"x": long}}), "headers"),
         (json!({"url": url, "retryPolicy": vec![1; 51]}), "retryPolicy"),
         (json!({"url": url, "retryPolicy": "often"}), "retryPolicy"),
+        (json!({"url": url, "ordering": {"by": "key", "path": "x"}}), "ordering"),
+        (json!({"url": url, "ordering": {"by": "all", "more": 1}}), "ordering"),
+        (json!({"url": url, "ordering": {"by": "payload", "path": "x", "more": 1}}), "ordering"),
         (json!({"url": url, "retryPolicy": [-1]}), "retryPolicy"),
     ];
     for (body, field) in cases {
@@ -125,6 +131,11 @@ async fn messages_that_break_a_rule() {
         (json!({"eventType": "a.b", "payload": {}, "payloadRetentionPeriod": 0}), "payloadRetentionPeriod"),
         (json!({"eventType": "a.b", "payload": {}, "payloadRetentionPeriod": 91}), "payloadRetentionPeriod"),
         (json!({"eventType": "a.b", "payload": {}, "deliverAt": "soon"}), "deliverAt"),
+        // Also where the application is there already.
+        (json!({"eventType": "a.b", "payload": {}, "application": {"name": null}}), "application"),
+        (json!({"eventType": "a.b", "payload": {}, "application": {"name": ""}}), "application"),
+        (json!({"eventType": "a.b", "payload": {}, "application": {"name": "x", "uid": "a b"}}), "uid"),
+        (json!({"eventType": "a.b", "payload": {}, "application": "x"}), "application"),
         (json!({"eventType": "a.b", "payload": {}, "deliverAt": "2999-01-01T00:00:00Z"}), "deliverAt"),
     ];
     for (body, field) in cases {
@@ -204,4 +215,45 @@ async fn a_refused_patch_changes_nothing() {
         refused(&t.api.patch(&path, &body.to_string()).await, field);
     }
     assert_eq!(t.look(&endpoint).await, before);
+}
+
+#[tokio::test]
+async fn names_of_everything_hide_no_characters() {
+    let t = Tenant::start().await;
+    let hidden = "pay\u{202e}lap";
+    for (path, body) in [
+        ("/api/v1/app".to_owned(), json!({"name": hidden})),
+        ("/api/v1/key".into(), json!({"name": hidden})),
+        ("/api/v1/session".into(), json!({"name": hidden})),
+        ("/api/v1/source".into(), json!({"name": hidden, "provider": "hmac", "secret": "a secret"})),
+        ("/api/v1/user".into(), json!({"login": "somebody", "name": hidden, "role": "viewer"})),
+        ("/api/v1/alert".into(), json!({"name": hidden, "condition": {"type": "disabled"}})),
+        ("/api/v1/auth/app-portal-access/made".into(), json!({"application": {"name": hidden}})),
+        (t.path("/msg"), json!({"eventType": "a.b", "payload": 1, "application": {"name": hidden}})),
+    ] {
+        refused(&t.api.post(&path, &body.to_string()).await, "name");
+    }
+    refused(&t.api.post("/api/v1/user", &json!({"login": hidden, "role": "viewer"}).to_string()).await, "login");
+    refused(&t.api.patch(&t.path(""), &json!({"name": hidden}).to_string()).await, "name");
+    t.api.patch(&t.path(""), &json!({"name": "דוגמה مثال 例え"}).to_string()).await.expect(200);
+}
+
+#[tokio::test]
+async fn bodies_of_which_all_may_be_left_out_may_be_left_out() {
+    let t = Tenant::start().await;
+    let endpoint = t.endpoint("/a", json!({})).await;
+    let kind = [("content-type", "application/json")];
+    for (path, status) in [
+        (format!("/api/v1/auth/app-portal-access/{}", t.app), 200),
+        (format!("/api/v1/auth/app/{}/expire-all", t.app), 204),
+        (t.path(&format!("/endpoint/{endpoint}/secret/rotate")), 200),
+        (t.path(&format!("/endpoint/{endpoint}/preview")), 200),
+        ("/api/v1/key".into(), 201),
+        ("/api/v1/session".into(), 201),
+    ] {
+        for headers in [&kind[..], &[]] {
+            let answer = t.api.send("POST", &path, headers, "").await;
+            assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        }
+    }
 }

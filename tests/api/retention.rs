@@ -27,3 +27,27 @@ async fn an_application_says_first_then_the_organization_then_the_server() {
     t.api.put("/api/v1/retention", r#"{"messageHours": null, "payloadHours": null}"#).await.expect(200);
     assert_eq!(t.api.get(&own).await.expect(200), server);
 }
+
+#[tokio::test]
+async fn payloads_are_not_kept_longer_than_their_messages() {
+    let t = Tenant::start().await;
+    let (own, all) = (t.path("/retention"), "/api/v1/retention");
+    let refused = async |path: &str, body: Value, field: &str| {
+        let answer = t.api.put(path, &body.to_string()).await.expect(422);
+        assert_eq!(answer["detail"][0]["loc"], json!(["body", field]), "{answer}");
+    };
+    refused(all, json!({"messageHours": 10, "payloadHours": 11}), "payloadHours").await;
+    // The server keeps messages for 90 days.
+    refused(all, json!({"payloadHours": 2161}), "payloadHours").await;
+    refused(&own, json!({"payloadHours": 2161}), "payloadHours").await;
+    t.api.put(all, r#"{"messageHours": 100, "payloadHours": 50}"#).await.expect(200);
+    refused(&own, json!({"payloadHours": 101}), "payloadHours").await;
+    refused(&own, json!({"messageHours": 49}), "messageHours").await;
+    t.api.put(&own, r#"{"payloadHours": 80}"#).await.expect(200);
+    // Where an application would be at odds with what its organization says from now on, it is named.
+    let late = t.api.put(all, r#"{"messageHours": 70, "payloadHours": 50}"#).await.expect(422);
+    assert!(late["detail"][0]["msg"].as_str().unwrap().contains(&t.app), "{late}");
+    t.api.put(all, r#"{"messageHours": 80, "payloadHours": 50}"#).await.expect(200);
+    let shown = t.api.get(&own).await.expect(200);
+    assert_eq!(shown["inForce"], json!({"messageHours": 80, "payloadHours": 80}));
+}

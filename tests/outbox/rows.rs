@@ -96,7 +96,11 @@ async fn all_know(nodes: &[&Api], receiver: &Receiver) {
     nodes[0].post("/api/v1/app/known/endpoint", &endpoint).await.expect(201);
     for node in nodes {
         eventually("a node knows the endpoint", || async {
-            let sent = node.post("/api/v1/app/known/msg", r#"{"eventType": "a.b", "payload": {}}"#).await.expect(202);
+            let sent = node.post("/api/v1/app/known/msg", r#"{"eventType": "a.b", "payload": {}}"#).await;
+            if sent.status == 404 {
+                return None;
+            }
+            let sent = sent.expect(202);
             let ledger = node.get(&format!("/api/v1/app/known/msg/{}/ledger", sent["id"].as_str().unwrap())).await.expect(200);
             let state = ledger["data"][0]["state"].as_str().unwrap_or_default();
             (state != "skipped").then_some(())
@@ -135,7 +139,7 @@ async fn a_role_needs_no_more_than_one_right() {
     let grants = format!(
         "CREATE ROLE {inserts} LOGIN; GRANT USAGE ON SCHEMA postrider TO {inserts}; GRANT INSERT ON postrider.outbox TO {inserts}; \
          CREATE ROLE {calls} LOGIN; GRANT USAGE ON SCHEMA postrider TO {calls}; \
-         GRANT EXECUTE ON FUNCTION postrider.publish(text, text, text, text, text[], text[], timestamptz, int4, text) TO {calls}"
+         GRANT EXECUTE ON FUNCTION postrider.publish(text, text, text, text, text[], text[], timestamptz, int4, text, text) TO {calls}"
     );
     site.db.batch_execute(&grants).await.unwrap();
     let as_role = |role: &str| site.url.replace("postrider@", &format!("{role}@"));
@@ -152,4 +156,73 @@ async fn a_role_needs_no_more_than_one_right() {
     receiver.wait("/x", 2).await;
     drop((inserting, calling));
     site.db.batch_execute(&format!("DROP OWNED BY {inserts}, {calls}; DROP ROLE {inserts}, {calls}")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_with_an_ordering_key_become_messages_in_their_order() {
+    const KEYS: i64 = 7;
+    const ROWS: i64 = 1400;
+    let site = Site::own().await;
+    let (second, third) = (site.server.beside().await, site.server.beside().await);
+    let (api, receiver) = (site.server.api(), Receiver::start().await);
+    shop(&api, &receiver.url("/x")).await;
+    all_know(&[&api, &second.api(), &third.api()], &receiver).await;
+    // Many small transactions, so that several servers are at it at the same time.
+    let insert = "INSERT INTO postrider.outbox (application, event_type, payload, ordering_key) \
+                  SELECT 'shop', 'order.paid', format('{\"number\": %s}', n), 'k' || n % $3::int8 FROM generate_series($1::int8, $2::int8) n";
+    for at in (0..ROWS).step_by(70) {
+        site.db.execute(insert, &[&at, &(at + 69), &KEYS]).await.unwrap();
+    }
+    let keyed = "SELECT postrider.publish('shop', 'order.keyed', '{}', ordering_key => 'one')";
+    site.db.execute(keyed, &[]).await.unwrap();
+    site.empty().await;
+    // The newest first.
+    let all = messages(&api).await;
+    let ours: Vec<&serde_json::Value> = all.iter().filter(|message| message["eventType"] == "order.paid").collect();
+    assert_eq!(ours.len(), usize::try_from(ROWS).unwrap());
+    for key in 0..KEYS {
+        let name = json!(format!("k{key}"));
+        let of_key = ours.iter().filter(|message| message["orderingKey"] == name);
+        let numbers: Vec<i64> = of_key.map(|message| message["payload"]["number"].as_i64().unwrap()).collect();
+        let expected: Vec<i64> = (0..ROWS).rev().filter(|n| n % KEYS == key).collect();
+        assert_eq!(numbers, expected, "{name}");
+    }
+    assert!(all.iter().any(|message| message["eventType"] == "order.keyed" && message["orderingKey"] == "one"));
+}
+
+/// What tables and functions were like before there were ordering keys.
+const BEFORE: &str = "\
+    ALTER TABLE postrider.outbox DROP COLUMN ordering_key; ALTER TABLE postrider.outbox_refused DROP COLUMN ordering_key; \
+    DROP FUNCTION postrider.publish(text, text, text, text, text[], text[], timestamptz, int4, text, text); \
+    CREATE FUNCTION postrider.publish(application text, event_type text, payload text, event_id text DEFAULT NULL, \
+        channels text[] DEFAULT NULL, tags text[] DEFAULT NULL, deliver_at timestamptz DEFAULT NULL, \
+        payload_retention_hours int4 DEFAULT NULL, organization text DEFAULT NULL) RETURNS uuid LANGUAGE sql SECURITY DEFINER AS \
+        'INSERT INTO postrider.outbox (application, event_type, payload) VALUES ($1, $2, $3) RETURNING id'; \
+    REVOKE ALL ON FUNCTION postrider.publish(text, text, text, text, text[], text[], timestamptz, int4, text) FROM PUBLIC; \
+    INSERT INTO postrider.outbox (application, event_type, payload) VALUES ('shop', 'order.before', '{}')";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_of_an_earlier_version_gets_what_it_lacks_and_roles_keep_their_rights() {
+    let url = crate::database::fresh().await;
+    let install = || {
+        let installed = crate::support::run(&["outbox", "install", "--url", &url]);
+        assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+    };
+    install();
+    let (db, _) = crate::database::connect(&url).await;
+    db.batch_execute(BEFORE).await.unwrap();
+    let name = url.rsplit('/').next().unwrap().split('?').next().unwrap().to_lowercase();
+    let role = format!("old_{name}");
+    let grants = format!(
+        "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA postrider TO {role}; \
+         GRANT EXECUTE ON FUNCTION postrider.publish(text, text, text, text, text[], text[], timestamptz, int4, text) TO {role}"
+    );
+    db.batch_execute(&grants).await.unwrap();
+    install();
+    install();
+    let (calling, _) = crate::database::connect(&url.replace("postrider@", &format!("{role}@"))).await;
+    calling.query("SELECT postrider.publish('shop', 'order.after', '{}', ordering_key => 'k')", &[]).await.unwrap();
+    let kept = db.query("SELECT event_type, ordering_key FROM postrider.outbox ORDER BY seq", &[]).await.unwrap();
+    let kept: Vec<(String, Option<String>)> = kept.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(kept, [("order.before".into(), None), ("order.after".into(), Some("k".into()))]);
 }

@@ -119,6 +119,8 @@ async fn an_endpoint_s_preview_is_what_is_sent() {
     assert!(made["headers"]["x-ilara-signature"].as_str().unwrap().starts_with("sha256="));
     let body = made["body"].as_str().unwrap();
     assert!(body.contains(r#""data":{"b":1}"#) && body.contains(r#""delivery_attempt":3"#), "{body}");
+    let none = t.api.post(&path, r#"{"attempt":0}"#).await.expect(422);
+    assert_eq!(none["detail"][0]["loc"], json!(["body", "attempt"]));
     assert_eq!(t.receiver.requests().len(), 0, "nothing is sent");
     t.send("event.x", &json!({})).await;
     let sent = t.receiver.wait("/a", 1).await.remove(0);

@@ -99,7 +99,49 @@ async fn orders_leave_an_entry_too() {
     };
     assert_eq!(told("replay"), [("created", json!(t.app))]);
     assert_eq!(told("erasure"), [("created", Value::Null)]);
-    assert_eq!(told("retention"), [("deleted", json!(t.app)), ("updated", json!(t.app)), ("updated", Value::Null)],);
-    assert_eq!(told("catch_up"), [("deleted", json!(t.app)), ("updated", json!(t.app))]);
+    assert_eq!(told("retention"), [("deleted", json!(t.app)), ("created", json!(t.app)), ("created", Value::Null)],);
+    assert_eq!(told("catch_up"), [("deleted", json!(t.app)), ("created", json!(t.app))]);
     assert_eq!(told("master_key"), [("updated", Value::Null)]);
+    let fields = |what: &str| -> Vec<Value> {
+        let made = all.iter().filter(|entry| entry["what"] == what && entry["action"] == "created");
+        made.map(|entry| entry["fields"].clone()).collect()
+    };
+    assert_eq!(fields("retention"), [json!(["message_hours"]), json!(["message_hours"])]);
+    assert_eq!(fields("catch_up"), [json!(["rate"])]);
+}
+
+#[tokio::test]
+async fn cancelling_one_leaves_an_entry_and_cancelling_nothing_none() {
+    let t = Tenant::start_with(&[]).await;
+    let endpoint = t.endpoint(&t.receiver.url("/held")).await;
+    t.api.patch(&t.path(&format!("/endpoint/{endpoint}")), r#"{"disabled": true}"#).await.expect(200);
+    let (one, two) = (t.send().await, t.send().await);
+    for _ in 0..2 {
+        t.api.post(&t.path(&format!("/msg/{one}/cancel")), "").await.expect(200);
+        t.api.post(&t.path(&format!("/msg/{two}/endpoint/{endpoint}/cancel")), "").await.expect(200);
+    }
+    let told = entries(&t, "?what=cancel").await;
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (entry, of) in told.iter().zip([format!("{two}/{endpoint}"), one]) {
+        assert_eq!((&entry["action"], &entry["actor"], &entry["appId"]), (&json!("created"), &json!("key"), &json!(t.app)));
+        assert_eq!(entry["objectId"], json!(of));
+    }
+}
+
+#[tokio::test]
+async fn words_that_no_filter_knows_are_refused() {
+    let t = Tenant::start_with(&[]).await;
+    for (query, field, words) in [
+        ("action=made", "action", "created"),
+        ("what=endpoints", "what", "endpoint, erasure"),
+        ("kind=endpoint", "kind", "what"),
+        ("after=yesterday", "after", "RFC 3339"),
+    ] {
+        let refused = t.api.get(&format!("/api/v1/audit?{query}")).await.expect(422);
+        assert_eq!(refused["detail"][0]["loc"], json!(["query", field]), "{refused}");
+        assert!(refused["detail"][0]["msg"].as_str().unwrap().contains(words), "{refused}");
+    }
+    for known in ["alert", "cancel", "catch_up", "erasure", "master_key", "replay", "retention"] {
+        assert!(entries(&t, &format!("?what={known}")).await.is_empty(), "{known}");
+    }
 }

@@ -106,6 +106,12 @@ async fn scopes_open_what_they_name() {
     read.get(&one).await.expect(200);
     read.get(&format!("{one}/secret")).await.refused(403, "manage");
     read.post(&t.path("/msg"), message).await.refused(403, "send");
+    read.get("/api/v1/retention").await.expect(200);
+    read.get(&t.path("/retention")).await.expect(200);
+    read.get("/api/v1/erase").await.expect(200);
+    read.get("/api/v1/user").await.refused(403, "manage");
+    read.get("/api/v1/master-key/rotate").await.refused(403, "manage");
+    read.put("/api/v1/retention", "{}").await.refused(403, "manage");
     let send = key(&t, &json!(["send"])).await;
     send.post(&t.path("/msg"), message).await.expect(202);
     send.get(&one).await.refused(403, "read");

@@ -5,6 +5,8 @@ mod crud;
 mod notice;
 mod shape;
 
+pub(super) use shape::limits;
+
 use super::Shared;
 use utoipa_axum::{router::OpenApiRouter, routes};
 

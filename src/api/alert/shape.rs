@@ -1,11 +1,16 @@
 //! Shapes: a rule as it is given and shown, with what it has found.
 
 use crate::{
-    api::{Api, Caller, Problem, Stamp, endpoint, rules::Check},
+    api::{
+        Api, Caller, Problem, Stamp, endpoint,
+        limits::{self, Limits},
+        rules::Check,
+    },
     mail::is_address,
     model::{Alert, AlertId, AlertState, AppId, Condition, EndpointId},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::ops::RangeInclusive;
 use utoipa::ToSchema;
 
@@ -16,21 +21,29 @@ const MAX_NAME: usize = 100;
 /// Seconds between two notices: up to a week.
 const COOLDOWN_S: RangeInclusive<u32> = 1..=604_800;
 /// The window of a failure rate, in seconds: a minute to a day.
-const WINDOW_S: RangeInclusive<u32> = 60..=86_400;
+const WINDOW_S: RangeInclusive<u64> = 60..=86_400;
 /// Attempts that a failure rate needs at least.
-const LEAST: RangeInclusive<u32> = 1..=200;
+const LEAST: RangeInclusive<u64> = 1..=200;
 /// An age, in seconds: a minute to 90 days.
-const AGE_S: RangeInclusive<u32> = 60..=7_776_000;
+const AGE_S: RangeInclusive<u64> = 60..=7_776_000;
+/// Deliveries that are held: what fits 32 bits.
+const HELD: RangeInclusive<u64> = 1..=4_294_967_295;
 /// Incidents that are shown.
 const SHOWN: usize = 100;
 /// The least time between two notices, in seconds, when nothing is said.
 const COOLDOWN_DEFAULT_S: u32 = 300;
 
+/// The rules below, for the description of the API.
+pub(in crate::api) fn limits() -> Limits {
+    vec![("AlertIn", json!({ "name": limits::title(1, MAX_NAME), "emails": { "items": { "format": "email" } } }))]
+}
+
 /// What a rule looks for, endpoint by endpoint.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
 pub(super) enum ConditionIn {
     /// The share of scheduled attempts that failed, of the newest (at most 200) that were begun within the window.
+    #[serde(rename_all = "camelCase")]
     FailureRate {
         /// So many in a hundred, or more.
         #[schema(minimum = 1, maximum = 100)]
@@ -44,18 +57,21 @@ pub(super) enum ConditionIn {
         minimum_attempts: u32,
     },
     /// Deliveries that a disabled endpoint holds.
+    #[serde(rename_all = "camelCase")]
     Held {
         /// So many, or more.
-        #[schema(minimum = 1)]
+        #[schema(minimum = 1, maximum = 4_294_967_295_i64)]
         count: u64,
     },
     /// The oldest delivery that is still to be made, of an endpoint that is not disabled.
+    #[serde(rename_all = "camelCase")]
     OldestAge {
         /// Its message was made so many seconds ago, or longer.
         #[schema(minimum = 60, maximum = 7776000)]
         seconds: u32,
     },
     /// Every attempt has failed since the last success.
+    #[serde(rename_all = "camelCase")]
     Failing {
         /// For so many seconds, or longer; 0: from the first failure on.
         #[serde(default)]
@@ -63,6 +79,7 @@ pub(super) enum ConditionIn {
         seconds: u32,
     },
     /// The endpoint will be disabled if it goes on failing.
+    #[serde(rename_all = "camelCase")]
     DisableSoon {
         /// Within so many seconds.
         #[serde(default = "day")]
@@ -137,8 +154,7 @@ impl AlertIn {
     pub(super) async fn read(self, api: &Api, caller: &Caller) -> Result<Asked, Problem> {
         let mut check = Check::new();
         let name = self.name.trim().to_owned();
-        check.characters(&["body", "name"], &name, 1..=MAX_NAME);
-        check.rule(!name.chars().any(char::is_control), &["body", "name"], "pattern", "It has no control characters.");
+        check.title(&["body", "name"], &name, 1..=MAX_NAME);
         let emails: Vec<String> = self.emails.iter().map(|email| email.trim().to_owned()).collect();
         check.rule(emails.len() <= MAX_EMAILS, &["body", "emails"], "length", format!("At most {MAX_EMAILS} addresses."));
         for (at, email) in emails.iter().enumerate().take(MAX_EMAILS) {
@@ -170,31 +186,31 @@ impl AlertIn {
 
 impl ConditionIn {
     fn read(self, check: &mut Check) -> Condition {
-        let mut range = |name: &str, value: u32, range: RangeInclusive<u32>| {
+        let mut range = |name: &str, value: u64, range: RangeInclusive<u64>| {
             let rule = format!("It is from {} to {}.", range.start(), range.end());
             check.rule(range.contains(&value), &["body", "condition", name], "range", rule);
         };
         match self {
             ConditionIn::FailureRate { percent, window_seconds, minimum_attempts } => {
-                range("percent", u32::from(percent), 1..=100);
-                range("windowSeconds", window_seconds, WINDOW_S);
-                range("minimumAttempts", minimum_attempts, LEAST);
+                range("percent", percent.into(), 1..=100);
+                range("windowSeconds", window_seconds.into(), WINDOW_S);
+                range("minimumAttempts", minimum_attempts.into(), LEAST);
                 Condition::FailureRate { percent, window_s: window_seconds, least: minimum_attempts }
             }
             ConditionIn::Held { count } => {
-                range("count", u32::try_from(count).unwrap_or(u32::MAX), 1..=u32::MAX);
+                range("count", count, HELD);
                 Condition::Held { count }
             }
             ConditionIn::OldestAge { seconds } => {
-                range("seconds", seconds, AGE_S);
+                range("seconds", seconds.into(), AGE_S);
                 Condition::OldestAge { seconds }
             }
             ConditionIn::Failing { seconds } => {
-                range("seconds", seconds, 0..=*AGE_S.end());
+                range("seconds", seconds.into(), 0..=*AGE_S.end());
                 Condition::Failing { seconds }
             }
             ConditionIn::DisableSoon { seconds } => {
-                range("seconds", seconds, AGE_S);
+                range("seconds", seconds.into(), AGE_S);
                 Condition::DisableSoon { seconds }
             }
             ConditionIn::Disabled {} => Condition::Disabled,

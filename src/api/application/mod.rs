@@ -2,6 +2,7 @@
 
 mod shape;
 
+pub(super) use shape::limits;
 pub use shape::{ApplicationIn, ApplicationOut, ApplicationPatch};
 
 use super::{
@@ -224,8 +225,8 @@ pub async fn ensure(api: &Api, caller: &Caller, app_id: &str, form: Option<&Appl
     if let Some(form) = form {
         caller.manage()?;
         let form = ApplicationIn { uid: named(form.uid.clone(), app_id), ..form.clone() };
+        form.check(&["body", "application"])?;
         if api.engine.app(caller.org, app_id).is_none() {
-            form.check(&["body", "application"])?;
             profile::check_named(api, caller.org, &form.profile)?;
             if let Some(made) = make_missing(api, caller, app_id, &form).await? {
                 return caller.application(api, &made.id.to_string()).await;

@@ -1,11 +1,31 @@
 //! Applications in JSON, and their rules.
 
 use crate::{
-    api::{Api, Patch, Problem, Stamp, patch::given, rules::Check},
+    api::{
+        Api, Patch, Problem, Stamp,
+        limits::{self, Limits},
+        patch::given,
+        rules::{Check, MAX_TEXT},
+    },
     model::{AppId, Application, Metadata, OrgId, RetryPolicy},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
+
+/// The rules below, for the description of the API.
+pub(in crate::api) fn limits() -> Limits {
+    let fields = json!({
+        "name": limits::title(1, MAX_TEXT),
+        "uid": limits::name(),
+        "throttleRate": limits::rate(),
+        "metadata": limits::metadata(),
+        "retryPolicy": limits::retry_policy(),
+    });
+    // Of a patch, null takes away what may be absent.
+    let given = json!({ "name": { "type": "string" }, "metadata": { "type": "object" } });
+    vec![("ApplicationIn", fields.clone()), ("ApplicationPatch", fields), ("ApplicationPatch", given)]
+}
 
 /// An application to be made, or to take the place of what is there.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -128,7 +148,7 @@ impl ApplicationIn {
     pub fn check(&self, root: &[&str]) -> Result<(), Problem> {
         let mut check = Check::new();
         let at = |field: &'static str| [root, &[field]].concat();
-        check.text(&at("name"), &self.name, 1);
+        check.title(&at("name"), &self.name, 1..=MAX_TEXT);
         self.uid.value().into_iter().for_each(|uid| check_uid(&mut check, &at("uid"), uid));
         self.throttle_rate.into_iter().for_each(|rate| check.rate(&at("throttleRate"), rate));
         self.metadata.iter().for_each(|metadata| check.metadata(&at("metadata"), metadata));
@@ -174,7 +194,7 @@ impl ApplicationPatch {
     /// 422 naming every field at fault.
     pub fn check(&self) -> Result<(), Problem> {
         let mut check = Check::new();
-        self.name.iter().for_each(|name| check.text(&["body", "name"], name, 1));
+        self.name.iter().for_each(|name| check.title(&["body", "name"], name, 1..=MAX_TEXT));
         self.uid.value().into_iter().for_each(|uid| check_uid(&mut check, &["body", "uid"], uid));
         self.throttle_rate.value().into_iter().for_each(|rate| check.rate(&["body", "throttleRate"], *rate));
         self.metadata.iter().for_each(|metadata| check.metadata(&["body", "metadata"], metadata));
@@ -196,7 +216,7 @@ impl ApplicationPatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::rules::MAX_TEXT, model::Time};
+    use crate::model::Time;
 
     fn app() -> Application {
         Application {

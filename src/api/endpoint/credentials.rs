@@ -3,12 +3,17 @@
 
 use super::store;
 use crate::{
-    api::{Caller, Errors, Json, Path, Problem, Shared, rules::Check},
+    api::{
+        Caller, Errors, Json, Path, Problem, Shared,
+        limits::{self, Limits},
+        rules::Check,
+    },
     model::{Authentication, ClientCertificate, ClientGrant, Credentials, Hidden, Placement},
     routing::{CREDENTIALS_PURPOSE, open_credentials},
 };
 use axum::{extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 /// Characters of a name, URL or scope at most.
@@ -17,6 +22,12 @@ const MAX_CHARS: usize = 2048;
 const MAX_SECRET_BYTES: usize = 8 * 1024;
 /// Bytes of certificates or of a key in PEM at most.
 const MAX_PEM_BYTES: usize = 64 * 1024;
+
+/// The rules below, for the description of the API.
+pub(in crate::api) fn limits() -> Limits {
+    let pem = limits::bytes(MAX_PEM_BYTES);
+    vec![("CredentialsIn", json!({ "ca": pem })), ("ClientCertificateIn", json!({ "certificate": pem, "privateKey": pem }))]
+}
 
 /// How deliveries prove who sends them. What is absent is removed.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -32,7 +43,7 @@ pub(in crate::api) struct CredentialsIn {
 
 /// What the header `Authorization` says.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase", rename_all_fields = "camelCase", tag = "type", deny_unknown_fields)]
+#[serde(rename_all = "lowercase", tag = "type", deny_unknown_fields)]
 enum AuthenticationIn {
     /// A name and a password.
     Basic {
@@ -49,6 +60,7 @@ enum AuthenticationIn {
         token: Hidden,
     },
     /// A token that is fetched by the client credentials grant (RFC 6749, section 4.4), and fetched again before it ends.
+    #[serde(rename_all = "camelCase")]
     OAuth2 {
         /// Where tokens are had; the address guard holds for it too.
         token_url: String,
@@ -103,7 +115,7 @@ pub(in crate::api) struct CredentialsOut {
 
 /// What is shown of an authentication.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase", rename_all_fields = "camelCase", tag = "type")]
+#[serde(rename_all = "lowercase", tag = "type")]
 enum AuthenticationOut {
     /// A name and a password.
     Basic {
@@ -113,6 +125,7 @@ enum AuthenticationOut {
     /// A token that does not change.
     Bearer,
     /// A token that is fetched.
+    #[serde(rename_all = "camelCase")]
     OAuth2 {
         /// Where.
         token_url: String,

@@ -14,11 +14,11 @@ use crate::{
 use serde_json::Value;
 
 /// Bytes of an endpoint's URL at most, from the contract.
-const MAX_URL_BYTES: usize = 65_536;
+pub(super) const MAX_URL_BYTES: usize = 65_536;
 /// Event types that an endpoint names at most; one that wants more names none and gets all.
 pub(super) const MAX_EVENT_TYPES: usize = 1_000;
 /// Attempts at once that an endpoint may be fixed to.
-const CONCURRENCY: std::ops::RangeInclusive<u16> = 1..=1_000;
+pub(super) const CONCURRENCY: std::ops::RangeInclusive<u16> = 1..=1_000;
 
 /// What is to change. `None`: stays. All of it is checked, except that the event types exist.
 #[derive(Clone, Debug, Default)]

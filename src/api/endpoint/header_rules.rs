@@ -5,9 +5,9 @@ use http::{HeaderName, HeaderValue};
 /// Custom headers that an endpoint has at most.
 pub(super) const MAX_HEADERS: usize = 50;
 /// Bytes of a custom header's name at most.
-const MAX_NAME_BYTES: usize = 256;
+pub(super) const MAX_NAME_BYTES: usize = 256;
 /// Bytes of a custom header's value at most: 8 KiB, what common receivers accept in one line.
-const MAX_VALUE_BYTES: usize = 8 * 1024;
+pub(super) const MAX_VALUE_BYTES: usize = 8 * 1024;
 
 /// Set by Postrider for every delivery, or meaningful to one connection only (RFC 9110 §7.6.1).
 const RESERVED: [&str; 16] = [

@@ -4,7 +4,7 @@ use super::store;
 use crate::{
     api::{Caller, Errors, Path, Problem, Shared, Stamp},
     lanes::{CircuitState, LaneView},
-    model::Time,
+    model::{Order, Time},
 };
 use axum::extract::State;
 use serde::Serialize;
@@ -51,8 +51,8 @@ pub(super) struct LaneOut {
     /// Whether the endpoint fails so that it gets slots only from the half that healthy ones can spare.
     slow: bool,
     limits: LaneLimits,
-    /// In how many seconds what waits would be delivered at the pace of the last answers; null when nothing is known of
-    /// that, or nothing goes out now.
+    /// In how many seconds what waits would be delivered at the pace of the last answers, within the limits in force: in strict
+    /// order one at a time, or one of each key that is at hand. Null when nothing is known of that, or nothing goes out now.
     drain_seconds: Option<f64>,
 }
 
@@ -73,7 +73,40 @@ struct Around {
     held: bool,
     rate: Option<u16>,
     fixed: Option<u16>,
+    ordering: Ordering,
+    /// Deliveries a second while it catches up.
+    catch_up: Option<u16>,
     now: Time,
+}
+
+/// How many deliveries strict order lets go at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ordering {
+    /// As many as the lane does.
+    Any,
+    /// One of each key: as many as there are in memory, where of each key only the first is.
+    Keys,
+    /// One.
+    One,
+}
+
+impl Ordering {
+    fn of(order: Option<&Order>) -> Self {
+        match order {
+            None => Ordering::Any,
+            Some(Order::Key | Order::Payload { .. }) => Ordering::Keys,
+            Some(Order::All) => Ordering::One,
+        }
+    }
+
+    /// Of so many at once, those that may go.
+    fn bound(self, concurrency: usize, in_memory: usize) -> usize {
+        match self {
+            Ordering::Any => concurrency,
+            Ordering::Keys => concurrency.min(in_memory.max(1)),
+            Ordering::One => 1,
+        }
+    }
 }
 
 /// Attempts at once to an endpoint of which nothing is known.
@@ -81,21 +114,25 @@ const FIRST_CONCURRENCY: usize = 10;
 
 impl LaneOut {
     fn new(view: Option<LaneView>, around: Around) -> Self {
-        let Around { depth, held, rate, fixed, now } = around;
+        let Around { depth, held, rate, fixed, ordering, catch_up, now } = around;
         let state = view.map_or(CircuitState::Closed, |view| view.circuit);
         let (circuit, circuit_until) = match state {
             CircuitState::Closed => (CircuitName::Closed, None),
             CircuitState::Open(until) => (CircuitName::Open, Some(Stamp(until))),
             CircuitState::HalfOpen => (CircuitName::HalfOpen, None),
         };
-        let concurrency = view.map_or(fixed.map_or(FIRST_CONCURRENCY, usize::from), |view| view.limit);
+        let fixed = fixed.map(usize::from);
+        let limit = view.map_or(fixed.unwrap_or(FIRST_CONCURRENCY), |view| view.limit);
+        // A lane hears of a fixed number with its next delivery.
+        let concurrency = fixed.map_or(limit, |fixed| limit.min(fixed));
+        let at_once = ordering.bound(concurrency, view.map_or(0, |view| view.fresh + view.claimed + view.running));
         let stored_due = view.and_then(|view| view.stored_due);
         // What is asked for by hand is due at no time of its own: the beginning of all.
         let stored_due = stored_due.filter(|due| due.0 > 0);
         let in_memory = view.and_then(|view| view.oldest).map(crate::model::MsgId::time);
         let oldest = in_memory.into_iter().chain(stored_due.filter(|due| *due <= now)).min().filter(|_| depth > 0);
-        let pace = view.and_then(|view| view.mean_us).map(|mean_us| concurrency as f64 * 1e6 / f64::from(mean_us.max(1.0)));
-        let pace = pace.map(|pace| rate.map_or(pace, |rate| pace.min(f64::from(rate))));
+        let pace = view.and_then(|view| view.mean_us).map(|mean_us| at_once as f64 * 1e6 / f64::from(mean_us.max(1.0)));
+        let pace = pace.map(|pace| [rate, catch_up].into_iter().flatten().map(f64::from).fold(pace, f64::min));
         LaneOut {
             depth,
             in_memory: view.map_or(0, |view| view.fresh + view.claimed),
@@ -134,8 +171,10 @@ pub(super) async fn lane(
     let endpoint = store::find(&api, app.application.id, &endpoint).await?;
     let now = api.engine.clock.now();
     let depth = api.engine.store.stats(endpoint.id, Time(0), now.plus(MINUTE)).await?.pending;
+    let ordering = Ordering::of(endpoint.ordering.as_ref());
+    let catch_up = api.engine.paces.of(endpoint.id).map(|pace| pace.rate);
     let rate = endpoint.throttle_rate.or(app.application.throttle_rate);
-    let around = Around { depth, held: endpoint.disabled.is_some(), rate, fixed: endpoint.concurrency, now };
+    let around = Around { depth, held: endpoint.disabled.is_some(), rate, fixed: endpoint.concurrency, ordering, catch_up, now };
     Ok(axum::Json(LaneOut::new(api.engine.lane(endpoint.id), around)))
 }
 
@@ -160,11 +199,19 @@ mod tests {
 
     #[test]
     fn a_drain_is_estimated_from_answers_and_limits() {
-        let around = Around { depth: 100, held: false, rate: None, fixed: None, now: Time(5000) };
+        let ordering = Ordering::Any;
+        let around = Around { depth: 100, held: false, rate: None, fixed: None, ordering, catch_up: None, now: Time(5000) };
         let shown = LaneOut::new(Some(view()), around);
         assert_eq!((shown.drain_seconds, shown.oldest_age_seconds), (Some(0.5), Some(1.0)));
         assert_eq!(LaneOut::new(Some(view()), Around { rate: Some(50), ..around }).drain_seconds, Some(2.0));
         assert_eq!(LaneOut::new(Some(view()), Around { held: true, ..around }).drain_seconds, None);
+        // One answer takes 0.1 s.
+        let fixed = LaneOut::new(Some(view()), Around { fixed: Some(2), ..around });
+        assert_eq!((fixed.drain_seconds, fixed.limits.concurrency), (Some(5.0), 2));
+        assert_eq!(LaneOut::new(Some(view()), Around { ordering: Ordering::One, ..around }).drain_seconds, Some(10.0));
+        let keys = Around { ordering: Ordering::Keys, depth: 90, ..around };
+        assert_eq!(LaneOut::new(Some(view()), keys).drain_seconds, Some(1.0), "nine are at hand");
+        assert_eq!(LaneOut::new(Some(view()), Around { catch_up: Some(4), ..around }).drain_seconds, Some(25.0));
         let open = LaneView { circuit: CircuitState::Open(Time(6000)), oldest: None, stored_due: Some(Time(1000)), ..view() };
         let shown = LaneOut::new(Some(open), around);
         assert_eq!((shown.circuit, shown.circuit_until, shown.drain_seconds), (CircuitName::Open, Some(Stamp(Time(6000))), None));

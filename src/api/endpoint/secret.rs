@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     api::{
-        Caller, Errors, Idempotent, Json, Path, Problem, Shared,
-        body::{json_text, to_text},
+        Caller, Errors, Idempotent, Path, Problem, Shared,
+        body::{MaybeJson, json_text, to_text},
         revise::revise_with,
     },
     model::{Address, AppId, Kind, Record},
@@ -90,7 +90,7 @@ pub(in crate::api) async fn current(api: &Shared, app: AppId, id_or_uid: &str) -
         ("endpoint_id" = String, Path, description = "The endpoint's id or uid"),
         ("idempotency-key" = Option<String>, Header, description = "The same key gives the same answer"),
     ),
-    request_body = EndpointSecretRotateIn,
+    request_body = Option<EndpointSecretRotateIn>,
     responses(Errors, (status = 200, description = "The new secret", body = EndpointSecretOut))
 )]
 pub(super) async fn rotate(
@@ -98,7 +98,7 @@ pub(super) async fn rotate(
     caller: Caller,
     idempotent: Idempotent,
     Path((app, endpoint)): Path<(String, String)>,
-    body: Json<EndpointSecretRotateIn>,
+    body: MaybeJson<EndpointSecretRotateIn>,
 ) -> Result<Response, Problem> {
     caller.write()?;
     let app = caller.application(&api, &app).await?.application.id;
@@ -115,7 +115,7 @@ pub(in crate::api) async fn rotated(
     app: AppId,
     id_or_uid: &str,
     mut idempotent: Idempotent,
-    Json { value: body, bytes }: Json<EndpointSecretRotateIn>,
+    MaybeJson { value: body, bytes }: MaybeJson<EndpointSecretRotateIn>,
 ) -> Result<Response, Problem> {
     if let Some(answer) = idempotent.begin(api, &bytes).await? {
         return Ok(answer);
@@ -155,6 +155,6 @@ pub(crate) async fn rotated_by_default(
     id_or_uid: &str,
     idempotent: Idempotent,
 ) -> Result<Response, Problem> {
-    let body = Json { value: EndpointSecretRotateIn::default(), bytes: Bytes::new() };
+    let body = MaybeJson { value: EndpointSecretRotateIn::default(), bytes: Bytes::new() };
     rotated(api, app, id_or_uid, idempotent, body).await
 }

@@ -2,6 +2,7 @@
 
 mod shape;
 
+pub(super) use shape::limits;
 pub use shape::{EventTypeIn, EventTypeOut, EventTypePatch, EventTypeUpdate};
 
 use super::{

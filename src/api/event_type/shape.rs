@@ -3,13 +3,14 @@
 use crate::{
     api::{
         Patch, Problem, Stamp,
+        limits::{self, Limits},
         patch::given,
         rules::{Check, MAX_LIST},
     },
     model::{EventType, OrgId, Time},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 /// JSON schemas of an event type by version.
@@ -17,6 +18,28 @@ type Schemas = Map<String, Value>;
 
 /// The longest set of schemas, in bytes of JSON.
 const MAX_SCHEMAS_BYTES: usize = 256 * 1024;
+
+/// The rules below, for the description of the API.
+pub(in crate::api) fn limits() -> Limits {
+    let fields = json!({
+        "description": limits::text(),
+        "groupName": limits::name(),
+        "featureFlag": limits::name(),
+        "featureFlags": limits::names(0, MAX_LIST),
+        "schemas": { "maxProperties": MAX_LIST },
+    });
+    let flag = json!({ "type": "boolean" });
+    // Of a patch, null takes away what may be absent.
+    let given = json!({ "description": { "type": "string" }, "archived": flag, "deprecated": flag, "reserved": flag });
+    vec![
+        ("EventTypeIn", fields.clone()),
+        ("EventTypeIn", json!({ "name": limits::name() })),
+        ("EventTypeUpdate", fields.clone()),
+        ("EventTypePatch", fields),
+        ("EventTypePatch", given),
+        ("EventExampleIn", json!({ "eventType": limits::name(), "exampleIndex": limits::range(0_u64, u32::MAX) })),
+    ]
+}
 
 /// What an event type says of itself: all of it but the name.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]

@@ -1,11 +1,12 @@
 //! `POST …/msg`: the hot path. One parse, no read from the store, one commit.
 
-use super::{Asked, ContentParam, Filter, MessageOut, body::Body, inline};
+use super::{Asked, ContentParam, Filter, MessageOut, body::Body, inline, labels};
 use crate::{
     api::{
         Api, Caller, Errors, Idempotent, Path, Problem, Query, Shared,
         application::ApplicationIn,
         body::{RawJson, json_text},
+        limits::{self, Limits},
     },
     flow::{Actor, Draft, Mark},
     model::{Message, Record, Scope},
@@ -13,7 +14,7 @@ use crate::{
     store::StoreError,
 };
 use axum::{extract::State, http::StatusCode, response::Response};
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use std::{collections::BTreeMap, sync::Arc};
 use utoipa::ToSchema;
 
@@ -56,6 +57,22 @@ pub(super) struct MessageIn {
     transformations_params: Option<BTreeMap<String, serde_json::Value>>,
 }
 
+/// The rules of [`Body`], for the description of the API.
+pub(in crate::api) fn limits() -> Limits {
+    let raw = json!({ "type": "string", "contentMediaType": "application/json" });
+    let transformation = json!({ "additionalProperties": false, "required": ["rawPayload"], "properties": { "rawPayload": raw } });
+    let preview = json!({ "eventType": limits::name(), "eventId": limits::name(), "attempt": limits::range(1_u64, u32::MAX), "payload": limits::any() });
+    let message = json!({
+        "eventType": limits::name(),
+        "payload": limits::any(),
+        "eventId": limits::name(),
+        "channels": { "items": labels::channel_limits() },
+        "tags": { "items": labels::tag_limits() },
+        "transformationsParams": transformation,
+    });
+    vec![("MessageIn", message), ("PreviewMessage", preview)]
+}
+
 /// Accepts a message. It is durable when the answer arrives.
 #[utoipa::path(
     post,
@@ -96,6 +113,7 @@ pub(in crate::api) async fn create(
 
 /// The application, made if the body brings it.
 async fn application(api: &Api, caller: &Caller, id_or_uid: &str, given: Option<&RawValue>) -> Result<Arc<AppRoutes>, Problem> {
+    let given = given.map(inline::read).transpose()?;
     match (caller.application(api, id_or_uid).await, given) {
         (Err(Problem::NotFound(_)), Some(given)) => {
             // To send is not to make applications.

@@ -1,9 +1,25 @@
 //! Rules for the names that messages and endpoints carry: event types, channels, tags.
 
 use crate::api::{problem::Problem, rules::Check};
+use serde_json::{Value, json};
 
 /// Characters of a channel or a tag at most.
 const MAX_LABEL: usize = 128;
+
+/// What a channel may be, as a regular expression.
+const CHANNEL_PATTERN: &str = r"^[a-zA-Z0-9\-_.:+]+$";
+/// What a tag may be, as a regular expression.
+const TAG_PATTERN: &str = r"^[a-zA-Z0-9\-_./\\#]+$";
+
+/// What a channel may be, for the description of the API.
+pub(in crate::api) fn channel_limits() -> Value {
+    json!({ "minLength": 1, "maxLength": MAX_LABEL, "pattern": CHANNEL_PATTERN })
+}
+
+/// What a tag may be, for the description of the API.
+pub(in crate::api) fn tag_limits() -> Value {
+    json!({ "minLength": 1, "maxLength": MAX_LABEL, "pattern": TAG_PATTERN })
+}
 
 /// A rule for one name, at a place.
 pub(in crate::api) type Rule = fn(&[&str], &str) -> Result<(), Problem>;

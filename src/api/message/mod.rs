@@ -10,7 +10,7 @@ mod params;
 mod read;
 mod shape;
 
-pub(in crate::api) use create::{accept, create};
+pub(in crate::api) use create::{accept, create, limits};
 pub(in crate::api) use filter::{Asked, Filter};
 pub(crate) use given::Given;
 pub(in crate::api) use given::MAX_CHANNELS;

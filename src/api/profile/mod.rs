@@ -5,6 +5,7 @@ mod preview;
 mod shape;
 mod worn;
 
+pub(super) use shape::limits;
 pub use shape::{ProfileIn, ProfileOut};
 pub(in crate::api) use worn::{check_named, check_worn};
 

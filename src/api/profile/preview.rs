@@ -4,6 +4,7 @@ use super::worn::{named_or_given, unwearable};
 use crate::{
     api::{
         Api, Caller, Errors, Json, Path, Problem, Shared,
+        body::MaybeJson,
         endpoint::{SecretType, find},
         message::labels,
     },
@@ -118,14 +119,14 @@ pub(super) async fn preview(
         ("app_id" = String, Path, description = "The application's id or uid"),
         ("endpoint_id" = String, Path, description = "The endpoint's id or uid"),
     ),
-    request_body = PreviewMessage,
+    request_body = Option<PreviewMessage>,
     responses(Errors, (status = 200, description = "The request", body = PreviewOut))
 )]
 pub(super) async fn preview_endpoint(
     State(api): State<Shared>,
     caller: Caller,
     Path((app, endpoint)): Path<(String, String)>,
-    body: Json<PreviewMessage>,
+    body: MaybeJson<PreviewMessage>,
 ) -> Result<axum::Json<PreviewOut>, Problem> {
     // The signature of a body of the caller's choice is as good as the secret, which is not for tokens that may only look.
     caller.write()?;
@@ -156,6 +157,10 @@ fn made(api: &Api, app: &AppRoutes, route: &Route, given: PreviewMessage) -> Res
     if let Some(id) = &given.event_id {
         labels::name(&["body", "eventId"], id)?;
     }
+    let attempt = given.attempt.unwrap_or(1);
+    if attempt == 0 {
+        return Err(Problem::field(&["body", "attempt"], "range", "Attempts are counted from 1."));
+    }
     let now = api.engine.clock.now();
     let payload = given.payload.map_or(Bytes::from_static(PAYLOAD), |payload| payload.get().to_owned().into());
     let message = Message {
@@ -175,7 +180,6 @@ fn made(api: &Api, app: &AppRoutes, route: &Route, given: PreviewMessage) -> Res
         ordering_key: None,
         ordered: Vec::new(),
     };
-    let attempt = given.attempt.unwrap_or(1).max(1);
     let request = signing::request(app, route, &message, (now, attempt))
         .map_err(|refusal| Problem::field(&["body", "profile"], "unsigned", refusal.to_string()))?;
     Ok(shown(route, &request))

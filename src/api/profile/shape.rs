@@ -1,12 +1,27 @@
 //! Profiles as requests and answers carry them.
 
 use crate::{
-    api::{Problem, body::Stamp},
-    model::{OwnProfile, Profile},
+    api::{
+        Problem,
+        body::Stamp,
+        limits::{self, Limits},
+    },
+    model::{MAX_PROFILE_NAME, OwnProfile, PROFILE_NAME_PATTERN, Profile},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
+
+/// The rules of names, for the description of the API.
+pub(in crate::api) fn limits() -> Limits {
+    let name = json!({ "minLength": 1, "maxLength": MAX_PROFILE_NAME, "pattern": PROFILE_NAME_PATTERN });
+    let url = limits::url();
+    vec![
+        ("ProfileIn", json!({ "name": name })),
+        ("ProfileCloneIn", json!({ "name": name })),
+        ("ProfilePreviewIn", json!({ "url": url, "profile": { "type": ["string", "object"] } })),
+    ]
+}
 
 /// A profile of the organization's own.
 #[derive(Clone, Debug, Deserialize, ToSchema)]

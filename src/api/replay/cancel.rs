@@ -3,12 +3,12 @@
 
 use super::{
     crud::start,
-    shape::{MAX_RATE, ReplayOut, ReplayPreviewOut, blank, check_class, check_labels, span},
+    shape::{MAX_RATE, ReplayOut, ReplayPreviewOut, blank, check_class, check_labels, check_statuses, span},
 };
 use crate::{
     api::{Caller, Errors, Idempotent, Json, Path, Problem, Shared, Stamp, endpoint, endpoint::read_filter, message},
     flow::Cancel,
-    model::{EndpointId, Message, Replay, ReplayStatus, ReplayTask},
+    model::{AuditAction, DeliveryState, EndpointId, Message, Replay, ReplayStatus, ReplayTask},
     routing::AppRoutes,
 };
 use axum::{extract::State, response::Response};
@@ -52,7 +52,8 @@ pub(super) struct CancelRequest {
     /// Only messages whose payload meets this filter, as endpoints have them. Those whose payload is deleted are left out.
     #[schema(value_type = Option<Object>)]
     filter: Option<serde_json::Value>,
-    /// Only deliveries that stand so. Absent: `pending`, which those that are held are too.
+    /// Only deliveries that stand so, at least one. Absent: `pending`, which those that are held are too.
+    #[schema(min_items = 1)]
     statuses: Option<Vec<CancelStatusName>>,
     /// Only deliveries whose last answer was of this class: 100, 200, …, 500; 0: there was no answer.
     status_code_class: Option<u16>,
@@ -83,8 +84,13 @@ async fn read(api: &Shared, caller: &Caller, asked: CancelRequest) -> Result<(Ar
     if !(1..=MAX_RATE).contains(&cancel.rate) {
         return Err(Problem::field(&["body", "rate"], "range", "A number from 1 to 10,000."));
     }
-    let statuses = asked.statuses.unwrap_or_default();
-    let only_held = !statuses.is_empty() && !statuses.contains(&CancelStatusName::Pending);
+    let only_held = match &asked.statuses {
+        Some(statuses) => {
+            check_statuses(statuses.len())?;
+            !statuses.contains(&CancelStatusName::Pending)
+        }
+        None => false,
+    };
     cancel.selection.statuses = vec![if only_held { ReplayStatus::Held } else { ReplayStatus::Pending }];
     cancel.selection.code_class = check_class(asked.status_code_class)?;
     cancel.selection.event_types = event_types;
@@ -138,6 +144,18 @@ pub(super) async fn preview(
     Ok(axum::Json(api.engine.preview_replay(&app, &cancel).await?.into()))
 }
 
+/// Whether an attempt is owed. What it is not, is not cancelled, and nothing is noted of it.
+async fn is_owed(api: &Shared, message: &Message, endpoint: EndpointId) -> Result<bool, Problem> {
+    let delivery = api.engine.store.delivery(message, endpoint).await?;
+    Ok(delivery.is_some_and(|delivery| matches!(delivery.state, DeliveryState::Pending(_))))
+}
+
+/// Notes who orders it, before it is done: as with the many, what was noted may have been delivered meanwhile.
+async fn note(api: &Shared, message: &Message, endpoint: Option<EndpointId>) -> Result<(), Problem> {
+    let of = endpoint.map_or(message.id.to_string(), |endpoint| format!("{}/{endpoint}", message.id));
+    Ok(api.engine.note(AuditAction::Created, "cancel", Some((message.app, of))).await?)
+}
+
 async fn cancel(api: &Shared, message: &Message, endpoint: EndpointId) -> Result<u32, Problem> {
     let ordered = message.order(endpoint).is_some();
     let which = Cancel { app: message.app, endpoint, msg: message.id, ordered, of_many: false };
@@ -164,9 +182,18 @@ pub(super) async fn message(
     caller.write()?;
     let app = caller.application(&api, &app).await?;
     let message = message::find(&api, app.application.id, &msg).await?;
-    let mut cancelled = 0;
+    let mut owed = Vec::new();
     for endpoint in message.endpoints.iter().filter(|endpoint| app.route(**endpoint).is_some()) {
-        cancelled += cancel(&api, &message, *endpoint).await?;
+        if is_owed(&api, &message, *endpoint).await? {
+            owed.push(*endpoint);
+        }
+    }
+    if !owed.is_empty() {
+        note(&api, &message, None).await?;
+    }
+    let mut cancelled = 0;
+    for endpoint in owed {
+        cancelled += cancel(&api, &message, endpoint).await?;
     }
     Ok(axum::Json(CancelOut { cancelled }))
 }
@@ -196,5 +223,9 @@ pub(super) async fn delivery(
     if api.engine.store.delivery(&message, endpoint).await?.is_none() {
         return Err(Problem::not_found("delivery of this message to this endpoint"));
     }
+    if !is_owed(&api, &message, endpoint).await? {
+        return Ok(axum::Json(CancelOut { cancelled: 0 }));
+    }
+    note(&api, &message, Some(endpoint)).await?;
     Ok(axum::Json(CancelOut { cancelled: cancel(&api, &message, endpoint).await? }))
 }

@@ -5,6 +5,8 @@ mod contract;
 mod crud;
 mod shape;
 
+pub(super) use shape::{CODE_CLASSES, limits};
+
 use super::Shared;
 use utoipa_axum::{router::OpenApiRouter, routes};
 

@@ -1,7 +1,13 @@
 //! Replays as the API shows them, and how what is asked for becomes one.
 
 use crate::{
-    api::{Api, Problem, Stamp, endpoint::read_filter, message::labels, rules::Check},
+    api::{
+        Api, Problem, Stamp,
+        endpoint::read_filter,
+        limits::{self, Limits},
+        message::labels,
+        rules::Check,
+    },
     flow::Counted,
     model::{
         AppId, EndpointId, Filter, MsgId, OrgId, PayloadPath, Replay, ReplayState, ReplayStatus, ReplayTask, Selection, TaskId,
@@ -9,6 +15,7 @@ use crate::{
     },
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -21,7 +28,26 @@ pub(super) const MAX_RATE: u32 = 10_000;
 /// Event types that a replay is limited to, at most.
 const MAX_EVENT_TYPES: usize = 100;
 /// Classes of answers: none, or the first digit of the status.
-const CODE_CLASSES: [u16; 6] = [0, 100, 200, 300, 400, 500];
+pub(in crate::api) const CODE_CLASSES: [u16; 6] = [0, 100, 200, 300, 400, 500];
+
+/// The rules below, for the description of the API.
+pub(in crate::api) fn limits() -> Limits {
+    let class = CODE_CLASSES.iter().map(|class| json!(class)).chain([Value::Null]).collect::<Vec<_>>();
+    let labels = json!({
+        "eventTypes": limits::names(0, MAX_EVENT_TYPES),
+        "channel": labels::channel_limits(),
+        "tag": labels::tag_limits(),
+        "statusCodeClass": { "enum": class },
+    });
+    let rate = json!({ "rate": limits::range(1_u64, MAX_RATE) });
+    vec![
+        ("ReplayRequest", labels.clone()),
+        ("ReplayRequest", rate.clone()),
+        ("CancelRequest", labels.clone()),
+        ("CancelRequest", rate),
+        ("BulkReplayIn", labels),
+    ]
+}
 
 /// How a delivery stands, as a replay chooses by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -77,8 +103,9 @@ pub(super) struct ReplayRequest {
     /// Only messages whose payload meets this filter, as endpoints have them.
     #[schema(value_type = Option<Object>)]
     filter: Option<serde_json::Value>,
-    /// Only deliveries that stand so. Absent: `exhausted`. `missing` are those that an endpoint was never to get, and would
+    /// Only deliveries that stand so, at least one. Absent: `exhausted`. `missing` are those that an endpoint was never to get, and would
     /// now.
+    #[schema(min_items = 1)]
     statuses: Option<Vec<ReplayStatusName>>,
     /// Only deliveries whose last answer was of this class: 100, 200, …, 500; 0: there was no answer.
     status_code_class: Option<u16>,
@@ -157,7 +184,7 @@ pub(super) struct ReplayOut {
     until: Stamp,
     /// Deliveries a second at most.
     rate: u32,
-    /// Which part of the span was looked at, from 0 to 1.
+    /// How far it is, from 0 to 1: which part of `data.deliveriesTotal`, or where that is null, of the span.
     progress: f64,
     data: ReplayData,
     /// When it was asked for.
@@ -181,6 +208,10 @@ pub(super) struct ReplayData {
     /// Messages left out because their payloads were deleted.
     #[schema(value_type = i64)]
     messages_expunged: u64,
+    /// How many deliveries there were to queue, or to cancel, when it began. Null before they are counted, and where the span holds
+    /// more than 10,000 messages.
+    #[schema(value_type = Option<i64>)]
+    deliveries_total: Option<u64>,
 }
 
 /// What a replay would do.
@@ -243,6 +274,7 @@ impl From<&Replay> for ReplayOut {
                 messages_scanned: replay.scanned,
                 messages_queued: replay.queued,
                 messages_expunged: replay.expunged,
+                deliveries_total: replay.total,
             },
             created_at: Stamp(replay.created_at),
             updated_at: Stamp(replay.updated_at),
@@ -299,6 +331,8 @@ pub(super) fn blank(api: &Api, (org, app): (OrgId, AppId), endpoint: Option<Endp
         cursor: MsgId(0),
         scanned: 0,
         queued: 0,
+        total: None,
+        counted: false,
         expunged: 0,
         created_at: now,
         updated_at: now,
@@ -319,6 +353,17 @@ pub(super) fn check_labels(event_types: &[String], channel: Option<&str>, tag: O
     check.done()?;
     channel.map_or(Ok(()), |channel| labels::channel(&["body", "channel"], channel))?;
     tag.map_or(Ok(()), |tag| labels::tag(&["body", "tag"], tag))
+}
+
+/// The statuses by which deliveries are chosen, checked: a list of none would be anybody's guess.
+///
+/// # Errors
+/// There is none.
+pub(super) fn check_statuses(count: usize) -> Result<(), Problem> {
+    let mut check = Check::new();
+    let rule = "It has at least one entry; leave it out for the default.";
+    check.rule(count > 0, &["body", "statuses"], "length", rule);
+    check.done()
 }
 
 /// A class of answers, checked.
@@ -354,6 +399,7 @@ impl ReplayRequest {
             let rule = "Give `newestPer` or `newestPerOrderingKey`, not both.";
             return Err(Problem::field(&["body", "newestPerOrderingKey"], "exclusive", rule));
         }
+        check_statuses(self.statuses.as_ref().map_or(1, Vec::len))?;
         let mut replay = blank(api, owner, endpoint, span);
         let statuses =
             self.statuses.map_or(vec![ReplayStatus::Exhausted], |all| all.into_iter().map(ReplayStatusName::meant).collect());

@@ -7,7 +7,11 @@ use super::{
     shape::{SourceIn, SourcePatch, SourceResponse},
 };
 use crate::{
-    api::{patch::Patch, problem::Problem, rules::Check},
+    api::{
+        patch::Patch,
+        problem::Problem,
+        rules::{Check, MAX_TEXT},
+    },
     inbound::Rules,
     model::{Closed, Metadata, Source, SourceId, SourceScheme},
 };
@@ -90,9 +94,9 @@ impl Edit {
     }
 
     fn check(&self, check: &mut Check) {
-        self.name.iter().flatten().for_each(|name| check.text(&["body", "name"], name, 0));
+        self.name.iter().flatten().for_each(|name| check.title(&["body", "name"], name, 0..=MAX_TEXT));
         self.description.iter().flatten().for_each(|text| check.text(&["body", "description"], text, 0));
-        self.label.iter().flatten().for_each(|text| check.text(&["body", "label"], text, 0));
+        self.label.iter().flatten().for_each(|text| check.title(&["body", "label"], text, 0..=MAX_TEXT));
         self.listed.iter().for_each(|events| rules::listed(check, events));
         self.uid.iter().flatten().for_each(|uid| uid_rules(check, uid));
         self.settings.iter().for_each(|settings| rules::settings(check, settings));

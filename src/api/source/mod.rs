@@ -5,6 +5,7 @@
 mod crud;
 mod edit;
 mod event;
+mod limits;
 mod pause;
 mod provider;
 pub(crate) mod receivers;
@@ -21,6 +22,8 @@ mod synthetic;
 mod trial;
 mod url;
 mod verify;
+
+pub(in crate::api) use limits::{REASONS, limits};
 
 use super::Shared;
 use utoipa_axum::{router::OpenApiRouter, routes};

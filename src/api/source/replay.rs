@@ -30,7 +30,7 @@ const CHUNK: usize = 16;
 /// Replays that are accepted at once.
 const AT_ONCE: usize = 16;
 /// Event types that a replay is limited to, at most.
-const MAX_EVENT_TYPES: usize = 100;
+pub(super) const MAX_EVENT_TYPES: usize = 100;
 
 /// The message as it is to be accepted once more.
 fn draft(message: &Message) -> Result<Draft, Problem> {

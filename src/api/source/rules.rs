@@ -15,39 +15,39 @@ use std::collections::BTreeMap;
 /// Seconds by which a signed instant may differ from ours: a longer time would let a caught request be sent again.
 const TOLERANCE_S: std::ops::RangeInclusive<u32> = 1..=86_400;
 /// Methods that may carry events. HEAD and OPTIONS are left to handshakes.
-const METHODS: [&str; 5] = ["POST", "PUT", "PATCH", "GET", "DELETE"];
+pub(super) const METHODS: [&str; 5] = ["POST", "PUT", "PATCH", "GET", "DELETE"];
 /// The smallest limit on a body, in bytes.
-const MIN_BODY: u32 = 1024;
+pub(super) const MIN_BODY: u32 = 1024;
 /// The largest limit on a body, in bytes: 5 MiB.
-const MAX_BODY: u32 = 5 * 1024 * 1024;
+pub(super) const MAX_BODY: u32 = 5 * 1024 * 1024;
 /// Ranges of addresses at most.
-const MAX_CIDRS: usize = 100;
+pub(super) const MAX_CIDRS: usize = 100;
 /// The longest window in which duplicates are recognised, in seconds: 30 days.
-const MAX_WINDOW_S: u32 = 30 * 86_400;
+pub(super) const MAX_WINDOW_S: u32 = 30 * 86_400;
 /// The longest prefix of event types, in characters.
-const MAX_PREFIX: usize = 64;
+pub(super) const MAX_PREFIX: usize = 64;
 /// Headers that are sent on, at most.
-const MAX_FORWARDED: usize = 50;
+pub(super) const MAX_FORWARDED: usize = 50;
 /// Headers of a source's answer at most.
-const MAX_ANSWER_HEADERS: usize = 20;
+pub(super) const MAX_ANSWER_HEADERS: usize = 20;
 /// The longest value of a header of a source's answer, in bytes.
-const MAX_ANSWER_VALUE: usize = 1024;
+pub(super) const MAX_ANSWER_VALUE: usize = 1024;
 /// The longest body of a source's answer, in bytes.
-const MAX_ANSWER_BODY: usize = 8 * 1024;
+pub(super) const MAX_ANSWER_BODY: usize = 8 * 1024;
 /// Event types of an allow-list at most.
-const MAX_LISTED: usize = 1000;
+pub(super) const MAX_LISTED: usize = 1000;
 /// The longest event type of an allow-list, in characters.
-const MAX_LISTED_TYPE: usize = 256;
+pub(super) const MAX_LISTED_TYPE: usize = 256;
 /// Live secrets, and live URLs, at most.
 pub(super) const MAX_LIVE: usize = 10;
 /// The longest secret, in bytes: a chain of certificates fits.
-const MAX_SECRET: usize = 16 * 1024;
+pub(super) const MAX_SECRET: usize = 16 * 1024;
 /// Settings at most.
-const MAX_SETTINGS: usize = 20;
+pub(super) const MAX_SETTINGS: usize = 20;
 /// The longest name of a setting, in characters.
-const MAX_SETTING_NAME: usize = 64;
+pub(super) const MAX_SETTING_NAME: usize = 64;
 /// The longest value of a setting, in bytes: a certificate fits.
-const MAX_SETTING_VALUE: usize = 16 * 1024;
+pub(super) const MAX_SETTING_VALUE: usize = 16 * 1024;
 /// The longest scheme of the owner's, in bytes of compact JSON.
 const MAX_SCHEME: usize = 16 * 1024;
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 /// The longest event type, in bytes.
-const MAX_TYPE: usize = 256;
+pub(super) const MAX_TYPE: usize = 256;
 
 /// A synthetic event.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]

@@ -16,9 +16,9 @@ use utoipa::ToSchema;
 /// Headers of a request at most.
 const MAX_HEADERS: usize = 200;
 /// The longest URL, in bytes.
-const MAX_URL: usize = 64 * 1024;
+pub(super) const MAX_URL: usize = 64 * 1024;
 /// The longest method, in characters.
-const MAX_METHOD: usize = 32;
+pub(super) const MAX_METHOD: usize = 32;
 /// The longest body for which likely mistakes are looked for, in bytes: it is signed some hundred times.
 const MAX_EXPLAINED: usize = 64 * 1024;
 

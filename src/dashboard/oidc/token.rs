@@ -1,6 +1,7 @@
 //! ID tokens: judged as OpenID Connect Core has it (section 3.1.3.7). Only signatures by a public key are taken: a token that
 //! says `none`, or that is signed with a shared secret, is refused whatever it says.
 
+use crate::model::is_unseen;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::signature::{
     self, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
@@ -93,7 +94,7 @@ impl Claims {
     /// For people.
     pub(super) fn name(&self) -> String {
         let name = self.all.get("name").and_then(Value::as_str).unwrap_or_default();
-        name.chars().filter(|c| !c.is_control()).take(100).collect::<String>().trim().to_owned()
+        name.chars().filter(|c| !is_unseen(*c)).take(100).collect::<String>().trim().to_owned()
     }
 }
 

@@ -32,6 +32,8 @@ const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait before a store that is away is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Messages that are looked at to count what a replay will do: a second or two of work.
+const COUNTED_ROWS: u64 = 10_000;
 
 /// Why a process works on a replay no longer.
 enum Over {
@@ -124,6 +126,7 @@ async fn go_on(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: u64) -> Result
         let (_, revision) = mine(engine, id, worker).await?;
         return write(engine, &mut replay, revision, worker).await;
     };
+    count(engine, id, worker).await?;
     let mut ready_at = Instant::now();
     while !engine.stopping() {
         if let Some(endpoint) = replay.endpoint.filter(|_| !replay.cancels()) {
@@ -141,6 +144,17 @@ async fn go_on(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: u64) -> Result
         rest(engine, id, worker, ready_at).await?;
     }
     let (mut replay, revision) = mine(engine, id, worker).await?;
+    write(engine, &mut replay, revision, worker).await
+}
+
+/// Counts, once, what there is to do, so that progress can be told by it.
+async fn count(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: u64) -> Result<(), Over> {
+    let (replay, _) = mine(engine, id, worker).await?;
+    let Some(app) = engine.routing.by_id(replay.app).filter(|_| !replay.counted) else { return Ok(()) };
+    let counted = engine.count_replay(&app, &replay, COUNTED_ROWS).await?;
+    let (mut replay, revision) = mine(engine, id, worker).await?;
+    replay.counted = true;
+    replay.total = Some(counted.deliveries).filter(|_| counted.complete);
     write(engine, &mut replay, revision, worker).await
 }
 

@@ -23,7 +23,7 @@ const STEP_ROWS: usize = 2048;
 /// Deliveries that are looked up at once.
 const LOOKUPS: usize = 16;
 /// Messages that a preview looks at.
-const PREVIEW_ROWS: usize = 100_000;
+const PREVIEW_ROWS: u64 = 100_000;
 /// Values of `newestPer`, or ordering keys, that one replay remembers, 16 bytes each.
 const MAX_KEYS: usize = 1_000_000;
 /// Said of a replay with more.
@@ -131,8 +131,13 @@ impl Engine {
     /// # Errors
     /// The store is away or damaged. Too many values of `newestPer`: what was counted until then.
     pub async fn preview_replay(&self, app: &Arc<AppRoutes>, replay: &Replay) -> Result<Counted, StoreError> {
+        self.count_replay(app, replay, PREVIEW_ROWS).await
+    }
+
+    /// Counts what a replay would make once more now, looking at about so many messages.
+    pub(super) async fn count_replay(&self, app: &Arc<AppRoutes>, replay: &Replay, rows: u64) -> Result<Counted, StoreError> {
         let (mut counted, mut keys, mut replay) = (Counted::default(), Keys::default(), replay.clone());
-        while counted.scanned < PREVIEW_ROWS as u64 {
+        while counted.scanned < rows {
             let Ok(step) = self.step(app, &replay, &mut keys, usize::MAX).await? else { return Ok(counted) };
             counted.scanned += step.scanned;
             counted.expunged += step.expunged;

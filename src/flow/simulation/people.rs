@@ -130,6 +130,8 @@ impl Driver {
             newest_per_key: false,
         };
         let replay = Replay {
+            total: None,
+            counted: false,
             id,
             org: ORG,
             app,

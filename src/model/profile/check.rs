@@ -11,6 +11,10 @@ const MAX_HEADERS: usize = 20;
 const MAX_HEADER_NAME_BYTES: usize = 128;
 /// Bytes of a text that is neither a template nor an envelope.
 const MAX_TEXT_BYTES: usize = 1024;
+/// The longest name of a profile, in characters.
+pub const MAX_PROFILE_NAME: usize = 64;
+/// What [`check_profile_name`] takes, as a regular expression.
+pub const PROFILE_NAME_PATTERN: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
 /// Settings of a profile.
 const MAX_SETTINGS: usize = 20;
 /// Entries of `final`.
@@ -176,7 +180,7 @@ impl Profile {
 /// The rule that it breaks.
 pub fn check_profile_name(name: &str) -> Result<(), String> {
     let plain = name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
-    let good = (1..=64).contains(&name.len()) && plain && !name.starts_with('-') && !name.ends_with('-');
+    let good = (1..=MAX_PROFILE_NAME).contains(&name.len()) && plain && !name.starts_with('-') && !name.ends_with('-');
     if good { Ok(()) } else { Err("A profile's name is 1 to 64 lower-case letters, digits and hyphens within.".into()) }
 }
 

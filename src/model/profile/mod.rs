@@ -7,7 +7,7 @@ mod field;
 mod template;
 
 pub use builtin::{BUILT_IN_PROFILES, DEFAULT_PROFILE, built_in};
-pub use check::{Finals, ProfileError, check_profile_name};
+pub use check::{Finals, MAX_PROFILE_NAME, PROFILE_NAME_PATTERN, ProfileError, check_profile_name};
 pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
 pub use field::{Facts, Field};
 pub use template::{MAX_TEMPLATE_BYTES, Template};

@@ -8,7 +8,7 @@ use super::link::{Place, failure};
 use crate::store::StoreError;
 
 /// Name and statements of each migration, in order.
-const MIGRATIONS: [(&str, &str); 8] = [
+const MIGRATIONS: [(&str, &str); 9] = [
     ("tables", include_str!("sql/0001_tables.sql")),
     ("records", include_str!("sql/0002_records.sql")),
     ("flow", include_str!("sql/0003_flow.sql")),
@@ -17,6 +17,8 @@ const MIGRATIONS: [(&str, &str); 8] = [
     ("erase", include_str!("sql/0006_erase.sql")),
     ("order", include_str!("sql/0007_order.sql")),
     ("cancel", include_str!("sql/0008_cancel.sql")),
+    // Once more: it had no ordering keys before.
+    ("outbox_order", super::outbox::OUTBOX_SQL),
 ];
 /// The advisory lock of this database that a migration holds: "postride" in ASCII.
 const LOCK: i64 = 0x706f_7374_7269_6465;

@@ -30,7 +30,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Begins to pick rows up. The database takes them back from a process that was halted with its locks held.
 const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '60s'";
-/// Locks rows and reads them: as many as fit, and of payloads that are too large only the size.
+/// Locks rows and reads them: as many as fit, and of payloads that are too large only the size. A row with an ordering key waits
+/// for earlier ones with it that another server holds.
 const TAKE: &str = "\
     WITH picked AS MATERIALIZED ( \
         SELECT o.*, octet_length(o.payload) AS size FROM postrider.outbox o ORDER BY o.seq LIMIT $1 FOR UPDATE SKIP LOCKED \
@@ -39,18 +40,20 @@ const TAKE: &str = "\
             AS before FROM picked p \
     ) \
     SELECT seq, id, organization, application, event_type, CASE WHEN size <= $3 THEN payload END AS payload, event_id, \
-        channels, tags, payload_retention_hours, \
+        channels, tags, payload_retention_hours, ordering_key, \
         CASE WHEN isfinite(deliver_at) THEN (extract(epoch FROM deliver_at) * 1000)::int8 \
              WHEN deliver_at > now() THEN 9000000000000000 WHEN deliver_at < now() THEN 0 END AS deliver_at \
-    FROM sized WHERE before < $2 ORDER BY seq";
+    FROM sized s WHERE before < $2 AND (ordering_key IS NULL OR NOT EXISTS ( \
+        SELECT 1 FROM postrider.outbox e WHERE e.ordering_key = s.ordering_key AND e.application = s.application AND e.seq < s.seq \
+            AND e.seq NOT IN (SELECT p.seq FROM picked p))) ORDER BY seq";
 const DELETE: &str = "DELETE FROM postrider.outbox WHERE seq = ANY ($1)";
 const REFUSE: &str = "\
     WITH bad AS (SELECT * FROM unnest($1, $2, $3) AS b (seq, field, rule)), \
     gone AS (DELETE FROM postrider.outbox o USING bad b WHERE o.seq = b.seq RETURNING o.*, b.field, b.rule) \
     INSERT INTO postrider.outbox_refused (seq, id, organization, application, event_type, payload, event_id, channels, tags, \
-        deliver_at, payload_retention_hours, created_at, field, rule) \
+        deliver_at, payload_retention_hours, created_at, ordering_key, field, rule) \
     SELECT seq, id, organization, application, event_type, payload, event_id, channels, tags, deliver_at, \
-        payload_retention_hours, created_at, field, rule FROM gone";
+        payload_retention_hours, created_at, ordering_key, field, rule FROM gone";
 const STATE: &str = "\
     SELECT (SELECT count(*) FROM postrider.outbox) AS waiting, \
         (SELECT greatest(0, extract(epoch FROM now() - min(created_at)))::int8 FROM postrider.outbox) AS oldest_s, \
@@ -62,9 +65,9 @@ const RETRY: &str = "\
     WITH gone AS (DELETE FROM postrider.outbox_refused WHERE $1::int8 IS NULL OR seq = $1 RETURNING *), \
     back AS ( \
         INSERT INTO postrider.outbox (seq, id, organization, application, event_type, payload, event_id, channels, tags, \
-            deliver_at, payload_retention_hours, created_at) OVERRIDING SYSTEM VALUE \
+            deliver_at, payload_retention_hours, created_at, ordering_key) OVERRIDING SYSTEM VALUE \
         SELECT seq, id, organization, application, event_type, payload, event_id, channels, tags, deliver_at, \
-            payload_retention_hours, created_at FROM gone RETURNING 1 \
+            payload_retention_hours, created_at, ordering_key FROM gone RETURNING 1 \
     ) SELECT count(*) AS back FROM back";
 
 /// An outbox, in a database.
@@ -98,6 +101,8 @@ pub struct OutboxRow {
     pub deliver_at: Option<Time>,
     /// Hours for which the payload is kept.
     pub retention_hours: Option<i64>,
+    /// What the message is kept in order with.
+    pub ordering_key: Option<String>,
 }
 
 /// A row that breaks a rule.
@@ -299,6 +304,7 @@ fn columns(row: &Row, seq: i64) -> Result<OutboxRow, &'static str> {
         tags: list("tags")?,
         deliver_at: due.map(|ms| Time(natural(ms))),
         retention_hours: hours.map(i64::from),
+        ordering_key: optional("ordering_key")?,
     })
 }
 

@@ -21,7 +21,9 @@ CREATE TABLE IF NOT EXISTS postrider.outbox (
     tags         text[],
     deliver_at   timestamptz,
     payload_retention_hours int4,
-    created_at   timestamptz NOT NULL DEFAULT now()
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    -- What the message is kept in order with.
+    ordering_key text
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
         autovacuum_analyze_threshold = 100000);
 
@@ -42,8 +44,15 @@ CREATE TABLE IF NOT EXISTS postrider.outbox_refused (
     -- The column at fault, and the rule that it breaks.
     field        text        NOT NULL,
     rule         text        NOT NULL,
-    refused_at   timestamptz NOT NULL DEFAULT now()
+    refused_at   timestamptz NOT NULL DEFAULT now(),
+    ordering_key text
 );
+
+-- Tables from before there were ordering keys.
+ALTER TABLE postrider.outbox ADD COLUMN IF NOT EXISTS ordering_key text;
+ALTER TABLE postrider.outbox_refused ADD COLUMN IF NOT EXISTS ordering_key text;
+-- Whether an earlier row with a key is there still.
+CREATE INDEX IF NOT EXISTS outbox_order ON postrider.outbox (ordering_key, application, seq) WHERE ordering_key IS NOT NULL;
 
 -- Wakes the servers. Where many transactions commit at the same time, do without it (DROP TRIGGER): they look every second.
 CREATE OR REPLACE FUNCTION postrider.outbox_filled() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -58,31 +67,42 @@ CREATE OR REPLACE TRIGGER outbox_filled AFTER INSERT ON postrider.outbox
 CREATE OR REPLACE FUNCTION postrider.publish(
     application text, event_type text, payload text, event_id text DEFAULT NULL, channels text[] DEFAULT NULL,
     tags text[] DEFAULT NULL, deliver_at timestamptz DEFAULT NULL, payload_retention_hours int4 DEFAULT NULL,
-    organization text DEFAULT NULL
+    organization text DEFAULT NULL, ordering_key text DEFAULT NULL
 ) RETURNS uuid LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO postrider.outbox
-        (application, event_type, payload, event_id, channels, tags, deliver_at, payload_retention_hours, organization)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
+        (application, event_type, payload, event_id, channels, tags, deliver_at, payload_retention_hours, organization,
+            ordering_key)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id
 $$;
 CREATE OR REPLACE FUNCTION postrider.publish(
     application text, event_type text, payload jsonb, event_id text DEFAULT NULL, channels text[] DEFAULT NULL,
     tags text[] DEFAULT NULL, deliver_at timestamptz DEFAULT NULL, payload_retention_hours int4 DEFAULT NULL,
-    organization text DEFAULT NULL
+    organization text DEFAULT NULL, ordering_key text DEFAULT NULL
 ) RETURNS uuid LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT postrider.publish($1, $2, $3::text, $4, $5, $6, $7, $8, $9)
+    SELECT postrider.publish($1, $2, $3::text, $4, $5, $6, $7, $8, $9, $10)
 $$;
 CREATE OR REPLACE FUNCTION postrider.publish(
     application text, event_type text, payload bytea, event_id text DEFAULT NULL, channels text[] DEFAULT NULL,
     tags text[] DEFAULT NULL, deliver_at timestamptz DEFAULT NULL, payload_retention_hours int4 DEFAULT NULL,
-    organization text DEFAULT NULL
+    organization text DEFAULT NULL, ordering_key text DEFAULT NULL
 ) RETURNS uuid LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT postrider.publish($1, $2, convert_from($3, 'UTF8'), $4, $5, $6, $7, $8, $9)
+    SELECT postrider.publish($1, $2, convert_from($3, 'UTF8'), $4, $5, $6, $7, $8, $9, $10)
 $$;
 DO $$
-DECLARE f regprocedure;
+DECLARE f record; g record;
 BEGIN
-    FOR f IN SELECT p.oid::regprocedure FROM pg_proc p
-             WHERE p.pronamespace = 'postrider'::regnamespace AND p.proname = 'publish' LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
+    FOR f IN SELECT p.oid::regprocedure AS name FROM pg_proc p
+             WHERE p.pronamespace = 'postrider'::regnamespace AND p.proname = 'publish' AND p.pronargs = 10 LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.name);
+    END LOOP;
+    -- Those from before there were ordering keys: who might execute them may execute these.
+    FOR f IN SELECT p.oid::regprocedure AS name, p.proargtypes[2]::regtype AS payload, p.proacl AS acl FROM pg_proc p
+             WHERE p.pronamespace = 'postrider'::regnamespace AND p.proname = 'publish' AND p.pronargs = 9 LOOP
+        FOR g IN SELECT a.grantee::regrole AS role FROM aclexplode(f.acl) a WHERE a.privilege_type = 'EXECUTE' AND a.grantee <> 0 LOOP
+            EXECUTE format(
+                'GRANT EXECUTE ON FUNCTION postrider.publish(text, text, %s, text, text[], text[], timestamptz, int4, text, text) TO %s',
+                f.payload, g.role);
+        END LOOP;
+        EXECUTE format('DROP FUNCTION %s', f.name);
     END LOOP;
 END $$;
