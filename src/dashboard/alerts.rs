@@ -250,7 +250,7 @@ async fn show(visitor: Visitor, Path(id): Path<String>) -> Shown {
 }
 
 /// What a form asks for, in the API's words.
-fn asked(fields: &Fields) -> Result<Value, Problem> {
+pub(super) fn asked(fields: &Fields) -> Result<Value, Problem> {
     let number = |name: &'static str, default: u64| match fields.given(name) {
         None => Ok(default),
         Some(text) => text.parse::<u64>().map_err(|_| Problem::field(&[name], "type_error", "This is not a number.")),

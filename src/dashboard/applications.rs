@@ -130,7 +130,7 @@ async fn named(visitor: &Visitor, part: &str) -> Result<Vec<AppView>, Problem> {
     Ok(rows)
 }
 
-fn form(fields: &Fields) -> Result<Value, Problem> {
+pub(super) fn form(fields: &Fields) -> Result<Value, Problem> {
     let rate = fields.given("throttle").map(str::parse::<u64>).transpose();
     let rate = rate.map_err(|_| Problem::field(&["throttleRate"], "type_error", "This is not a number."))?;
     Ok(json!({ "name": fields.text("name"), "uid": fields.given("uid"), "throttleRate": rate, "profile": fields.given("profile") }))

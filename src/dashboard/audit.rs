@@ -105,7 +105,7 @@ async fn list(visitor: Visitor) -> Shown {
 }
 
 /// The list that a query asks for.
-fn path(asked: &Fields) -> Result<String, crate::api::Problem> {
+pub(super) fn path(asked: &Fields) -> Result<String, crate::api::Problem> {
     let limit = LIMIT.to_string();
     let (after, before) = (asked.time("since")?, asked.time("until")?);
     let (after, before) = (after.map(|at| at.to_string()), before.map(|at| at.to_string()));

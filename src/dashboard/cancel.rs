@@ -34,7 +34,7 @@ struct Cancel {
 }
 
 /// What the API is asked for.
-fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Value, Problem> {
+pub(super) fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Value, Problem> {
     let mut body = chosen(asked, since, catalogue)?;
     let status = if asked.text("status") == "held" { "held" } else { "pending" };
     body.insert("statuses".into(), json!([status]));

@@ -211,7 +211,7 @@ async fn page(visitor: Visitor, id: &str, (given, fault): (Fields, Vec<String>))
 }
 
 /// The webhook that a form asks for.
-fn body(fields: &Fields, new: bool) -> Result<Value, Problem> {
+pub(super) fn body(fields: &Fields, new: bool) -> Result<Value, Problem> {
     let mut events = fields.all("events");
     events.extend(fields.words("more_events").unwrap_or_default());
     let mut body = json!({

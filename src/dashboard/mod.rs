@@ -17,6 +17,7 @@ mod endpoint_edit;
 mod error;
 mod event_types;
 mod fields;
+pub mod forms;
 mod integrations;
 mod issues;
 mod keys;

@@ -135,7 +135,7 @@ pub(super) fn chosen(asked: &Fields, since: &str, catalogue: &[String]) -> Resul
 }
 
 /// What the API is asked for.
-fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Value, Problem> {
+pub(super) fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Value, Problem> {
     let mut body = chosen(asked, since, catalogue)?;
     let rate = asked.given("rate").map(|rate| number("rate", rate)).transpose()?;
     body.insert("statuses".into(), json!([state(asked).1]));

@@ -159,8 +159,12 @@ impl Engine {
         let now = self.clock.now();
         let mut told = Vec::new();
         let mut more = Vec::new();
+        let made = |app| changes.iter().any(|change| matches!(change, Change::Insert(Record::Application(new)) if new.id == app));
+        let is_there = |app| self.routing.by_id(app).is_some() || made(app);
         for change in changes.iter() {
             match change {
+                // Its application was deleted while it was made.
+                Change::Insert(Record::Endpoint(endpoint)) if !is_there(endpoint.app) => return Err(StoreError::Stale),
                 Change::Insert(Record::Endpoint(endpoint)) => {
                     told.push(Told { kind: "endpoint.created", endpoint: endpoint.clone() });
                 }

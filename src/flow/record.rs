@@ -3,7 +3,7 @@
 use super::{Engine, health, notify};
 use crate::{
     lanes::Work,
-    model::{Address, Attempt, AttemptId, Delivery, DeliveryState, EndpointId, Headers, Outcome, Time, Trigger, Verdict},
+    model::{Address, Attempt, AttemptId, Delivery, DeliveryState, EndpointId, Headers, MsgId, Outcome, Time, Trigger, Verdict},
     outbound::OutboundRequest,
     routing::Route,
     store::{Settled, Settlement, StoreError},
@@ -124,6 +124,7 @@ pub(super) async fn keep(engine: Arc<Engine>, mut results: mpsc::Receiver<Made>)
 
 /// A result, and what is to be done once it is recorded.
 struct Owed {
+    msg: MsgId,
     route: Arc<Route>,
     glance: Glance,
     now: Time,
@@ -133,15 +134,16 @@ async fn keep_together(engine: &Arc<Engine>, made: Vec<Made>) {
     let (settlements, owed): (Vec<_>, Vec<_>) = made.into_iter().map(|made| conclude(engine, made)).unzip();
     let mut in_order: Vec<EndpointId> = settlements.iter().filter(|s| s.order.is_some()).map(|s| s.endpoint).collect();
     for (settled, owed) in settle(engine, settlements).await.into_iter().zip(owed) {
+        if owed.glance.succeeded && owed.glance.trigger == Trigger::Manual {
+            // Also when it is not known to be recorded: what is owed still is claimed again.
+            stand_down(engine, owed.route.id, owed.msg).await;
+        }
         let Some(delivery) = settled else {
             // It may have been recorded before, with an answer that was lost: then a retry is due that no lane knows of.
             engine.note_due(owed.route.id, owed.now);
             continue;
         };
         queue_again(engine, &delivery);
-        if owed.glance.succeeded && owed.glance.trigger == Trigger::Manual {
-            stand_down(engine, &delivery).await;
-        }
         if !owed.glance.succeeded || notify::is_told(&delivery, owed.glance) {
             let engine = engine.clone();
             tokio::spawn(async move {
@@ -161,8 +163,8 @@ fn conclude(engine: &Engine, made: Made) -> (Settlement, Owed) {
     let Made { work, route, attempt, sent, outcome, verdict } = made;
     let glance = Glance { attempt, status: outcome.status, succeeded: outcome.succeeded(), verdict, trigger: work.trigger };
     let changes = health::learn(engine, &work, glance.succeeded, now);
-    let evidence = (attempt, &*route, sent, outcome);
-    (Settlement { changes, ..settlement(work, verdict, Some(evidence)) }, Owed { route, glance, now })
+    let (msg, evidence) = (work.message.id, (attempt, &*route, sent, outcome));
+    (Settlement { changes, ..settlement(work, verdict, Some(evidence)) }, Owed { msg, route, glance, now })
 }
 
 /// Records that a delivery's endpoint is gone; an endpoint that is there and only cannot be compiled keeps it.
@@ -232,9 +234,9 @@ fn recorded(settlement: &Settlement, result: Result<Settled, StoreError>) -> Opt
 }
 
 /// What was asked for has delivered: the scheduled attempt, if it waits in memory, is not to start.
-async fn stand_down(engine: &Engine, delivery: &Delivery) {
-    if let Some(work) = engine.take_out(delivery.endpoint, delivery.msg, Trigger::Scheduled) {
-        engine.give_back((work.endpoint, delivery.msg, work.trigger), work.lease).await;
+async fn stand_down(engine: &Engine, endpoint: EndpointId, msg: MsgId) {
+    if let Some(work) = engine.take_out(endpoint, msg, Trigger::Scheduled) {
+        engine.give_back((endpoint, msg, work.trigger), work.lease).await;
     }
 }
 

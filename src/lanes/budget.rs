@@ -71,6 +71,14 @@ impl Budget {
         }
     }
 
+    /// A lane that holds so many slots is slow from now on, or no longer: they count as what it is.
+    pub(super) fn recount(&self, slots: usize, slow: bool) {
+        match slow {
+            true => self.used_by_slow.fetch_add(slots, Relaxed),
+            false => self.used_by_slow.fetch_sub(slots, Relaxed),
+        };
+    }
+
     /// A lane that got no slot queues for one.
     pub(super) fn wait(&self, endpoint: EndpointId) {
         self.waiting.lock().push_back(endpoint);

@@ -302,6 +302,7 @@ impl Lane {
             Report::Bad => Some(false),
             Report::None => None,
         };
+        state.recount(budget);
         if state.circuit.learn(good, now) {
             state.concurrency.start_slowly();
         }
@@ -390,6 +391,16 @@ impl State {
     /// Whether one more attempt may run.
     fn has_place(&self, budget: &Budget) -> bool {
         self.concurrency.allows(self.running.len(), self.bounds(budget))
+    }
+
+    /// What runs counts as what the lane has become: else one that turns out slow would keep the slots that it took as one like
+    /// any other, and take the share of slow ones on top.
+    fn recount(&mut self, budget: &Budget) {
+        let slow = self.concurrency.is_slow();
+        if self.running.first().is_some_and(|(_, counted)| *counted != slow) {
+            self.running.iter_mut().for_each(|(_, counted)| *counted = slow);
+            budget.recount(self.running.len(), slow);
+        }
     }
 
     fn set_alarm(&mut self, at: Time) -> Option<Time> {

@@ -32,7 +32,7 @@ pub use answer::{HEADER_BYTES_KEPT, HEADERS_KEPT, KEEP_LIMIT, READ_LIMIT};
 pub use cidr::{Cidr, CidrError};
 pub use guard::classify;
 pub use http1::decode_answer;
-pub use oauth::TokenSource;
+pub use oauth::{TokenSource, decode_token};
 pub use proxy::opens_tunnel;
 pub use resolve::{Resolve, ResolveError, SystemResolver};
 pub use send::OutboundRequest;

@@ -201,8 +201,21 @@ impl TokenSource {
 
 fn read(outcome: &Outcome, now: Instant) -> Result<Held, String> {
     let Some(status) = outcome.status else { return Err(format!("of the token endpoint: {}", outcome.cause.sentence())) };
-    if !outcome.succeeded() {
-        let word = serde_json::from_slice::<Refused>(&outcome.body).ok().map(|refused| refused.error);
+    let (header, lasts) = understand((status, outcome.succeeded()), &outcome.body)?;
+    Ok(Held { header, renew_at: now + lasts - EARLY.min(lasts / 10), ends_at: now + lasts })
+}
+
+/// What an answer of a token endpoint means: the header to send, and for how long it is used.
+///
+/// # Errors
+/// There is no token in it that can be used; why, in words for people.
+pub fn decode_token(status: u16, body: &[u8]) -> Result<(HeaderValue, Duration), String> {
+    understand((status, (200..300).contains(&status)), body)
+}
+
+fn understand((status, succeeded): (u16, bool), body: &[u8]) -> Result<(HeaderValue, Duration), String> {
+    if !succeeded {
+        let word = serde_json::from_slice::<Refused>(body).ok().map(|refused| refused.error);
         // The word is for people and may be anything: only what is plain is shown.
         let plain = |word: &String| word.len() <= ERROR_CHARS && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         return Err(match word.filter(plain) {
@@ -211,7 +224,7 @@ fn read(outcome: &Outcome, now: Instant) -> Result<Held, String> {
         });
     }
     let strange = |what: &str| Err(format!("the token endpoint's answer {what}"));
-    let Ok(granted) = serde_json::from_slice::<Granted>(&outcome.body) else { return strange("holds no access token") };
+    let Ok(granted) = serde_json::from_slice::<Granted>(body) else { return strange("holds no access token") };
     if granted.token_type.as_ref().is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
         return strange("holds a token that is not a bearer token");
     }
@@ -230,7 +243,7 @@ fn read(outcome: &Outcome, now: Instant) -> Result<Held, String> {
         return strange("holds a token that a header cannot carry");
     };
     header.set_sensitive(true);
-    Ok(Held { header, renew_at: now + lasts - EARLY.min(lasts / 10), ends_at: now + lasts })
+    Ok((header, lasts))
 }
 
 #[cfg(test)]

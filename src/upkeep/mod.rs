@@ -6,8 +6,8 @@ pub use erase::apps_of;
 
 use crate::{
     flow::Engine,
-    model::{Address, CatchUp, Kind, Purge, Record, Time},
-    store::{Change, StoreError},
+    model::{Address, AppId, CatchUp, Kind, Purge, Record, Time},
+    store::{Change, ListPage, StoreError},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -63,7 +63,7 @@ async fn expire(engine: &Engine, now: Time) -> Result<(), StoreError> {
 }
 
 /// What flowed through deleted endpoints and applications. The order to do so is a record, so that a restart goes on.
-async fn purge(engine: &Engine, now: Time) -> Result<(), StoreError> {
+async fn purge(engine: &Arc<Engine>, now: Time) -> Result<(), StoreError> {
     let mut orders: Vec<Purge> = Vec::new();
     let mut collect = |stored: crate::store::Stored| {
         if let Record::Purge(order) = stored.record {
@@ -72,12 +72,25 @@ async fn purge(engine: &Engine, now: Time) -> Result<(), StoreError> {
     };
     engine.store.each(Kind::Purge, now, &mut collect).await?;
     for order in orders {
+        if order.endpoint.is_none() {
+            delete_endpoints(engine, order.app, now).await?;
+        }
         while engine.store.purge(order.app, order.endpoint, CHUNK).await? > 0 {
             breathe(engine).await?;
         }
         if now >= order.ordered_at.plus(LINGER) {
             engine.store.change(vec![Change::Delete(Record::Purge(order).address())], now).await?;
         }
+    }
+    Ok(())
+}
+
+/// Endpoints that another process made while their application was deleted here.
+async fn delete_endpoints(engine: &Arc<Engine>, app: AppId, now: Time) -> Result<(), StoreError> {
+    let page = ListPage { after: None, backwards: false, limit: CHUNK };
+    let left = engine.store.list(Kind::Endpoint, &app.to_string(), page, now).await?;
+    for stored in left {
+        engine.change(vec![Change::Delete(stored.record.address())]).await?;
     }
     Ok(())
 }

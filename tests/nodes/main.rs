@@ -24,6 +24,7 @@ mod secure;
 mod shared;
 #[path = "../support/mod.rs"]
 mod support;
+mod unanswered;
 
 use serde_json::Value;
 use support::{Api, eventually};

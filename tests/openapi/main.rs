@@ -35,7 +35,7 @@ async fn no_answer_is_a_server_error_or_undescribed() {
         .arg(folder.join("schemathesis.toml"))
         .args(["run", &format!("{}/openapi.json", server.url()), "--no-color", "--no-shrink", "--warnings", "off"])
         // One worker: Python before 3.11.5 miscounts its own recursion when several threads parse at once.
-        .args(["-H", &format!("Authorization: Bearer {ADMIN_KEY}"), "--workers", "1", "--request-timeout", "30"])
+        .args(["-H", &format!("Authorization: Bearer {ADMIN_KEY}"), "--workers", "1", "--request-timeout", "90"])
         .args(["--max-time", &seconds.to_string(), "-n", EXAMPLES, "--seed", &seed.to_string()])
         // The token that everything is asked with must live, and nobody outside is to hear from this.
         .args(["--exclude-path", "/api/v1/auth/logout", "--exclude-operation-id", "v1.proxy.delete"])

@@ -4,6 +4,7 @@ mod again;
 mod begun;
 mod certificates;
 mod crowd;
+mod descriptors;
 mod first;
 mod patience;
 mod people;
@@ -38,15 +39,11 @@ use crate::{
     telemetry, upkeep,
 };
 use anyhow::{Context, bail};
+use descriptors::Descriptors;
 use first::AdminKey;
 use rustls::pki_types::CertificateDer;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time::Instant};
-
-/// Attempts in flight, connections of clients and files of the store: what to ask of the system, if it allows so many.
-const WANTED_DESCRIPTORS: u64 = 65_536;
-/// Of the descriptors, attempts in flight take one of so many at most.
-const DESCRIPTORS_SENDING: u64 = 4;
 
 /// Flags of `postrider serve`.
 #[derive(Debug, clap::Args)]
@@ -70,7 +67,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     if temporary {
         config.data = folder::temporary(&random);
     }
-    let descriptors = raise_descriptors();
+    let descriptors = Descriptors::raise();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if config.worker_threads > 0 {
         runtime.worker_threads(config.worker_threads);
@@ -83,7 +80,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     served
 }
 
-async fn serve(config: Config, random: Arc<Random>, demo: bool, descriptors: u64) -> anyhow::Result<()> {
+async fn serve(config: Config, random: Arc<Random>, demo: bool, descriptors: Descriptors) -> anyhow::Result<()> {
     let shutdown = Shutdown::by_signal()?;
     let clock: Arc<dyn Clock> = Arc::new(SteadyClock::over(SystemClock));
     let branding = branding(&config.portal)?;
@@ -95,7 +92,7 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool, descriptors: u64
     let (store, unlocked, keys) = place::store(&folder, &config, &clock, &random).await?;
     let admin = first::records(&folder, &*store, &config, (&*clock, &random)).await?;
     let link = people::first_link(&*store, demo, (&*clock, &random)).await.context("the first user cannot be made")?;
-    let outbound = outbound(&config, clock.clone())?;
+    let outbound = outbound(&config, descriptors, clock.clone())?;
     let mailer = mailer(&config)?;
     let ip_ranges = config.ip_ranges.iter().map(ToString::to_string).collect();
     let pages = dashboard::Options { sign_in: sign_in(&config)?, ip_ranges, branding };
@@ -164,7 +161,7 @@ fn branding(look: &PortalLook) -> anyhow::Result<Branding> {
 }
 
 /// Who may come in, and whether they speak TLS.
-fn entrance(config: &Config, descriptors: u64) -> anyhow::Result<server::Entrance> {
+fn entrance(config: &Config, descriptors: Descriptors) -> anyhow::Result<server::Entrance> {
     let tls = match (&config.tls_cert, &config.tls_key) {
         (None, None) => None,
         (Some(cert), Some(key)) => Some(certificates::Certificates::read(cert, key)?),
@@ -172,7 +169,7 @@ fn entrance(config: &Config, descriptors: u64) -> anyhow::Result<server::Entranc
     };
     tls.iter().try_for_each(|certificates| certificates.keep_fresh())?;
     let crowd = crowd::Crowd::new(config.connections_per_address, config.trusted_proxies.clone());
-    Ok(server::Entrance { crowd, tls, descriptors })
+    Ok(server::Entrance { crowd, tls, room: descriptors.clients })
 }
 
 fn scheme(config: &Config) -> &'static str {
@@ -236,9 +233,13 @@ fn mailer(config: &Config) -> anyhow::Result<Option<Arc<Mailer>>> {
     Ok(Some(Arc::new(Mailer::new(mail).context("letters cannot be sent as smtp and mail_from say")?)))
 }
 
-fn outbound(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Outbound> {
-    let outbound =
-        OutboundConfig { allow: config.allow_cidr.clone(), extra_roots: extra_roots(config)?, ..OutboundConfig::default() };
+fn outbound(config: &Config, descriptors: Descriptors, clock: Arc<dyn Clock>) -> anyhow::Result<Outbound> {
+    let outbound = OutboundConfig {
+        allow: config.allow_cidr.clone(),
+        extra_roots: extra_roots(config)?,
+        idle_total: descriptors.idle,
+        ..OutboundConfig::default()
+    };
     Outbound::new(outbound, clock).context("outgoing HTTP cannot be set up")
 }
 
@@ -256,16 +257,14 @@ fn read_outboxes(engine: &Arc<Engine>, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn settings(config: &Config, descriptors: u64) -> Settings {
-    let defaults = Settings::default();
-    let connections = usize::try_from(descriptors / DESCRIPTORS_SENDING).unwrap_or(usize::MAX);
+fn settings(config: &Config, descriptors: Descriptors) -> Settings {
     Settings {
         attempt_timeout: config.attempt_timeout,
         retry_policy: config.retry_policy.clone(),
         retry_speed: config.retry_speed,
         disable_after: config.disable_after,
         retention: config.retention,
-        max_in_flight: defaults.max_in_flight.min(connections).max(1),
+        max_in_flight: descriptors.attempts,
     }
 }
 
@@ -324,21 +323,6 @@ fn announce(config: &Config, folder: &Folder, address: SocketAddr, (new, admin, 
             say(&format!("admin key      as configured{note}"));
         }
         AdminKey::Kept => say("admin key      none here; `postrider keys list` shows the keys there are"),
-    }
-}
-
-/// Asks the system for more file descriptors, up to what it allows without privileges; how many there are then.
-fn raise_descriptors() -> u64 {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = maximum.map_or(WANTED_DESCRIPTORS, |most| most.min(WANTED_DESCRIPTORS));
-    let Some(current) = current.filter(|current| *current < wanted) else { return current.unwrap_or(wanted) };
-    match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }) {
-        Ok(()) => wanted,
-        Err(error) => {
-            tracing::warn!(%error, "the limit of open files stays as it was");
-            current
-        }
     }
 }
 

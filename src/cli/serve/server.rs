@@ -23,10 +23,6 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// Connections at once, if the system gives descriptors for so many; more wait in the system's backlog.
-const MAX_CONNECTIONS: u64 = 16_384;
-/// Of the process's descriptors, clients take one of so many at most: the store and what is sent need theirs.
-const DESCRIPTORS_SHARED_BY: u64 = 2;
 /// How long a client may take for a request's headers, and how long a connection may lie idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 /// How long a client may take for its part of a TLS handshake.
@@ -71,16 +67,8 @@ pub(super) struct Entrance {
     pub(super) crowd: Arc<Crowd>,
     /// With which certificates TLS is spoken; `None`: it is not.
     pub(super) tls: Option<Arc<Certificates>>,
-    /// Files and connections that the process may have open.
-    pub(super) descriptors: u64,
-}
-
-impl Entrance {
-    /// Connections at once.
-    fn room(&self) -> u32 {
-        let room = (self.descriptors / DESCRIPTORS_SHARED_BY).clamp(1, MAX_CONNECTIONS);
-        u32::try_from(room).unwrap_or(u32::MAX)
-    }
+    /// Connections at once; more wait in the system's backlog.
+    pub(super) room: u32,
 }
 
 /// Serves until the shutdown, then waits for running requests at most `drain`. `facing` gives what answers a peer.
@@ -89,7 +77,7 @@ where
     F: Fn(SocketAddr) -> S + Clone + Send + 'static,
     S: Answers,
 {
-    let room = entrance.room();
+    let room = entrance.room;
     let protocols = Protocols { http1: http1(), http2: http2(), facing, shutdown, entrance };
     let slots = Arc::new(Semaphore::new(room as usize));
     let accepting = accept(&listener, &protocols, &slots);
@@ -227,7 +215,7 @@ mod tests {
     async fn start(router: Router) -> (SocketAddr, Shutdown, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::default());
-        let entrance = Entrance { crowd: Crowd::new(0, Vec::new()), tls: None, descriptors: 1024 };
+        let entrance = Entrance { crowd: Crowd::new(0, Vec::new()), tls: None, room: 512 };
         let facing = move |_| TowerToHyperService::new(router.clone());
         (address, shutdown.clone(), tokio::spawn(serve((listener, entrance), facing, shutdown, DRAIN)))
     }

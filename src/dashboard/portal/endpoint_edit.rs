@@ -165,7 +165,7 @@ async fn page(guest: Guest, id: &str, (given, faults): (Fields, Vec<(&'static st
 }
 
 /// The endpoint that a form asks for: what the form does not have is not touched.
-fn wanted(fields: &Fields) -> Result<Value, Problem> {
+pub(in crate::dashboard) fn wanted(fields: &Fields) -> Result<Value, Problem> {
     let mut wanted = body(fields)?;
     if let Some(fields) = wanted.as_object_mut() {
         fields.retain(|name, _| matches!(name.as_str(), "url" | "description" | "eventTypes" | "filter"));

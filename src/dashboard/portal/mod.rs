@@ -18,6 +18,7 @@ mod verify;
 
 pub use brand::Branding;
 pub(super) use brand::{Brand, Shades, own_branding, shades};
+pub(super) use endpoint_edit::wanted;
 
 use super::{Dashboard, MAX_FORM_BYTES};
 use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, response::Redirect, routing::get};

@@ -1,7 +1,10 @@
 //! What must hold when a schedule is over.
 
-use super::{driver::Driver, referee::Facts};
-use crate::model::{DeliveryState, EndpointId, Message, MsgId, Time, Trigger};
+use super::{
+    driver::{Acknowledged, Driver},
+    referee::Facts,
+};
+use crate::model::{AppId, DeliveryState, EndpointId, Message, MsgId, Time, Trigger};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -11,6 +14,8 @@ use std::{
 const SOON: Duration = Duration::from_secs(2);
 /// Attempts to an endpoint below which it never waits for itself.
 const FEW: u32 = 10;
+/// Between two rounds in which upkeep prunes, and a little.
+const LONG_ROUND: Duration = Duration::from_secs(600 + 31);
 /// How soon attempts go on after something stood still.
 const RECOVERED: Duration = Duration::from_secs(90);
 
@@ -22,6 +27,8 @@ impl Driver {
         faults.extend(self.badly_ended());
         faults.extend(self.made_up());
         faults.extend(self.delayed());
+        faults.extend(self.left_over());
+        faults.extend(self.accepted_twice());
         faults.truncate(12);
         faults
     }
@@ -30,7 +37,9 @@ impl Driver {
     fn lost(&self) -> Vec<String> {
         let state = self.shared.state.lock();
         let acknowledged = self.acknowledged.lock();
-        let gone = acknowledged.iter().filter(|one| !state.messages.contains_key(&(one.app, one.msg)));
+        let seen = self.referee.seen.lock();
+        let was_deleted = |one: &&Acknowledged| seen.deleted_apps.contains(&one.app) || seen.pruned.contains(&one.msg);
+        let gone = acknowledged.iter().filter(|one| !state.messages.contains_key(&(one.app, one.msg)) && !was_deleted(one));
         gone.map(|one| format!("lost: {} was accepted at {:?} and is gone", one.msg, one.at)).collect()
     }
 
@@ -50,10 +59,12 @@ impl Driver {
                 _ if facts.deleted.is_some() => None,
                 None => Some("has no delivery"),
                 Some(DeliveryState::Delivered) if !taken.contains(&key) => Some("is delivered, and nobody took it"),
-                Some(DeliveryState::Cancelled) => Some("is cancelled at an endpoint that is there"),
+                Some(DeliveryState::Cancelled) if !seen.cancelled.contains(&key) => Some("is cancelled, and nobody asked for that"),
                 Some(DeliveryState::Pending(_)) if facts.disabled.is_none() => Some("is pending still"),
                 Some(DeliveryState::Pending(_)) if !queued => Some("is held, and not in the queue"),
-                Some(DeliveryState::Delivered | DeliveryState::Exhausted) if queued => Some("is over, and in the queue"),
+                Some(DeliveryState::Delivered | DeliveryState::Exhausted | DeliveryState::Cancelled) if queued => {
+                    Some("is over, and in the queue")
+                }
                 Some(_) => None,
             };
             faults.extend(wrong.map(|wrong| format!("ended badly: {} to {endpoint} {wrong}", message.id)));
@@ -70,7 +81,9 @@ impl Driver {
     ) -> Vec<String> {
         let margin = Duration::from_secs(3);
         let mut faults = Vec::new();
-        for message in messages {
+        // A node that is cut off does not hear of new endpoints.
+        let is_out = |at: Time| self.cut_off.iter().any(|(since, until)| *since <= at && at <= until.plus(margin));
+        for message in messages.filter(|message| !is_out(message.id.time())) {
             let at = message.id.time();
             let there = |facts: &Facts| {
                 let made = facts.policies.first().map_or(at, |(made, _)| *made);
@@ -99,14 +112,59 @@ impl Driver {
             }
         }
         let counts = self.shared.counts.lock();
-        if !["deaths", "answers lost"].iter().any(|fault| counts.contains_key(fault)) {
+        if !["deaths", "answers lost", "times that a node was cut off"].iter().any(|fault| counts.contains_key(fault)) {
             let gone = |endpoint| seen.facts.get(endpoint).is_some_and(|facts: &Facts| facts.deleted.is_some());
             let lost = came.iter().filter(|((endpoint, msg), times)| {
-                !gone(endpoint) && recorded.get(&(*endpoint, *msg)).copied().unwrap_or(0) != times.len()
+                !gone(endpoint)
+                    && !seen.pruned.contains(msg)
+                    && recorded.get(&(*endpoint, *msg)).copied().unwrap_or(0) != times.len()
             });
             faults.extend(lost.map(|((endpoint, msg), times)| format!("unrecorded: {msg} to {endpoint} came at {times:?}")));
         }
         faults
+    }
+
+    /// What is there still of what was deleted, or is too old.
+    fn left_over(&self) -> Vec<String> {
+        if !self.cleared {
+            return Vec::new();
+        }
+        let state = self.shared.state.lock();
+        let seen = self.referee.seen.lock();
+        let now = self.clock.now();
+        let is_gone = |endpoint: &EndpointId| seen.facts.get(endpoint).is_some_and(|facts| facts.deleted.is_some());
+        let mut faults = Vec::new();
+        let mut blame = |what: String| faults.push(format!("left over: {what}"));
+        let orphans = seen.facts.iter().filter(|(_, facts)| seen.deleted_apps.contains(&facts.app) && facts.deleted.is_none());
+        orphans.for_each(|(endpoint, _)| blame(format!("{endpoint}, whose application is deleted")));
+        let rows = state.deliveries.keys().map(|(endpoint, msg)| (endpoint, msg));
+        let rows = rows.chain(state.attempts.values().map(|attempt| (&attempt.endpoint, &attempt.msg)));
+        // Who is back after longer than an order to purge stays may accept for what it does not know to be deleted: such deliveries
+        // are withdrawn, and go with their messages.
+        let rows = rows.filter(|_| self.cut_off.is_empty());
+        let rows = rows.chain(state.queue.keys().map(|(endpoint, msg, _)| (endpoint, msg)));
+        rows.filter(|(endpoint, _)| is_gone(endpoint))
+            .for_each(|(endpoint, msg)| blame(format!("{msg} to {endpoint}, which is deleted")));
+        for (app, msg) in state.messages.keys() {
+            let owed = state.queue.keys().any(|(_, other, _)| other == msg);
+            let old = seen.kept.get(app).is_some_and(|kept| msg.time().plus(kept.now + SOON) < now.minus(LONG_ROUND));
+            if seen.deleted_apps.contains(app) || (old && !owed) {
+                blame(format!("{msg} of {app}, at {now:?}"));
+            }
+        }
+        faults
+    }
+
+    /// Messages that were accepted twice under one event id.
+    fn accepted_twice(&self) -> Vec<String> {
+        let state = self.shared.state.lock();
+        let mut known: BTreeMap<(AppId, &str), MsgId> = BTreeMap::new();
+        let named = state.messages.values().filter_map(|message| Some((message, message.event_id.as_deref()?)));
+        let twice = named.filter_map(|(message, event_id)| {
+            let other = known.insert((message.app, event_id), message.id)?;
+            Some(format!("accepted twice: {other} and {} have the event id {event_id:?}", message.id))
+        });
+        twice.collect()
     }
 
     /// First attempts to endpoints that answer well, and that nobody touched, which others have delayed.
@@ -114,9 +172,13 @@ impl Driver {
         let seen = self.referee.seen.lock();
         let manners = self.manners.0.lock();
         let bad = u32::try_from(manners.values().filter(|manner| !manner.is_good()).count()).unwrap();
-        // A lane that is not known to be slow yet may take every slot until the deadline, and most of them once more.
+        // With S slots, lanes get them by turns, and each attempt ends by its deadline T: in every T all S slots pass on. A lane
+        // that only fails is slow after 3 failures (`SLOW_AFTER`), whatever it holds counts as slow from then on, and slow lanes
+        // together take no more than S/2, so that a slot that others have got stays with others. With n such lanes that is so
+        // after 3n failures, in ceil(3n/S) T; S is 3 at least here, so that is n T at most. Lanes that fail now and then are no
+        // worse: they never hold a slot for longer than T, and it passes on in turn.
         let crowded = self.plan.slots < 10 * (self.endpoints.len() + 1);
-        let bound = SOON + if crowded { 2 * Duration::from_secs(self.plan.timeout_s) * bad } else { Duration::ZERO };
+        let bound = SOON + if crowded { Duration::from_secs(self.plan.timeout_s) * bad } else { Duration::ZERO };
         if self.plan.refused + self.plan.unanswered > 0 {
             return Vec::new();
         }

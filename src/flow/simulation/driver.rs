@@ -13,7 +13,7 @@ use crate::{
     flow::{Engine, Parts, Settings},
     model::{
         Address, AppId, Application, CatchUp, DisabledBy, Endpoint, EndpointId, Metadata, MsgId, OPERATIONAL_UID, OrgId,
-        Organization, Record, ReplayState, Secret, TaskId, Time,
+        Organization, Record, ReplayState, Retention, Secret, TaskId, Time,
     },
     outbound::Outbound,
     random::Random,
@@ -31,6 +31,8 @@ pub(super) const START: Time = Time(1_800_000_000_000);
 pub(super) const ORG: OrgId = OrgId(1);
 /// The longest that anything may be on its way after the last step.
 const PATIENCE: Duration = Duration::from_secs(400 * 86_400);
+/// After which others hear that a node's leases hold no longer.
+const GONE_AFTER: Duration = Duration::from_millis(30_500);
 /// Between two looks while something goes on.
 const LOOK: Duration = Duration::from_millis(1500);
 /// Looks after which a schedule that does not become quiet is given up.
@@ -64,12 +66,16 @@ pub(super) struct Driver {
     pub(super) touched: Vec<EndpointId>,
     /// When something stood still.
     pub(super) disturbed: Vec<(Time, Time)>,
+    /// When a node was cut off.
+    pub(super) cut_off: Vec<(Time, Time)>,
     pub(super) replays: Arc<Mutex<Vec<TaskId>>>,
     nodes: Vec<Option<Running>>,
     downs: Vec<(u64, bool)>,
     pub(super) dice: Dice,
     seed: u64,
     started: u64,
+    /// What was deleted has had the time to go.
+    pub(super) cleared: bool,
     /// Messages that were posted.
     pub(super) posted: u64,
     /// Moments that pass before time may pass at once: what was begun takes its course.
@@ -105,7 +111,6 @@ impl Driver {
             shared: shared.clone(),
             slots: plan.slots,
             policy: plan.policy.clone(),
-            results_come_late: plan.unanswered + plan.refused > 0,
             app_rates: rates.collect(),
         });
         assert!(shared.judge.set(referee.clone()).is_ok());
@@ -121,10 +126,12 @@ impl Driver {
             endpoints: Vec::new(),
             touched: Vec::new(),
             disturbed: Vec::new(),
+            cut_off: Vec::new(),
             replays: Arc::default(),
             dice,
             seed,
             started: 0,
+            cleared: false,
             posted: 0,
             restless: 0,
         }
@@ -158,7 +165,7 @@ impl Driver {
         let end = self.clock.now().plus(PATIENCE);
         for look in 0.. {
             self.pass_a_little(None).await;
-            if look % 2 == 1 && self.is_quiet() {
+            if look % 2 == 1 && self.is_quiet() && !self.clears_up().await {
                 break;
             }
             if look == LOOKS || self.clock.now() >= end {
@@ -269,7 +276,7 @@ impl Driver {
     fn is_quiet(&self) -> bool {
         let replays = self.replays.lock().iter().any(|id| self.is_running(*id));
         let doomed = self.engines().any(|running| running.node.dead.load(SeqCst));
-        let unrecorded = self.engines().any(|running| running.engine.results.owed());
+        let unrecorded = self.engines().any(|running| running.engine.results.owed() || running.node.is_cut_off());
         !replays
             && !doomed
             && !unrecorded
@@ -300,6 +307,9 @@ impl Driver {
     /// Nothing goes on, so that time may pass at once.
     fn is_idle(&self) -> bool {
         let idle = |running: &Running| {
+            if running.node.is_cut_off() {
+                return false;
+            }
             let waits = |endpoint| running.engine.lanes.get(endpoint).is_some_and(|lane| lane.waiting() > 0);
             running.engine.lanes.is_quiet() && !self.endpoints.iter().any(|(_, endpoint)| waits(*endpoint))
         };
@@ -345,7 +355,7 @@ impl Driver {
             } else {
                 let shared = self.shared.clone();
                 tokio::spawn(async move {
-                    tokio::time::sleep(Duration::from_millis(30_500)).await;
+                    tokio::time::sleep(GONE_AFTER).await;
                     shared.tell(&crate::store::News::Queue);
                 });
             }
@@ -377,6 +387,13 @@ impl Driver {
                 let (app, endpoint) = self.touch(at);
                 tokio::spawn(async move { engine.change(vec![Change::Delete(Address::endpoint(app, endpoint))]).await });
             }
+            Step::DeleteApp(app) => self.delete_app(engine, app),
+            Step::Retain(app, hours) => {
+                let app = Some(app_id(app));
+                let retention = Retention { org: ORG, app, message_hours: Some(hours), payload_hours: None };
+                tokio::spawn(async move { engine.change(vec![Change::Write(Record::Retention(retention))]).await });
+            }
+            Step::Cancel { at, of_many } => self.cancel(engine, at, of_many),
             Step::Add(app, plan) => {
                 let endpoint = self.endpoint(app, plan);
                 tokio::spawn(async move { engine.change(vec![Change::Insert(Record::Endpoint(endpoint))]).await });
@@ -388,7 +405,9 @@ impl Driver {
                 let which = Requeue::Exhausted { low: MsgId(0), high: MsgId(u128::MAX) };
                 tokio::spawn(async move { engine.requeue(app, endpoint, which).await });
             }
-            Step::Replay { app, endpoint, rate, anew } => self.replay(&engine, (app, endpoint), (rate, anew)),
+            Step::Replay { app, endpoint, rate, anew, cancels } => {
+                self.replay(&engine, (app, endpoint), (rate, anew, cancels));
+            }
             Step::Abort => {
                 let Some(id) = self.replays.lock().last().copied() else { return };
                 tokio::spawn(async move { engine.abort_replay(ORG, id).await });
@@ -417,6 +436,24 @@ impl Driver {
                 tokio::spawn(async move {
                     let _closed = engine.shut_down(Duration::from_secs(3)).await;
                     node.die();
+                });
+            }
+            Step::CutOff(node, ms) => {
+                let Some(running) = &self.nodes[node] else { return };
+                let (node, shared) = (running.node.clone(), self.shared.clone());
+                if node.is_cut_off() || node.dead.load(SeqCst) {
+                    return;
+                }
+                self.shared.count("times that a node was cut off");
+                let now = self.clock.now();
+                self.disturbed.push((now, now.plus(Duration::from_millis(ms + 32_000))));
+                self.cut_off.push((now, now.plus(Duration::from_millis(ms))));
+                node.cut_off();
+                tokio::spawn(async move {
+                    tokio::time::sleep(GONE_AFTER).await;
+                    shared.tell(&crate::store::News::Queue);
+                    tokio::time::sleep(Duration::from_millis(ms).saturating_sub(GONE_AFTER)).await;
+                    node.reconnect();
                 });
             }
             Step::Away(ms) => {

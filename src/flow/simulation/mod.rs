@@ -16,6 +16,7 @@ mod store;
 mod unanswered;
 
 use driver::Driver;
+use plan::Plan;
 use std::{collections::BTreeMap, env, fmt::Write as _};
 
 /// Schedules of each test.
@@ -29,7 +30,7 @@ const APART: u64 = 1 << 32;
 #[derive(Default)]
 struct Ended {
     faults: Vec<String>,
-    plan: String,
+    plan: Option<Plan>,
     counts: BTreeMap<&'static str, u64>,
 }
 
@@ -41,7 +42,7 @@ fn run(seed: u64) -> Ended {
         let mut counts = driver.shared.counts.lock().clone();
         counts.insert("messages accepted", driver.acknowledged.lock().len() as u64);
         counts.insert("attempts", driver.referee.seen.lock().sent.len() as u64);
-        Ended { faults: driver.faults(), plan: format!("{:#?}", driver.plan), counts }
+        Ended { faults: driver.faults(), plan: Some(driver.plan), counts }
     })
 }
 
@@ -52,7 +53,7 @@ fn number(name: &str) -> Option<u64> {
 fn run_all(test: u64) {
     if let Some(seed) = number("POSTRIDER_SEED") {
         let ended = run(seed);
-        println!("{}\n{:#?}", ended.plan, ended.counts);
+        println!("{:#?}\n{:#?}", ended.plan, ended.counts);
         assert!(ended.faults.is_empty(), "seed {seed}:\n{}", ended.faults.join("\n"));
         return;
     }

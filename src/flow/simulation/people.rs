@@ -6,9 +6,9 @@ use super::{
     referee::Referee,
 };
 use crate::{
-    flow::{Draft, Engine},
+    flow::{Cancel, Draft, Engine},
     model::{Address, AppId, Endpoint, EndpointId, MsgId, Record, Replay, ReplayState, ReplayTask, Selection, TaskId},
-    store::{Change, Requeue},
+    store::{Change, Conflict, Requeue, StoreError},
 };
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
@@ -17,20 +17,42 @@ use std::{sync::Arc, time::Duration};
 const HANGS_UP: Duration = Duration::from_secs(5);
 /// Looks for an attempt beside which another one is to be made.
 const LOOKS_BESIDE: usize = 100;
+/// How often a message with an event id is posted.
+const TRIES: usize = 8;
+/// Before it is posted again.
+const PAUSE: Duration = Duration::from_millis(700);
+/// How long after a deletion what has flowed is deleted at the latest: upkeep's round, and for how long its order stays.
+const CLEARED_IN: Duration = Duration::from_secs(30 + 60 + 10);
+/// How long after its retention a message is deleted at the latest: upkeep's long round.
+const PRUNED_IN: Duration = Duration::from_secs(600 + 30 + 10);
 
-/// Posts a message, and notes when it was posted and when it was answered.
+/// Posts a message, and notes when it was posted and when it was answered. One with an event id is posted again until somebody
+/// says that it is there.
 async fn post(
     engine: Arc<Engine>,
     app: AppId,
     draft: Draft,
     (referee, acknowledged): (Arc<Referee>, Arc<Mutex<Vec<Acknowledged>>>),
 ) {
-    let Some(routes) = engine.routing.by_id(app) else { return };
     let number = draft.tags[0].parse().unwrap();
     referee.posts(number);
-    if let Ok(message) = engine.accept(&routes, draft, None).await {
-        acknowledged.lock().push(Acknowledged { app, msg: message.id, at: engine.clock.now() });
-        referee.posted(message.id);
+    let tries = if draft.event_id.is_some() { TRIES } else { 1 };
+    for _ in 0..tries {
+        let Some(routes) = engine.routing.by_id(app) else { return };
+        let msg = match (engine.accept(&routes, draft.clone(), None).await, &draft.event_id) {
+            (Ok(message), _) => Some(message.id),
+            (Err(StoreError::Conflict(Conflict::EventId)), Some(event_id)) => {
+                referee.shared.count("messages posted again");
+                let found = engine.store.message_by_event_id(app, event_id).await;
+                found.ok().flatten().map(|message| message.id)
+            }
+            _ => None,
+        };
+        if let Some(msg) = msg {
+            acknowledged.lock().push(Acknowledged { app, msg, at: engine.clock.now() });
+            return referee.posted(msg);
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -54,6 +76,7 @@ impl Driver {
                 payload: payload.into(),
                 ordering_key: key,
                 tags: vec![self.posted.to_string()],
+                event_id: sending.again.then(|| format!("event {}", self.posted)),
                 deliver_at,
                 ..Draft::default()
             };
@@ -93,7 +116,64 @@ impl Driver {
             return;
         }
         let (msg, engine) = (self.dice.one(&sent), engine.clone());
+        if engine.routing.endpoint(endpoint).is_none() {
+            return;
+        }
         tokio::spawn(async move { engine.requeue(app, endpoint, Requeue::Once(msg)).await });
+    }
+
+    pub(super) fn delete_app(&mut self, engine: Arc<Engine>, app: usize) {
+        if app == 0 && self.plan.has_operator {
+            return;
+        }
+        let app = app_id(app);
+        let own = self.endpoints.iter().filter(|(of, _)| *of == app).map(|(_, endpoint)| *endpoint);
+        self.touched.extend(own);
+        tokio::spawn(async move { engine.change(vec![Change::Delete(Address::application(ORG, app))]).await });
+    }
+
+    pub(super) fn cancel(&mut self, engine: Arc<Engine>, at: usize, of_many: bool) {
+        let (app, endpoint) = self.touch(at);
+        let sent: Vec<MsgId> = self.acknowledged.lock().iter().filter(|one| one.app == app).map(|one| one.msg).collect();
+        if sent.is_empty() {
+            return;
+        }
+        // Most often the last one: it may be pending still.
+        let msg = if self.dice.permille(700) { sent[sent.len() - 1] } else { self.dice.one(&sent) };
+        let (referee, shared) = (self.referee.clone(), self.shared.clone());
+        let node = self.engines().next().map(|running| running.node.number());
+        tokio::spawn(async move {
+            let Ok(Some(message)) = engine.store.message(app, msg).await else { return };
+            if engine.routing.endpoint(endpoint).is_none() {
+                return;
+            }
+            let ordered = message.order(endpoint).is_some();
+            if engine.cancel(Cancel { app, endpoint, msg, ordered, of_many }).await == Ok(true) {
+                shared.count("deliveries cancelled");
+                referee.is_cancelled(node, (endpoint, msg));
+            }
+        });
+    }
+
+    /// What was deleted, or is too old, is given the time to go; whether there was anything.
+    pub(super) async fn clears_up(&mut self) -> bool {
+        let (deleted, retained) = {
+            let seen = self.referee.seen.lock();
+            (
+                !seen.deleted_apps.is_empty() || seen.facts.values().any(|facts| facts.deleted.is_some()),
+                seen.kept.values().map(|kept| kept.now).max(),
+            )
+        };
+        if self.cleared || !(deleted || retained.is_some()) {
+            return false;
+        }
+        self.cleared = true;
+        for running in self.engines() {
+            let mut faults = running.node.faults.lock();
+            (faults.refused, faults.unanswered, faults.dies_at) = (0, 0, None);
+        }
+        tokio::time::sleep(retained.map_or(CLEARED_IN, |kept| kept + PRUNED_IN)).await;
+        true
     }
 
     pub(super) fn resend_beside(&mut self, engine: Arc<Engine>, at: usize) {
@@ -110,7 +190,12 @@ impl Driver {
         });
     }
 
-    pub(super) fn replay(&mut self, engine: &Arc<Engine>, (app, endpoint): (usize, Option<usize>), (rate, anew): (u32, bool)) {
+    pub(super) fn replay(
+        &mut self,
+        engine: &Arc<Engine>,
+        (app, endpoint): (usize, Option<usize>),
+        (rate, anew, cancels): (u32, bool, bool),
+    ) {
         let now = self.clock.now();
         let endpoint = endpoint.map(|at| self.touch(at));
         let app = endpoint.map_or(app_id(app), |(app, _)| app);
@@ -136,7 +221,7 @@ impl Driver {
             org: ORG,
             app,
             endpoint: endpoint.map(|(_, endpoint)| endpoint),
-            task: ReplayTask::Replay,
+            task: if cancels { ReplayTask::Cancel } else { ReplayTask::Replay },
             selection,
             anew,
             rate,

@@ -35,6 +35,8 @@ pub(super) struct Sending {
     pub(super) keys: u64,
     /// Each once the one before is accepted; otherwise all at once.
     pub(super) in_turn: bool,
+    /// Each with an event id, and posted again until somebody says that it is accepted, or was.
+    pub(super) again: bool,
 }
 
 /// Something that is done. Numbers count applications, and endpoints over all applications.
@@ -50,6 +52,15 @@ pub(super) enum Step {
     Ordering(usize, Option<Order>),
     Concurrency(usize, Option<u16>),
     Delete(usize),
+    /// An application with all that is its own.
+    DeleteApp(usize),
+    /// An application's messages are kept for so many hours.
+    Retain(usize, u32),
+    /// A message that was sent is cancelled at an endpoint.
+    Cancel {
+        at: usize,
+        of_many: bool,
+    },
     Add(usize, EndpointPlan),
     /// One attempt of a message that was sent.
     Resend(usize),
@@ -62,6 +73,8 @@ pub(super) enum Step {
         endpoint: Option<usize>,
         rate: u32,
         anew: bool,
+        /// What is pending is cancelled instead.
+        cancels: bool,
     },
     Abort,
     Behave(usize, Manner),
@@ -77,6 +90,8 @@ pub(super) enum Step {
     Restart(usize),
     /// The store is away for so many milliseconds.
     Away(u64),
+    /// A node does not reach the store for so many milliseconds, longer than its leases hold, and nobody knows why.
+    CutOff(usize, u64),
 }
 
 /// A schedule.
@@ -154,7 +169,10 @@ fn endpoint(dice: &mut Dice) -> EndpointPlan {
 fn step(dice: &mut Dice, endpoints: usize, apps: usize) -> Step {
     let at = usize::try_from(dice.below(endpoints as u64)).unwrap();
     let app = usize::try_from(dice.below(apps as u64)).unwrap();
-    match dice.below(20) {
+    match dice.below(25) {
+        20 => Step::DeleteApp(app),
+        21 => Step::Retain(app, dice.one(&[1, 1, 2])),
+        22..=24 => Step::Cancel { at, of_many: dice.permille(500) },
         0 | 1 => Step::Disable(at),
         2 | 3 => Step::Enable(at),
         4 => Step::CatchUp(at, dice.one(&[1, 5, 50])),
@@ -170,6 +188,7 @@ fn step(dice: &mut Dice, endpoints: usize, apps: usize) -> Step {
             endpoint: dice.permille(500).then_some(at),
             rate: dice.one(&[1, 10, 100]),
             anew: dice.permille(500),
+            cancels: dice.permille(200),
         },
         15 => Step::Abort,
         16 => Step::Ordering(at, dice.permille(700).then(|| ordering(dice))),
@@ -181,6 +200,7 @@ fn step(dice: &mut Dice, endpoints: usize, apps: usize) -> Step {
 fn trouble(dice: &mut Dice, nodes: usize) -> Step {
     let node = usize::try_from(dice.below(nodes as u64)).unwrap();
     match dice.below(8) {
+        2 | 3 if nodes > 1 => Step::CutOff(node, dice.from(31_000, 70_000)),
         0 => Step::Restart(node),
         1 => Step::Away(dice.from(10, 4000)),
         _ => Step::Crash {
@@ -211,8 +231,8 @@ impl Plan {
             let later = if dice.permille(100) { dice.from(1, 90) } else { 0 };
             let count = dice.one(&[1, 1, 2, 4, 9]);
             let app = usize::try_from(dice.below(apps.len() as u64)).unwrap();
-            let (keys, in_turn) = (dice.one(&[0, 1, 1, 2, 3]), dice.permille(500));
-            add(dice, Step::Send(Sending { app, count, later, keys, in_turn }));
+            let (keys, in_turn, again) = (dice.one(&[0, 1, 1, 2, 3]), dice.permille(500), dice.permille(300));
+            add(dice, Step::Send(Sending { app, count, later, keys, in_turn, again }));
         }
         if !calm {
             for _ in 0..dice.below(6) {

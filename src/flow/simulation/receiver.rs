@@ -113,7 +113,7 @@ impl ModelReceiver for Receivers {
         }
         let endpoint = EndpointId(url.rsplit('/').next().and_then(|id| id.parse().ok()).unwrap());
         let msg: MsgId = request.headers["webhook-id"].to_str().unwrap().parse().unwrap();
-        let (place, running) = self.referee.begins(self.node.number, (endpoint, msg), self.clock.now());
+        let (place, running) = self.referee.begins(self.node.number(), (endpoint, msg), self.clock.now());
         let manner = self.manner(endpoint);
         manner.fault().into_iter().for_each(|fault| self.node.shared.count(fault));
         let thinks = match manner {

@@ -13,7 +13,7 @@ use crate::{
 };
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, atomic::Ordering::SeqCst},
     time::Duration,
 };
@@ -57,6 +57,13 @@ pub(super) struct Sent {
     pub(super) taken: bool,
 }
 
+/// How long an application's messages are kept: the shortest that it ever said, and what it says now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    shortest: Duration,
+    pub(super) now: Duration,
+}
+
 /// What the receivers see of one node's attempts to one endpoint.
 #[derive(Default)]
 struct Stream {
@@ -72,6 +79,14 @@ pub(super) struct Seen {
     pub(super) sent: Vec<Sent>,
     pub(super) violations: Vec<String>,
     pub(super) posts: Posts,
+    pub(super) deleted_apps: BTreeSet<AppId>,
+    /// How long applications' messages are kept.
+    pub(super) kept: BTreeMap<AppId, Kept>,
+    pub(super) pruned: BTreeSet<MsgId>,
+    /// What somebody has cancelled.
+    pub(super) cancelled: BTreeSet<(EndpointId, MsgId)>,
+    /// By which node it was, once that was answered.
+    cancelled_by: BTreeMap<(EndpointId, MsgId), u64>,
     streams: BTreeMap<(u64, EndpointId), Stream>,
     running: BTreeMap<u64, usize>,
 }
@@ -84,8 +99,6 @@ pub(super) struct Referee {
     pub(super) slots: usize,
     /// The policy of endpoints that have none.
     pub(super) policy: RetryPolicy,
-    /// The store loses answers or refuses.
-    pub(super) results_come_late: bool,
     /// The rates of applications.
     pub(super) app_rates: BTreeMap<AppId, u16>,
 }
@@ -140,9 +153,35 @@ impl Judge for Referee {
                     let facts = address.key.parse().ok().and_then(|endpoint| seen.facts.get_mut(&endpoint));
                     facts.into_iter().for_each(|facts| facts.deleted = facts.deleted.or(Some(now)));
                 }
+                Change::Delete(address) if address.kind == Kind::Application => {
+                    self.shared.count("applications deleted");
+                    seen.deleted_apps.extend(address.key.parse::<AppId>().ok());
+                }
+                Change::Write(Record::Retention(retention)) => {
+                    if let (Some(app), Some(kept)) = (retention.app, retention.messages()) {
+                        let known = seen.kept.entry(app).or_insert(Kept { shortest: kept, now: kept });
+                        *known = Kept { shortest: kept.min(known.shortest), now: kept };
+                    }
+                }
                 _ => {}
             }
         }
+    }
+
+    fn pruned(&self, app: AppId, messages: &[MsgId], now: Time) {
+        let mut seen = self.seen.lock();
+        let kept = seen.kept.get(&app).map(|kept| kept.shortest);
+        for msg in messages {
+            if kept.is_none_or(|kept| msg.time().plus(kept) > now) {
+                seen.blame(format!("lost: {msg} was pruned at {now:?}, kept for {kept:?}"));
+            }
+            self.shared.count("messages pruned");
+            seen.pruned.insert(*msg);
+        }
+    }
+
+    fn cancelled(&self, endpoint: EndpointId, msg: MsgId) {
+        self.seen.lock().cancelled.insert((endpoint, msg));
     }
 
     fn settles(&self, state: &State, settlement: &Settlement) {
@@ -164,7 +203,8 @@ impl Judge for Referee {
                 let row = state.deliveries.get(&(endpoint, msg));
                 let end = ended(attempt);
                 let began = attempt.id.time();
-                let current = facts.policies.iter().rposition(|(since, _)| *since <= began).unwrap_or(0);
+                let is_told = |since: Time| since <= began && *self.shared.cut_off_until.lock() <= began;
+                let current = facts.policies.iter().rposition(|(since, _)| is_told(*since)).unwrap_or(0);
                 let policies =
                     facts.policies[current.saturating_sub(1)..].iter().map(|(_, own)| own.as_ref().unwrap_or(&self.policy));
                 let mut policies = policies.peekable();
@@ -233,6 +273,9 @@ impl Referee {
         let begun = state.begin(node, (endpoint, msg), now);
         let mut seen = self.seen.lock();
         if begun.is_ok_and(|(trigger, _)| trigger == Trigger::Scheduled) {
+            if seen.cancelled_by.get(&(endpoint, msg)) == Some(&node) {
+                seen.blame(format!("cancelled: {msg} to {endpoint} is attempted at {now:?}"));
+            }
             let early = order::before_its_turn(&state, &seen, endpoint, msg);
             early.into_iter().for_each(|what| seen.blame(format!("{what}, at {now:?}")));
         }
@@ -242,9 +285,8 @@ impl Referee {
         let excused = |trouble| match trouble {
             // Its rows are deleted before every process has heard of it.
             Trouble::NotLeased => is_deleted,
-            // Whose answer is lost, or one of whose group is refused and taken to the store again, does not know yet that it has
-            // delivered.
-            Trouble::AfterSuccess => self.results_come_late,
+            // Its result is on its way from the store still, or that answer was lost: the process does not know yet.
+            Trouble::AfterSuccess => self.shared.unheard.lock().contains(&(endpoint, msg)),
             _ => false,
         };
         if let Some(trouble) = begun.err().filter(|trouble| !excused(*trouble)) {
@@ -260,6 +302,18 @@ impl Referee {
         self.check_limits(&mut seen, (node, endpoint), now);
         seen.sent.push(Sent { at: now, node, endpoint, msg, trigger, due, taken: false });
         (seen.sent.len() - 1, Running { referee: self.clone(), node, endpoint })
+    }
+
+    /// It was answered that a delivery is cancelled, by a node.
+    pub(super) fn is_cancelled(&self, node: Option<u64>, delivery: (EndpointId, MsgId)) {
+        if let Some(node) = node {
+            self.seen.lock().cancelled_by.insert(delivery, node);
+        }
+    }
+
+    /// When everybody goes by what was said at that time, also who was cut off.
+    fn known(&self, since: Time) -> Time {
+        since.max(*self.shared.cut_off_until.lock()).plus(SETTLES_IN)
     }
 
     /// A message is posted.
@@ -284,7 +338,8 @@ impl Referee {
     fn check_state(&self, seen: &mut Seen, endpoint: EndpointId, now: Time) {
         let Some(facts) = seen.facts.get(&endpoint) else { return };
         let closed = facts.disabled.map(|(since, _)| since).into_iter().chain(facts.deleted).min();
-        if let Some(since) = closed.filter(|since| since.plus(SETTLES_IN) < now) {
+        // One that is cut off makes those attempts that are leased to it, and hears of what others did when it is back.
+        if let Some(since) = closed.filter(|since| self.known(*since) < now) {
             seen.blame(format!("held: {endpoint} gets an attempt at {now:?}, closed since {since:?}"));
         }
     }
@@ -298,7 +353,7 @@ impl Referee {
         let most = if stream.has_succeeded { MOST_CONCURRENCY } else { FIRST_CONCURRENCY };
         let running = stream.running;
         let concurrencies = seen.facts.get(&key.1).map(|facts| &facts.concurrencies[..]).unwrap_or_default();
-        let since = concurrencies.iter().rposition(|(since, _)| since.plus(SETTLES_IN) < now).unwrap_or(0);
+        let since = concurrencies.iter().rposition(|(since, _)| self.known(*since) < now).unwrap_or(0);
         let most = concurrencies[since.min(concurrencies.len())..]
             .iter()
             .map(|(_, own)| own.map_or(most, usize::from))
@@ -325,7 +380,7 @@ impl Referee {
         let Some(facts) = seen.facts.get(&key.1) else { return };
         let Some((since, own)) = facts.rates.last() else { return };
         let Some(rate) = own.or_else(|| self.app_rates.get(&facts.app).copied()) else { return };
-        let from = if facts.rates.len() > 1 { since.plus(SETTLES_IN) } else { Time(0) };
+        let from = if facts.rates.len() > 1 { self.known(*since) } else { Time(0) };
         let stream = seen.streams.entry(key).or_default();
         while stream.arrivals.front().is_some_and(|first| *first < from || first.plus(Duration::from_secs(20)) < now) {
             stream.arrivals.pop_front();

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     flow::Draft,
-    model::{DeliveryState, RetryPolicy, Time},
+    model::{DeliveryState, RetryPolicy, Time, Trigger},
+    store::Requeue,
 };
 use std::time::Duration;
 use tokio::time::sleep;
@@ -16,11 +17,11 @@ use tokio::time::sleep;
 /// Of a thousand answers.
 const ALL: u64 = 1000;
 
-async fn one_endpoint(manner: Manner) -> Driver {
+async fn one_endpoint(manner: Manner, rate: Option<u16>) -> Driver {
     let endpoint = EndpointPlan {
         manner,
         policy: Some(RetryPolicy::Delays(vec![5])),
-        rate: None,
+        rate,
         has_secret: false,
         ordering: None,
         concurrency: None,
@@ -61,7 +62,7 @@ fn ended(driver: &Driver) -> (DeliveryState, usize) {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_whose_acceptance_was_not_answered_is_delivered() {
-    let mut driver = one_endpoint(Manner::Good(5)).await;
+    let mut driver = one_endpoint(Manner::Good(5), None).await;
     lose(&driver, ALL);
     assert!(!accepted(&driver).await);
     lose(&driver, 0);
@@ -73,7 +74,7 @@ async fn a_message_whose_acceptance_was_not_answered_is_delivered() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_whose_making_was_not_answered_comes_in_its_time() {
-    let driver = one_endpoint(Manner::Resets).await;
+    let driver = one_endpoint(Manner::Resets, None).await;
     assert!(accepted(&driver).await);
     lose(&driver, ALL);
     while !driver.shared.counts.lock().contains_key("answers lost") {
@@ -83,4 +84,39 @@ async fn a_retry_whose_making_was_not_answered_comes_in_its_time() {
     sleep(Duration::from_secs(9)).await;
     assert_eq!(ended(&driver), (DeliveryState::Exhausted, 2));
     assert!(driver.clock.now() < Time(START.0 + 20_000), "long before upkeep looks for what was forgotten");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_whose_recording_was_not_answered_is_followed_by_no_other_attempt() {
+    let mut driver = one_endpoint(Manner::SlowBody(50), Some(1)).await;
+    for _ in 0..8 {
+        assert!(accepted(&driver).await);
+    }
+    let (app, endpoint) = driver.endpoints[0];
+    let last = driver.shared.state.lock().messages.keys().map(|(_, msg)| *msg).max().unwrap();
+    let engine = driver.engines().next().unwrap().engine.clone();
+    assert_eq!(engine.requeue(app, endpoint, Requeue::Once(last)).await, Ok(1));
+    let of_last = |driver: &Driver| driver.referee.seen.lock().sent.iter().filter(|sent| sent.msg == last).count();
+    while of_last(&driver) == 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(driver.referee.seen.lock().sent.last().unwrap().trigger, Trigger::Manual, "its scheduled one waits for the rate");
+    lose(&driver, ALL);
+    let is_recorded = |driver: &Driver| driver.shared.state.lock().deliveries[&(endpoint, last)].state == DeliveryState::Delivered;
+    while !is_recorded(&driver) {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let lost = |driver: &Driver| driver.shared.counts.lock().get("answers lost").copied().unwrap_or(0);
+    let before = lost(&driver);
+    while lost(&driver) == before {
+        sleep(Duration::from_millis(1)).await;
+    }
+    lose(&driver, 0);
+    // Its scheduled attempt is the last in line.
+    while engine.lanes.get(endpoint).is_some_and(|lane| lane.waiting() > 0) {
+        sleep(Duration::from_millis(100)).await;
+    }
+    driver.calm_down().await;
+    assert_eq!(of_last(&driver), 1);
+    assert_eq!(driver.faults(), [""; 0]);
 }

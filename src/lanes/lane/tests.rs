@@ -222,3 +222,31 @@ fn only_the_alarm_that_was_set_last_rings() {
     assert_eq!(lane.set_alarm(Time(9)), Some(Time(9)));
     assert!(lane.rings(Time(9)));
 }
+
+#[test]
+fn a_lane_that_turns_out_slow_keeps_no_more_than_the_share_of_slow_ones() {
+    let (slow, other, budget) = (Lane::new(EndpointId(1)), Lane::new(EndpointId(2)), Budget::new(6));
+    (0..12).for_each(|n| fresh(&slow, &budget, n));
+    (20..23).for_each(|n| fresh(&other, &budget, n));
+    assert_eq!((0..12).map_while(|_| start(&slow, &budget)).count(), 6, "nobody knows yet");
+    // It fails twice and takes both slots again; then once more, and is known.
+    for n in 0..3 {
+        lane_fails(&slow, n, &budget);
+        let taken = start(&slow, &budget);
+        assert_eq!(taken, (n < 2).then_some(n + 6), "of six slots five are its own still");
+    }
+    assert_eq!(start(&other, &budget), Some(20));
+    lane_fails(&slow, 3, &budget);
+    lane_fails(&slow, 4, &budget);
+    assert_eq!(start(&slow, &budget), None, "three are its share");
+    assert_eq!((0..3).map_while(|_| start(&other, &budget)).count(), 2);
+    lane_fails(&slow, 5, &budget);
+    assert_eq!(start(&slow, &budget), Some(8));
+    // Back among the others, it leaves the share to those that are slow.
+    slow.finish(MsgId(6), Report::Good(500), Time(0), &budget);
+    assert!(budget.take(true) && budget.in_flight() == 6);
+}
+
+fn lane_fails(lane: &Lane, n: u128, budget: &Budget) {
+    lane.finish(MsgId(n), Report::Bad, Time(0), budget);
+}

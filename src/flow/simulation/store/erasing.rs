@@ -65,7 +65,7 @@ impl State {
         over + self.records.expire(now, limit - over)
     }
 
-    pub(super) fn prune(&mut self, app: AppId, cutoff: Time, limit: usize) -> usize {
+    pub(super) fn prune(&mut self, app: AppId, cutoff: Time, limit: usize) -> Vec<MsgId> {
         let old = self.messages.range((app, MsgId(0))..(app, MsgId::lowest_at(cutoff))).map(|((_, msg), _)| *msg);
         let is_settled = |msg: &MsgId| {
             let owed = self.queue.keys().any(|(_, other, _)| other == msg);
@@ -77,7 +77,7 @@ impl State {
         for msg in &settled {
             self.erase((app, *msg), cutoff);
         }
-        settled.len()
+        settled
     }
 
     pub(super) fn purge(&mut self, app: AppId, endpoint: Option<EndpointId>, limit: usize) -> usize {

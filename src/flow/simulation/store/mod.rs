@@ -5,9 +5,11 @@ mod erasing;
 mod node;
 mod order;
 mod records;
+mod shared;
 mod state;
 
-pub(super) use node::{Judge, Node, Shared};
+pub(super) use node::Node;
+pub(super) use shared::{Judge, Shared};
 pub(super) use state::{State, Trouble};
 
 #[cfg(test)]

@@ -2,128 +2,28 @@
 
 use super::{
     super::dice::Dice,
+    shared::{Member, Shared},
     state::{State, lease_of, node_of, within},
 };
 use crate::{
-    clock::Clock,
     model::{Address, AppId, Attempt, AttemptId, Delivery, DeliveryState, EndpointId, Kind, LATEST, Message, MsgId, Time, Trigger},
     store::{
         Change, Claims, Expunge, Lease, ListPage, NewMessage, News, Requeue, Settled, Settlement, Stats, Store, StoreError, Stored,
-        Window, embedded::SETTLE_SYNC,
+        Window,
     },
 };
 use parking_lot::Mutex;
 use std::{
-    collections::BTreeMap,
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
 };
 use tokio::sync::{Notify, mpsc};
 
-/// How long after a node's death, where there are others, its leases hold.
-const LEASE_TIME: Duration = Duration::from_secs(30);
-
-/// Sees what the store is told.
-pub(in super::super) trait Judge: Send + Sync {
-    /// A result is about to be recorded.
-    fn settles(&self, state: &State, settlement: &Settlement);
-    /// A delivery was moved.
-    fn moved(&self, before: DeliveryState, after: &Delivery);
-    /// Records were changed.
-    fn changed(&self, changes: &[Change], now: Time);
-}
-
-/// What nodes share.
-#[derive(Default)]
-pub(in super::super) struct Shared {
-    pub(in super::super) state: Mutex<State>,
-    pub(in super::super) judge: OnceLock<Arc<dyn Judge>>,
-    pub(in super::super) clock: OnceLock<Arc<dyn Clock>>,
-    /// There are other processes.
-    pub(in super::super) cluster: AtomicBool,
-    /// Processes are told of every change, their own included, as those at a database are.
-    pub(in super::super) told: AtomicBool,
-    /// Nobody gets an answer but that the store is away.
-    pub(in super::super) away: AtomicBool,
-    /// Told when a node has died.
-    pub(in super::super) died: Notify,
-    /// Faults by kind.
-    pub(in super::super) counts: Mutex<BTreeMap<&'static str, u64>>,
-    /// No process came or went since all were there.
-    pub(in super::super) steady: AtomicBool,
-    /// The state before each result that power would take with it, once it is watched.
-    pub(in super::super) unsynced: Mutex<Option<Vec<(Time, State)>>>,
-    nodes: Mutex<Vec<Member>>,
-}
-
-struct Member {
-    dead_since: Option<Time>,
-    news: mpsc::UnboundedSender<News>,
-}
-
-impl Shared {
-    fn now(&self) -> Time {
-        self.clock.get().map_or(Time(0), |clock| clock.now())
-    }
-
-    pub(in super::super) fn count(&self, what: &'static str) {
-        *self.counts.lock().entry(what).or_default() += 1;
-    }
-
-    /// Whether a node is dead, and others know it.
-    fn is_gone(&self, node: u64, now: Time) -> bool {
-        let nodes = self.nodes.lock();
-        let member = usize::try_from(node).ok().and_then(|node| nodes.get(node));
-        member.is_some_and(|member| member.dead_since.is_some_and(|since| since.plus(LEASE_TIME) <= now))
-    }
-
-    /// Whether anything is leased by a node that may still be there.
-    pub(in super::super) fn is_leased(&self) -> bool {
-        let now = self.now();
-        let holds = |lease: Lease| !self.is_gone(node_of(lease), now);
-        self.state.lock().queue.values().any(|owed| owed.over.is_none() && owed.lease.is_some_and(holds))
-    }
-
-    /// Tells all nodes.
-    pub(in super::super) fn tell(&self, news: &News) {
-        self.nodes
-            .lock()
-            .iter()
-            .filter(|member| member.dead_since.is_none())
-            .for_each(|member| drop(member.news.send(news.clone())));
-    }
-
-    /// The power goes with the only process: what was not durable is gone, as much of it as `chance` says.
-    pub(in super::super) fn lose_power(&self, dice: &mut Dice) {
-        let died = self.nodes.lock().iter().filter_map(|member| member.dead_since).max().unwrap_or(Time(0));
-        let Some(mut unsynced) = self.unsynced.lock().take() else { return };
-        unsynced.retain(|(at, _)| at.plus(SETTLE_SYNC) > died);
-        if unsynced.is_empty() {
-            return;
-        }
-        self.count("results lost with the power");
-        let at = usize::try_from(dice.below(unsynced.len() as u64)).unwrap();
-        *self.state.lock() = unsynced.swap_remove(at).1;
-    }
-
-    fn before_result(&self, state: &State, now: Time) {
-        if let Some(unsynced) = &mut *self.unsynced.lock() {
-            if unsynced.first().is_some_and(|(since, _)| since.plus(SETTLE_SYNC) <= now) {
-                unsynced.clear();
-            }
-            unsynced.push((now, state.clone()));
-        }
-    }
-
-    fn all_is_durable(&self) {
-        if let Some(unsynced) = &mut *self.unsynced.lock() {
-            unsynced.clear();
-        }
-    }
-}
+/// So long before its leases hold no longer a node that is cut off trusts them no more.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// What goes wrong with a node's verbs.
 #[derive(Default)]
@@ -141,9 +41,12 @@ pub(in super::super) struct Faults {
 /// One process.
 pub(in super::super) struct Node {
     pub(in super::super) shared: Arc<Shared>,
-    pub(in super::super) number: u64,
+    number: AtomicU64,
     pub(in super::super) faults: Mutex<Faults>,
     pub(in super::super) dead: AtomicBool,
+    cut_off: AtomicBool,
+    /// Told when it is cut off no longer.
+    back: Notify,
     closed: AtomicBool,
     news: tokio::sync::Mutex<mpsc::UnboundedReceiver<News>>,
 }
@@ -164,26 +67,70 @@ impl Node {
         let (sender, news) = mpsc::unbounded_channel();
         let mut nodes = shared.nodes.lock();
         shared.steady.store(false, SeqCst);
-        nodes.push(Member { dead_since: None, news: sender });
+        nodes.push(Member { dead_since: None, news: Some(sender) });
         Arc::new(Node {
             shared: shared.clone(),
-            number: nodes.len() as u64 - 1,
+            number: AtomicU64::new(nodes.len() as u64 - 1),
             faults: Mutex::default(),
             dead: AtomicBool::new(false),
+            cut_off: AtomicBool::new(false),
+            back: Notify::new(),
             closed: AtomicBool::new(false),
             news: tokio::sync::Mutex::new(news),
         })
+    }
+
+    /// By which its leases are known: another one after it was cut off for longer than they hold.
+    pub(in super::super) fn number(&self) -> u64 {
+        self.number.load(SeqCst)
+    }
+
+    fn is_heard_of(&self, heard_of: bool) {
+        if let Some(member) = self.shared.nodes.lock().get_mut(usize::try_from(self.number()).unwrap()) {
+            member.dead_since = if heard_of { None } else { member.dead_since.or(Some(self.shared.now())) };
+        }
     }
 
     /// Ends the process here and now.
     pub(in super::super) fn die(&self) {
         if !self.dead.swap(true, SeqCst) {
             self.shared.steady.store(false, SeqCst);
-            if let Some(member) = self.shared.nodes.lock().get_mut(usize::try_from(self.number).unwrap()) {
-                member.dead_since = member.dead_since.or(Some(self.shared.now()));
-            }
+            self.is_heard_of(false);
+            self.shared.nodes.lock()[usize::try_from(self.number()).unwrap()].news = None;
             self.shared.died.notify_one();
         }
+    }
+
+    pub(in super::super) fn is_cut_off(&self) -> bool {
+        self.cut_off.load(SeqCst)
+    }
+
+    /// It reaches the store no longer: what it asks waits.
+    pub(in super::super) fn cut_off(&self) {
+        self.shared.steady.store(false, SeqCst);
+        self.cut_off.store(true, SeqCst);
+        *self.shared.cut_off_until.lock() = LATEST;
+        self.is_heard_of(false);
+    }
+
+    /// It reaches the store again: under a new number, if its leases hold no longer.
+    pub(in super::super) fn reconnect(&self) {
+        if self.dead.load(SeqCst) {
+            return;
+        }
+        let gone = self.shared.is_gone(self.number(), self.shared.now());
+        if !gone {
+            self.is_heard_of(true);
+        } else {
+            let mut nodes = self.shared.nodes.lock();
+            let news = nodes[usize::try_from(self.number()).unwrap()].news.take();
+            nodes.push(Member { dead_since: None, news });
+            self.number.store(nodes.len() as u64 - 1, SeqCst);
+        }
+        self.cut_off.store(false, SeqCst);
+        *self.shared.cut_off_until.lock() = self.shared.now();
+        self.back.notify_waiters();
+        self.shared.tell(&News::Queue);
     }
 
     /// A moment in which others may do something.
@@ -207,6 +154,15 @@ impl Node {
         if self.dead.load(SeqCst) {
             std::future::pending().await
         }
+    }
+
+    /// As soon as the store can be reached.
+    async fn reach(&self) {
+        let back = self.back.notified();
+        if self.is_cut_off() {
+            back.await;
+        }
+        self.live().await;
     }
 
     /// Whether the node dies at this verb; if so, before or after it.
@@ -233,9 +189,9 @@ impl Node {
         if self.closed.load(SeqCst) {
             return Err(StoreError::Unavailable("closed".into()));
         }
-        self.live().await;
+        self.reach().await;
         self.wait().await;
-        self.live().await;
+        self.reach().await;
         if self.refuses() {
             self.shared.count("verbs refused");
             return Err(StoreError::Unavailable("away".into()));
@@ -261,9 +217,9 @@ impl Node {
             self.shared.count("deaths after a verb's effect");
             self.die();
         }
-        self.live().await;
+        self.reach().await;
         self.wait().await;
-        self.live().await;
+        self.reach().await;
         if verb != Verb::Read && self.loses_the_answer() {
             self.shared.count("answers lost");
             return Err(StoreError::Unavailable("no answer".into()));
@@ -314,6 +270,9 @@ impl Node {
         if let (Some(judge), Some(before), Ok(Settled::Recorded(after))) = (self.shared.judge.get(), before, &settled) {
             judge.moved(before, after);
         }
+        if matches!(&settled, Ok(Settled::Recorded(after)) if after.state == DeliveryState::Delivered) {
+            self.shared.unheard.lock().insert((settlement.endpoint, settlement.msg));
+        }
         if matches!(settled, Ok(Settled::Recorded(_))) && !settlement.changes.is_empty() {
             self.changed(&settlement.changes, now);
         }
@@ -326,7 +285,7 @@ impl Store for Node {
     async fn change(&self, changes: Vec<Change>, now: Time) -> Result<(), StoreError> {
         let change = |state: &mut State| {
             state.records.change(&changes, now)?;
-            self.changed(&changes, now);
+            self.changed(&changes, self.shared.now());
             Ok(())
         };
         self.verb(Verb::Change, change).await?
@@ -346,7 +305,12 @@ impl Store for Node {
     }
 
     fn lease(&self, number: u64) -> Lease {
-        lease_of(self.number, number, LATEST)
+        lease_of(self.number(), number, LATEST)
+    }
+
+    fn stands(&self, lease: Lease) -> bool {
+        let number = self.number();
+        node_of(lease) == number && !self.shared.is_gone(number, self.shared.now().plus(LEASE_MARGIN))
     }
 
     fn owns(&self, endpoint: EndpointId) -> bool {
@@ -356,7 +320,7 @@ impl Store for Node {
         let (now, count) = (self.shared.now(), self.shared.nodes.lock().len() as u64);
         let alive = (0..count).filter(|node| !self.shared.is_gone(*node, now));
         let best = alive.max_by_key(|node| (endpoint.0 as u64 ^ (node + 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7);
-        best == Some(self.number)
+        best == Some(self.number())
     }
 
     fn call(&self, endpoint: EndpointId) {
@@ -403,7 +367,11 @@ impl Store for Node {
     async fn settle(&self, settlements: Arc<Vec<Settlement>>) -> Vec<Result<Settled, StoreError>> {
         let settle = |state: &mut State| settlements.iter().map(|one| self.settle_one(state, one)).collect();
         match self.verb(Verb::Result, settle).await {
-            Ok(settled) => settled,
+            Ok(settled) => {
+                let mut unheard = self.shared.unheard.lock();
+                unheard.retain(|known| !settlements.iter().any(|one| *known == (one.endpoint, one.msg)));
+                settled
+            }
             Err(error) => settlements.iter().map(|_| Err(error.clone())).collect(),
         }
     }
@@ -459,7 +427,17 @@ impl Store for Node {
     }
 
     async fn expunge(&self, what: Expunge) -> Result<bool, StoreError> {
-        self.verb(Verb::Change, |state| state.expunge(&what, self.shared.now())).await
+        let expunge = |state: &mut State| {
+            let done = state.expunge(&what, self.shared.now());
+            if let (Expunge::Owed(_, endpoint, msg), true, Some(judge)) = (&what, done, self.shared.judge.get()) {
+                judge.cancelled(*endpoint, *msg);
+                if self.shared.told.load(SeqCst) {
+                    self.shared.tell(&News::Cancelled(*endpoint, *msg));
+                }
+            }
+            done
+        };
+        self.verb(Verb::Change, expunge).await
     }
 
     async fn expire(&self, now: Time, limit: usize) -> Result<usize, StoreError> {
@@ -467,7 +445,14 @@ impl Store for Node {
     }
 
     async fn prune(&self, app: AppId, cutoff: Time, limit: usize) -> Result<usize, StoreError> {
-        self.verb(Verb::Change, |state| state.prune(app, cutoff, limit)).await
+        let prune = |state: &mut State| {
+            let pruned = state.prune(app, cutoff, limit);
+            if let Some(judge) = self.shared.judge.get() {
+                judge.pruned(app, &pruned, self.shared.now());
+            }
+            pruned.len()
+        };
+        self.verb(Verb::Change, prune).await
     }
 
     async fn purge(&self, app: AppId, endpoint: Option<EndpointId>, limit: usize) -> Result<usize, StoreError> {
@@ -484,8 +469,9 @@ impl Store for Node {
         self.shared.all_is_durable();
         if self.shared.cluster.load(SeqCst) && !self.dead.load(SeqCst) {
             // Whoever leaves gives up its leases.
-            if let Some(member) = self.shared.nodes.lock().get_mut(usize::try_from(self.number).unwrap()) {
+            if let Some(member) = self.shared.nodes.lock().get_mut(usize::try_from(self.number()).unwrap()) {
                 member.dead_since = Some(Time(0));
+                member.news = None;
             }
             self.shared.tell(&News::Queue);
         }
