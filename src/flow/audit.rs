@@ -98,6 +98,8 @@ impl Actor {
                 // Put in place of itself, so that whoever changes it at the same moment is too late.
                 (Some(old), Some(new)) if old.record == *new => continue,
                 (Some(old), Some(new)) => (action, changed(&old.record, new)),
+                // The issue is there before anybody says something of it.
+                (None, Some(new)) if address.kind == Kind::Triage => (action, given(new)),
                 // Written whatever is there, and there is none.
                 (None, Some(new)) => (AuditAction::Created, given(new)),
                 _ => (action, Vec::new()),
@@ -148,9 +150,10 @@ impl Actor {
 }
 
 /// What entries are about: kinds of records, and orders.
-pub const AUDITED: [&str; 17] = [
+pub const AUDITED: [&str; 18] = [
     "alert",
     "application",
+    "branding",
     "cancel",
     "catch_up",
     "endpoint",

@@ -20,7 +20,16 @@ pub struct Budget {
     queued_bytes: AtomicUsize,
     /// Attempts at once to one endpoint, at most.
     most: AtomicUsize,
-    waiting: Mutex<VecDeque<EndpointId>>,
+    waiting: Mutex<Waiting>,
+}
+
+/// Lanes that wait for a slot, slow ones apart: while these have all that is theirs, calling them would only keep a healthy
+/// one behind them waiting. Each with its place in the order in which they came.
+#[derive(Debug, Default)]
+struct Waiting {
+    came: u64,
+    healthy: VecDeque<(u64, EndpointId)>,
+    slow: VecDeque<(u64, EndpointId)>,
 }
 
 impl Budget {
@@ -49,7 +58,7 @@ impl Budget {
     /// Takes a slot. A slow lane gets one only while slow lanes hold less than half of all: what healthy lanes need is
     /// never taken by those that do not answer.
     pub(super) fn take(&self, slow: bool) -> bool {
-        if slow && self.used_by_slow.fetch_add(1, Relaxed) >= self.slots / 2 {
+        if slow && self.used_by_slow.fetch_add(1, Relaxed) >= self.slow_share() {
             self.used_by_slow.fetch_sub(1, Relaxed);
             return false;
         }
@@ -61,6 +70,11 @@ impl Budget {
             return false;
         }
         true
+    }
+
+    /// Slots that slow lanes may hold.
+    fn slow_share(&self) -> usize {
+        self.slots / 2
     }
 
     /// Gives a slot back, as it was taken.
@@ -80,13 +94,26 @@ impl Budget {
     }
 
     /// A lane that got no slot queues for one.
-    pub(super) fn wait(&self, endpoint: EndpointId) {
-        self.waiting.lock().push_back(endpoint);
+    pub(super) fn wait(&self, endpoint: EndpointId, slow: bool) {
+        let mut waiting = self.waiting.lock();
+        let place = (waiting.came, endpoint);
+        waiting.came += 1;
+        if slow { waiting.slow.push_back(place) } else { waiting.healthy.push_back(place) }
     }
 
-    /// The lane that has waited longest for a slot. Ask after each attempt: each slot given back serves one.
+    /// Of the lanes that may have a slot the one that has waited longest. Ask after each attempt: each slot given back serves
+    /// one.
     pub fn next_waiting(&self) -> Option<EndpointId> {
-        self.waiting.lock().pop_front()
+        let open = self.used_by_slow.load(Relaxed) < self.slow_share();
+        let mut waiting = self.waiting.lock();
+        let slow = waiting.slow.front().filter(|_| open).map(|(came, _)| *came);
+        let healthy = waiting.healthy.front().map(|(came, _)| *came);
+        let next = match (slow, healthy) {
+            (Some(slow), Some(healthy)) if slow < healthy => waiting.slow.pop_front(),
+            (Some(_), None) => waiting.slow.pop_front(),
+            _ => waiting.healthy.pop_front(),
+        };
+        next.map(|(_, endpoint)| endpoint)
     }
 
     /// Attempts that run now.
@@ -124,5 +151,19 @@ mod tests {
         budget.give_back(true);
         assert!(budget.take(true));
         assert_eq!(budget.in_flight(), 4);
+    }
+    #[test]
+    fn a_healthy_lane_waits_behind_no_slow_one_that_may_have_no_slot() {
+        let budget = Budget::new(4);
+        assert!(budget.take(true) && budget.take(true));
+        (1..=20).for_each(|slow| budget.wait(EndpointId(slow), true));
+        budget.wait(EndpointId(21), false);
+        assert_eq!(budget.next_waiting(), Some(EndpointId(21)));
+        assert_eq!(budget.next_waiting(), None);
+        budget.wait(EndpointId(22), false);
+        budget.give_back(true);
+        assert_eq!(budget.next_waiting(), Some(EndpointId(1)), "it has waited longer, and may");
+        assert!(budget.take(true));
+        assert_eq!(budget.next_waiting(), Some(EndpointId(22)));
     }
 }

@@ -260,7 +260,7 @@ impl Lane {
         let slow = state.concurrency.is_slow();
         if !budget.take(slow) {
             if !std::mem::replace(&mut state.waits_for_slot, true) {
-                budget.wait(self.endpoint);
+                budget.wait(self.endpoint, slow);
             }
             // The last slot may have been given back before this lane stood in line, and then nobody calls it.
             if !budget.take(slow) {
