@@ -1,6 +1,10 @@
 //! `/api/v1/branding`: how the organization's customers see its portal. Ours, not of the compatible contract.
 
-use super::{Api, Caller, Errors, Json, Problem, Shared, rules::Check};
+use super::{
+    Api, Caller, Errors, Json, Problem, Shared,
+    limits::{self, Limits},
+    rules::Check,
+};
 use crate::{
     model::{Address, Color, Logo, MAX_BRAND_NAME, MAX_ORIGINS, OrgId, OwnBranding, Record, read_origin},
     store::Change,
@@ -8,8 +12,18 @@ use crate::{
 use axum::extract::State;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// What the description says beside the shapes.
+pub(super) fn limits() -> Limits {
+    let origins = json!({ "maxItems": MAX_ORIGINS, "items": { "minLength": 1 } });
+    vec![
+        ("BrandingIn", json!({ "name": limits::title(1, MAX_BRAND_NAME), "origins": origins })),
+        ("LogoIn", json!({ "image": { "minLength": 1 } })),
+    ]
+}
 
 /// The operations on branding.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -21,7 +35,6 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct BrandingIn {
     /// The operator's name.
-    #[schema(min_length = 1, max_length = 60)]
     name: Option<String>,
     /// The accent of buttons and links. It is moved towards black until text in it and on it is legible (WCAG AA).
     #[schema(pattern = "^#[0-9a-fA-F]{6}$", example = "#0a5c8f")]
@@ -30,7 +43,7 @@ struct BrandingIn {
     #[schema(pattern = "^#[0-9a-fA-F]{6}$", example = "#7ec8ff")]
     dark_color: Option<String>,
     /// Origins whose pages may put the portal into a frame; `https://*.example.com` stands for all below it. None: nobody.
-    #[schema(max_items = 20, example = json!(["https://app.example.com"]))]
+    #[schema(example = json!(["https://app.example.com"]))]
     origins: Option<Vec<String>>,
 }
 
@@ -131,8 +144,7 @@ async fn put(State(api): State<Shared>, caller: Caller, body: Json<BrandingIn>) 
     let BrandingIn { name, color, dark_color, origins } = body.value;
     let mut check = Check::new();
     if let Some(name) = &name {
-        check.characters(&["body", "name"], name, 1..=MAX_BRAND_NAME);
-        check.rule(!name.contains(char::is_control), &["body", "name"], "pattern", "It has no control characters.");
+        check.title(&["body", "name"], name, 1..=MAX_BRAND_NAME);
     }
     let read_color = |text: &Option<String>| text.as_deref().map(Color::read);
     let (light, dark) = (read_color(&color), read_color(&dark_color));

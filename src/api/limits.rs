@@ -3,7 +3,7 @@
 //! names that must exist) is told by refusals only; `tests/openapi` lists it and sees that it is all.
 
 use super::{
-    alert, application, authentication, endpoint, erase, event_type, idempotency, key, message, profile, proxy, replay,
+    alert, application, authentication, branding, endpoint, erase, event_type, idempotency, key, message, profile, proxy, replay,
     rules::{MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_NAME, MAX_TEXT, NAME_PATTERN},
     source, user,
 };
@@ -114,6 +114,7 @@ fn all() -> Limits {
         alert::limits(),
         application::limits(),
         authentication::limits(),
+        branding::limits(),
         endpoint::limits(),
         erase::limits(),
         event_type::limits(),

@@ -99,6 +99,8 @@ UNSAYABLE = [
     (r".*", r"body\.(url|authentication\.tokenUrl)", r"url: .*"),
     (r"(POST|PUT) /api/v1/alert(/\{alert_id\})?", r"body\.emails\.\d+", r"(email|unique): .*"),
     (SOURCES, r"body\.allowCidrs\.\d+", r"cidr: .*"),
+    (r"PUT /api/v1/branding", r"body\.origins\.\d+", r"origin: .*"),
+    (r"PUT /api/v1/branding/logo", r"body\.image", r"(image|base64): .*"),
     (SOURCES, r"body\.(scheme|provider|secret|secrets|settings)(\..*)?", r".*"),
     (r"POST .*/secret/rotate", r"body\.(key|secret)", r".*"),
     (ENDPOINTS, r"body\.secret", r".*"),
