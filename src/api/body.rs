@@ -146,13 +146,16 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    if !error.is_data() {
+    // A word that is none of a list of words, such as a number, is a fault of syntax to the parser, though it is JSON.
+    let well_formed = || std::str::from_utf8(bytes).is_ok_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
+    if !error.is_data() && !well_formed() {
         return Err(Problem::bad_request("malformed_json", format!("The body is not JSON: {error}.")));
     }
     let mut parser = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize::<_, T>(&mut parser) {
         Ok(_) => Err(fault("body", &[], &error.to_string())),
-        Err(placed) => Err(fault("body", &segments(placed.path()), &placed.inner().to_string())),
+        Err(placed) if placed.inner().is_data() => Err(fault("body", &segments(placed.path()), &placed.inner().to_string())),
+        Err(placed) => Err(fault("body", &segments(placed.path()), "invalid type: it is not what is described")),
     }
 }
 

@@ -302,6 +302,9 @@ async fn list(State(api): State<Shared>, caller: Caller, Query(page): Query<Fixe
 async fn revoke(State(api): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     caller.manage()?;
     let id: KeyId = id.parse().map_err(|_| Problem::not_found("key"))?;
+    if matches!(caller.grant, Grant::Limited { .. }) && caller.key != Some(id) {
+        return Err(Problem::forbidden("A key with scopes revokes no key but itself."));
+    }
     let address = Address::token(caller.org, id);
     let found = api.engine.store.find(&address, api.engine.clock.now()).await?;
     let ours = |record: &Record| matches!(record, Record::Token(token) if KeyKind::of(&token.grant).is_some());

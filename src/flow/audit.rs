@@ -150,9 +150,10 @@ impl Actor {
 }
 
 /// What entries are about: kinds of records, and orders.
-pub const AUDITED: [&str; 18] = [
+pub const AUDITED: [&str; 21] = [
     "alert",
     "application",
+    "attempt_content",
     "branding",
     "cancel",
     "catch_up",
@@ -162,9 +163,11 @@ pub const AUDITED: [&str; 18] = [
     "issue",
     "key",
     "master_key",
+    "message_content",
     "organization",
     "profile",
     "replay",
+    "resend",
     "retention",
     "session",
     "source",

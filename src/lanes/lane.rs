@@ -129,7 +129,7 @@ struct State {
     circuit: Circuit,
     bucket: Option<Bucket>,
     pace: Option<Bucket>,
-    waits_for_slot: bool,
+    waits_for_slot: Option<bool>,
     claiming: bool,
     stored_due: Option<Time>,
     alarm_at: Option<Time>,
@@ -259,7 +259,8 @@ impl Lane {
         }
         let slow = state.concurrency.is_slow();
         if !budget.take(slow) {
-            if !std::mem::replace(&mut state.waits_for_slot, true) {
+            // A lane that has become slow, or no longer is, stands in the other line.
+            if state.waits_for_slot.replace(slow) != Some(slow) {
                 budget.wait(self.endpoint, slow);
             }
             // The last slot may have been given back before this lane stood in line, and then nobody calls it.
@@ -310,7 +311,7 @@ impl Lane {
 
     /// The lane's turn in the queue for slots has come.
     pub fn called(&self) {
-        self.state.lock().waits_for_slot = false;
+        self.state.lock().waits_for_slot = None;
     }
 
     /// Takes everything that waits in memory, to be given back to the store: the endpoint is disabled or gone.

@@ -34,15 +34,23 @@ impl Color {
     }
 }
 
+/// Bytes of an origin's host (RFC 1035, section 2.3.4).
+const MAX_HOST: usize = 253;
+
 /// Reads an origin: scheme, host and port, and nothing behind them. `https://*.example.com` stands for all below it.
 #[must_use]
 pub fn read_origin(text: &str) -> Option<String> {
     let text = text.trim_end_matches('/').to_ascii_lowercase();
     let (scheme, authority) = text.split_once("://")?;
     let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "443"));
-    let labels = host.strip_prefix("*.").unwrap_or(host);
-    let plain = !labels.is_empty() && labels.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-'));
-    (matches!(scheme, "http" | "https") && plain && port.parse::<u16>().is_ok()).then(|| text.clone())
+    let name = host.strip_prefix("*.").unwrap_or(host);
+    let plain = |label: &str| {
+        let good = label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
+        good && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let number = port.bytes().all(|c| c.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let fits = host.len() <= MAX_HOST && name.split('.').all(plain);
+    (matches!(scheme, "http" | "https") && fits && number).then(|| text.clone())
 }
 
 /// What a logo is.

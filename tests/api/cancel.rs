@@ -137,6 +137,8 @@ async fn what_is_held_is_counted_cancelled_and_never_sent() {
         (json!({"filter": []}), "filter"),
         (json!({"statuses": ["delivered"]}), "statuses"),
         (json!({"statuses": []}), "statuses"),
+        (json!({"statuses": [null]}), "statuses"),
+        (json!({"eventTypes": []}), "eventTypes"),
         (json!({"statusCodeClass": 7}), "statusCodeClass"),
         (json!({"newestPer": "n"}), "newestPer"),
     ] {

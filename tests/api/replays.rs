@@ -94,6 +94,8 @@ async fn a_replay_chooses_and_counts() {
         (json!({"newestPer": "a", "newestPerOrderingKey": true}), "newestPerOrderingKey"),
         (json!({"statuses": ["lost"]}), "statuses"),
         (json!({"statuses": []}), "statuses"),
+        (json!({"statuses": [null]}), "statuses"),
+        (json!({"eventTypes": []}), "eventTypes"),
         (json!({"since": "2020-01-01T00:00:00Z"}), "since"),
         (json!({"wrong": 1}), "wrong"),
     ] {

@@ -129,6 +129,31 @@ async fn cancelling_one_leaves_an_entry_and_cancelling_nothing_none() {
 }
 
 #[tokio::test]
+async fn what_deletes_content_or_sends_again_leaves_an_entry() {
+    let t = Tenant::start_with(&[]).await;
+    let endpoint = t.endpoint(&t.receiver.url("/hook")).await;
+    let msg = t.send().await;
+    let attempts = t.path(&format!("/attempt/msg/{msg}"));
+    let attempt = eventually("it was tried", || async {
+        let tried = t.api.get(&attempts).await.json();
+        Some(tried["data"].as_array()?.first()?["id"].as_str()?.to_owned())
+    })
+    .await;
+    t.api.post(&t.path(&format!("/msg/{msg}/endpoint/{endpoint}/resend")), "").await.expect(202);
+    t.api.delete(&t.path(&format!("/msg/{msg}/attempt/{attempt}/content"))).await.expect(204);
+    t.api.delete(&t.path(&format!("/msg/{msg}/content"))).await.expect(204);
+    for (what, action, of) in [
+        ("resend", "created", format!("{msg}/{endpoint}")),
+        ("attempt_content", "deleted", attempt),
+        ("message_content", "deleted", msg),
+    ] {
+        let told = entries(&t, &format!("?what={what}")).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!((&told[0]["action"], &told[0]["objectId"]), (&json!(action), &json!(of)));
+    }
+}
+
+#[tokio::test]
 async fn words_that_no_filter_knows_are_refused() {
     let t = Tenant::start_with(&[]).await;
     for (query, field, words) in [

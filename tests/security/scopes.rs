@@ -141,3 +141,21 @@ async fn a_link_that_may_only_look_does_not_see_secrets() {
     link(&t, json!({"readOnly": true})).await.post(&preview, body).await.refused(403, "only read");
     link(&t, json!({})).await.post(&preview, body).await.expect(200);
 }
+
+#[tokio::test]
+async fn limited_keys_make_no_application_on_the_way_and_revoke_no_key_but_themselves() {
+    let t = Tenant::start().await;
+    let body = json!({"application": {"name": "new"}}).to_string();
+    key(&t, &json!(["portal"])).await.post("/api/v1/auth/app-portal-access/new", &body).await.expect(403);
+    let message = json!({"eventType": "a.b", "payload": {}, "application": {"name": "new"}}).to_string();
+    key(&t, &json!(["send"])).await.post("/api/v1/app/new/msg", &message).await.expect(403);
+    t.api.get("/api/v1/app/new").await.expect(404);
+    key(&t, &json!(["portal"])).await.post(&format!("/api/v1/auth/app-portal-access/{}", t.app), &body).await.expect(200);
+    let other = t.api.post("/api/v1/key", "").await.expect(201);
+    let made = t.api.post("/api/v1/key", &json!({"scopes": ["manage"]}).to_string()).await.expect(201);
+    let manage = t.api.with_token(made["token"].as_str().unwrap());
+    manage.delete(&format!("/api/v1/key/{}", other["id"].as_str().unwrap())).await.expect(403);
+    t.api.with_token(other["token"].as_str().unwrap()).get("/api/v1/app").await.expect(200);
+    manage.delete(&format!("/api/v1/key/{}", made["id"].as_str().unwrap())).await.expect(204);
+    manage.get("/api/v1/app").await.expect(401);
+}

@@ -13,7 +13,7 @@ use super::{
     revise::revise,
 };
 use crate::{
-    model::{Address, AppId, Application, Kind, Metadata, OPERATIONAL_UID, OrgId, Record},
+    model::{Address, AppId, Application, Kind, Metadata, OPERATIONAL_UID, OrgId, Record, Scope},
     routing::AppRoutes,
     store::{Change, Conflict, StoreError},
 };
@@ -227,6 +227,7 @@ pub async fn ensure(api: &Api, caller: &Caller, app_id: &str, form: Option<&Appl
         let form = ApplicationIn { uid: named(form.uid.clone(), app_id), ..form.clone() };
         form.check(&["body", "application"])?;
         if api.engine.app(caller.org, app_id).is_none() {
+            caller.holds(Scope::Manage)?;
             profile::check_named(api, caller.org, &form.profile)?;
             if let Some(made) = make_missing(api, caller, app_id, &form).await? {
                 return caller.application(api, &made.id.to_string()).await;

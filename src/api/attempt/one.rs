@@ -6,7 +6,7 @@ use crate::{
         Caller, Idempotent, Path, Query, Shared, endpoint, message,
         problem::{Errors, Problem},
     },
-    model::{AttemptId, EndpointId, Message},
+    model::{AttemptId, AuditAction, EndpointId, Message},
     store::{Expunge, Requeue},
 };
 use axum::{extract::State, http::StatusCode, response::Response};
@@ -76,6 +76,7 @@ pub(super) async fn expunge_attempt(
     let app = caller.application(&api, &app).await?.application.id;
     let message = message::find(&api, app, &msg).await?;
     let (id, endpoint) = find(&api, &message, &attempt).await?;
+    api.engine.note(AuditAction::Deleted, "attempt_content", Some((app, id.to_string()))).await?;
     match api.engine.store.expunge(Expunge::AnswerBody(endpoint, id)).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::not_found("attempt")),
@@ -122,6 +123,7 @@ pub(super) async fn resend(
     if api.engine.store.delivery(&message, endpoint).await?.is_none() {
         return Err(Problem::not_found("delivery of this message to this endpoint"));
     }
+    api.engine.note(AuditAction::Created, "resend", Some((app, format!("{}/{endpoint}", message.id)))).await?;
     api.engine.requeue(app, endpoint, Requeue::Once(message.id)).await?;
     idempotent.commit(&api, Vec::new(), StatusCode::ACCEPTED, &EmptyResponse {}).await
 }

@@ -8,7 +8,7 @@ use crate::{
         page::{FixedPageQuery, ListResponse},
         problem::{Errors, Problem},
     },
-    model::{AppId, Message, MsgId},
+    model::{AppId, AuditAction, Message, MsgId},
     store::Expunge,
 };
 use axum::{extract::State, http::StatusCode};
@@ -102,6 +102,7 @@ pub(super) async fn expunge(
     caller.manage()?;
     let app = caller.application(&api, &app).await?.application.id;
     let message = find(&api, app, &msg).await?;
+    api.engine.note(AuditAction::Deleted, "message_content", Some((app, message.id.to_string()))).await?;
     match api.engine.store.expunge(Expunge::Payload(app, message.id)).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::not_found("message")),

@@ -76,8 +76,8 @@ async fn read(api: &Shared, caller: &Caller, asked: CancelRequest) -> Result<(Ar
         None => None,
     };
     let span = span(asked.since, asked.until, api.engine.clock.now())?;
+    check_labels(asked.event_types.as_deref(), asked.channel.as_deref(), asked.tag.as_deref())?;
     let event_types = asked.event_types.unwrap_or_default();
-    check_labels(&event_types, asked.channel.as_deref(), asked.tag.as_deref())?;
     let mut cancel = blank(api, (app.application.org, app.application.id), endpoint, span);
     cancel.task = ReplayTask::Cancel;
     cancel.rate = asked.rate.unwrap_or(DEFAULT_RATE);

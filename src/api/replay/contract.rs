@@ -177,8 +177,10 @@ pub(super) async fn bulk(
     }
     let asked = body.value;
     let mut replay = of_endpoint(&api, &caller, (&app, &endpoint), (asked.since, asked.until)).await?;
-    let event_types = asked.event_types.unwrap_or_default();
-    check_labels(&event_types, asked.channel.as_deref(), asked.tag.as_deref())?;
+    // The contract's clients send an empty list for all.
+    let event_types = asked.event_types.filter(|types| !types.is_empty());
+    check_labels(event_types.as_deref(), asked.channel.as_deref(), asked.tag.as_deref())?;
+    let event_types = event_types.unwrap_or_default();
     let refused = || Problem::field(&["body", "status"], "range", "A number from 0 to 4.");
     let meant = |number| STATUSES.iter().find(|(known, _)| *known == number).map(|(_, status)| *status).ok_or_else(refused);
     replay.task = ReplayTask::Bulk;

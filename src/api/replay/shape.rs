@@ -34,18 +34,20 @@ pub(in crate::api) const CODE_CLASSES: [u16; 6] = [0, 100, 200, 300, 400, 500];
 pub(in crate::api) fn limits() -> Limits {
     let class = CODE_CLASSES.iter().map(|class| json!(class)).chain([Value::Null]).collect::<Vec<_>>();
     let labels = json!({
-        "eventTypes": limits::names(0, MAX_EVENT_TYPES),
+        "eventTypes": limits::names(1, MAX_EVENT_TYPES),
         "channel": labels::channel_limits(),
         "tag": labels::tag_limits(),
         "statusCodeClass": { "enum": class },
     });
+    let mut bulk = labels.clone();
+    bulk["eventTypes"] = limits::names(0, MAX_EVENT_TYPES);
     let rate = json!({ "rate": limits::range(1_u64, MAX_RATE) });
     vec![
         ("ReplayRequest", labels.clone()),
         ("ReplayRequest", rate.clone()),
-        ("CancelRequest", labels.clone()),
+        ("CancelRequest", labels),
         ("CancelRequest", rate),
-        ("BulkReplayIn", labels),
+        ("BulkReplayIn", bulk),
     ]
 }
 
@@ -346,10 +348,13 @@ pub(super) fn blank(api: &Api, (org, app): (OrgId, AppId), endpoint: Option<Endp
 ///
 /// # Errors
 /// One is none.
-pub(super) fn check_labels(event_types: &[String], channel: Option<&str>, tag: Option<&str>) -> Result<(), Problem> {
+pub(super) fn check_labels(event_types: Option<&[String]>, channel: Option<&str>, tag: Option<&str>) -> Result<(), Problem> {
     let mut check = Check::new();
-    check.rule(event_types.len() <= MAX_EVENT_TYPES, &["body", "eventTypes"], "length", "It has at most 100 entries.");
-    check.names(&["body", "eventTypes"], event_types, 0);
+    if let Some(event_types) = event_types {
+        let rule = "It has 1 to 100 entries; leave it out for all event types.";
+        check.rule((1..=MAX_EVENT_TYPES).contains(&event_types.len()), &["body", "eventTypes"], "length", rule);
+        check.names(&["body", "eventTypes"], event_types, 0);
+    }
     check.done()?;
     channel.map_or(Ok(()), |channel| labels::channel(&["body", "channel"], channel))?;
     tag.map_or(Ok(()), |tag| labels::tag(&["body", "tag"], tag))
@@ -386,8 +391,8 @@ impl ReplayRequest {
     /// A field breaks its rule.
     pub(super) fn read(self, api: &Api, owner: (OrgId, AppId), endpoint: Option<EndpointId>) -> Result<Replay, Problem> {
         let span = span(self.since, self.until, api.engine.clock.now())?;
+        check_labels(self.event_types.as_deref(), self.channel.as_deref(), self.tag.as_deref())?;
         let event_types = self.event_types.unwrap_or_default();
-        check_labels(&event_types, self.channel.as_deref(), self.tag.as_deref())?;
         let rate = self.rate.unwrap_or(DEFAULT_RATE);
         if !(1..=MAX_RATE).contains(&rate) {
             return Err(Problem::field(&["body", "rate"], "range", "A number from 1 to 10,000."));

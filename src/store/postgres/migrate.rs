@@ -8,7 +8,7 @@ use super::link::{Place, failure};
 use crate::store::StoreError;
 
 /// Name and statements of each migration, in order.
-const MIGRATIONS: [(&str, &str); 9] = [
+const MIGRATIONS: [(&str, &str); 10] = [
     ("tables", include_str!("sql/0001_tables.sql")),
     ("records", include_str!("sql/0002_records.sql")),
     ("flow", include_str!("sql/0003_flow.sql")),
@@ -19,6 +19,7 @@ const MIGRATIONS: [(&str, &str); 9] = [
     ("cancel", include_str!("sql/0008_cancel.sql")),
     // Once more: it had no ordering keys before.
     ("outbox_order", super::outbox::OUTBOX_SQL),
+    ("counts", include_str!("sql/0010_counts.sql")),
 ];
 /// The advisory lock of this database that a migration holds: "postride" in ASCII.
 const LOCK: i64 = 0x706f_7374_7269_6465;

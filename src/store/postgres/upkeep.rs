@@ -115,7 +115,7 @@ pub(super) async fn prune(links: &Links, app: AppId, cutoff: Time, limit: usize)
 
 /// Drops the oldest partitions if all in them was made before `cutoff`; whether there was one.
 pub(super) async fn retire(links: &Links, cutoff: Time) -> Result<bool, StoreError> {
-    value(links, "SELECT postrider.retire_1($1) AS value", &[(&int(cutoff.0), Type::INT8)]).await
+    value(links, "SELECT postrider.retire_2($1) AS value", &[(&int(cutoff.0), Type::INT8)]).await
 }
 
 /// Deletes what flowed through an endpoint, or an application's messages; how many rows.

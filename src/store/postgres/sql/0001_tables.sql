@@ -109,61 +109,6 @@ CREATE TABLE postrider.deliveries (
 ) PARTITION BY RANGE (msg);
 CREATE TABLE postrider.deliveries_default PARTITION OF postrider.deliveries DEFAULT;
 
--- How many deliveries of an endpoint ended in a state, for messages made in a minute (since 1970): counting rows would take
--- longer the more there are. Changes come to `tally_news`, one row for each group, so that nodes do not wait for one another at
--- a count; upkeep adds them up.
-CREATE TABLE postrider.tallies (
-    app      uuid NOT NULL,
-    endpoint uuid NOT NULL,
-    minute   int8 NOT NULL,
-    state    int2 NOT NULL CHECK (state BETWEEN 1 AND 3),
-    n        int8 NOT NULL,
-    PRIMARY KEY (app, endpoint, minute, state)
-) WITH (fillfactor = 70);
-CREATE TABLE postrider.tally_news (
-    app      uuid NOT NULL,
-    endpoint uuid NOT NULL,
-    minute   int8 NOT NULL,
-    state    int2 NOT NULL,
-    n        int8 NOT NULL
-) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
-
--- The minute in which a message was made.
-CREATE FUNCTION postrider.minute_1(msg uuid) RETURNS int8 LANGUAGE sql IMMUTABLE AS $$
-    SELECT ('x' || left(encode(uuid_send(msg), 'hex'), 12))::bit(48)::int8 / 60000
-$$;
-
--- Notes what a statement did to deliveries. Whoever changes them, the counts follow.
-CREATE FUNCTION postrider.tally_insert_1() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO postrider.tally_news (app, endpoint, minute, state, n)
-    SELECT d.app, d.endpoint, postrider.minute_1(d.msg) AS minute, d.state, count(*) FROM came d WHERE d.state <> 0
-    GROUP BY d.app, d.endpoint, minute, d.state;
-    RETURN NULL;
-END $$;
-CREATE FUNCTION postrider.tally_update_1() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO postrider.tally_news (app, endpoint, minute, state, n)
-    SELECT d.app, d.endpoint, postrider.minute_1(d.msg) AS minute, d.state, sum(d.n) FROM (
-        SELECT c.app, c.endpoint, c.msg, c.state, 1 AS n FROM came c
-        UNION ALL SELECT w.app, w.endpoint, w.msg, w.state, -1 FROM went w) d
-    WHERE d.state <> 0 GROUP BY d.app, d.endpoint, minute, d.state HAVING sum(d.n) <> 0;
-    RETURN NULL;
-END $$;
-CREATE FUNCTION postrider.tally_delete_1() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO postrider.tally_news (app, endpoint, minute, state, n)
-    SELECT d.app, d.endpoint, postrider.minute_1(d.msg) AS minute, d.state, -count(*) FROM went d WHERE d.state <> 0
-    GROUP BY d.app, d.endpoint, minute, d.state;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER tally_insert AFTER INSERT ON postrider.deliveries REFERENCING NEW TABLE AS came
-    FOR EACH STATEMENT EXECUTE FUNCTION postrider.tally_insert_1();
-CREATE TRIGGER tally_update AFTER UPDATE ON postrider.deliveries REFERENCING OLD TABLE AS went NEW TABLE AS came
-    FOR EACH STATEMENT EXECUTE FUNCTION postrider.tally_update_1();
-CREATE TRIGGER tally_delete AFTER DELETE ON postrider.deliveries REFERENCING OLD TABLE AS went
-    FOR EACH STATEMENT EXECUTE FUNCTION postrider.tally_delete_1();
-
 CREATE TABLE postrider.attempts (
     app      uuid  NOT NULL,
     endpoint uuid  NOT NULL,

@@ -25,32 +25,6 @@ BEGIN
     RETURN made;
 END $$;
 
--- Adds up what came to the counts of deliveries; how many rows. One node does it at a time.
-CREATE FUNCTION postrider.fold_tallies_1() RETURNS int8 LANGUAGE plpgsql SET jit = off SET enable_seqscan = on AS $$
-DECLARE
-    folded int8 := 0;
-    sums record;
-BEGIN
-    IF NOT pg_try_advisory_xact_lock(8101817, 1) THEN
-        RETURN 0;
-    END IF;
-    FOR sums IN
-        WITH gone AS (DELETE FROM postrider.tally_news RETURNING *)
-        SELECT g.app, g.endpoint, g.minute, g.state, sum(g.n)::int8 AS n, count(*) AS rows FROM gone g
-        GROUP BY g.app, g.endpoint, g.minute, g.state
-    LOOP
-        folded := folded + sums.rows;
-        INSERT INTO postrider.tallies AS t (app, endpoint, minute, state, n)
-        VALUES (sums.app, sums.endpoint, sums.minute, sums.state, sums.n)
-        ON CONFLICT (app, endpoint, minute, state) DO UPDATE SET n = t.n + excluded.n;
-        IF sums.n < 0 THEN
-            DELETE FROM postrider.tallies t WHERE t.app = sums.app AND t.endpoint = sums.endpoint AND t.minute = sums.minute
-              AND t.state = sums.state AND t.n = 0;
-        END IF;
-    END LOOP;
-    RETURN folded;
-END $$;
-
 -- Drops the oldest partition if all in it is older than `cutoff_ms` and no attempt is owed to any of its messages; whether
 -- there was one.
 CREATE FUNCTION postrider.retire_1(cutoff_ms int8) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -71,8 +45,6 @@ BEGIN
         RETURN false;
     END IF;
     DELETE FROM postrider.event_ids e WHERE e.msg < high;
-    DELETE FROM postrider.tally_news t WHERE t.minute < (oldest + 1) * 1440;
-    DELETE FROM postrider.tallies t WHERE t.minute < (oldest + 1) * 1440;
     EXECUTE format('DROP TABLE IF EXISTS postrider.%I, postrider.%I, postrider.%I',
         'messages_' || oldest, 'deliveries_' || oldest, 'attempts_' || oldest);
     RETURN true;
@@ -144,49 +116,4 @@ BEGIN
     DELETE FROM postrider.event_ids e WHERE e.app = p_app AND e.msg = ANY (old);
     DELETE FROM postrider.messages m WHERE m.app = p_app AND m.id = ANY (old);
     RETURN cardinality(old);
-END $$;
-
--- Pages of what is stored, by index and in its order whatever the planner takes a day's table for: one that was not analysed
--- yet would be read and sorted whole for each page.
-CREATE FUNCTION postrider.messages_in_1(
-    p_app uuid, above uuid, below uuid, p_limit int8, newest_first boolean
-) RETURNS TABLE (id uuid, endpoints uuid[], expunged boolean, head bytea, payload bytea) LANGUAGE plpgsql STABLE
-SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
-#variable_conflict use_column
-BEGIN
-    IF newest_first THEN
-        RETURN QUERY SELECT t.id, t.endpoints, t.expunged, t.head, t.payload FROM postrider.messages t
-        WHERE t.app = p_app AND t.id > above AND t.id < below ORDER BY t.id DESC LIMIT p_limit;
-    ELSE
-        RETURN QUERY SELECT t.id, t.endpoints, t.expunged, t.head, t.payload FROM postrider.messages t
-        WHERE t.app = p_app AND t.id > above AND t.id < below ORDER BY t.id LIMIT p_limit;
-    END IF;
-END $$;
-CREATE FUNCTION postrider.attempted_in_1(
-    p_app uuid, p_endpoint uuid, above uuid, below uuid, p_limit int8, newest_first boolean
-) RETURNS TABLE (msg uuid, state int2, due int8, failed int4, attempts uuid[]) LANGUAGE plpgsql STABLE
-SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
-#variable_conflict use_column
-BEGIN
-    IF newest_first THEN
-        RETURN QUERY SELECT t.msg, t.state, t.due, t.failed, t.attempts FROM postrider.deliveries t
-        WHERE t.app = p_app AND t.endpoint = p_endpoint AND cardinality(t.attempts) > 0 AND t.msg > above AND t.msg < below ORDER BY t.msg DESC LIMIT p_limit;
-    ELSE
-        RETURN QUERY SELECT t.msg, t.state, t.due, t.failed, t.attempts FROM postrider.deliveries t
-        WHERE t.app = p_app AND t.endpoint = p_endpoint AND cardinality(t.attempts) > 0 AND t.msg > above AND t.msg < below ORDER BY t.msg LIMIT p_limit;
-    END IF;
-END $$;
-CREATE FUNCTION postrider.attempts_in_1(
-    p_app uuid, p_endpoint uuid, above uuid, below uuid, p_limit int8, newest_first boolean
-) RETURNS TABLE (body bytea) LANGUAGE plpgsql STABLE
-SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
-#variable_conflict use_column
-BEGIN
-    IF newest_first THEN
-        RETURN QUERY SELECT t.body FROM postrider.attempts t
-        WHERE t.app = p_app AND t.endpoint = p_endpoint AND t.id > above AND t.id < below ORDER BY t.id DESC LIMIT p_limit;
-    ELSE
-        RETURN QUERY SELECT t.body FROM postrider.attempts t
-        WHERE t.app = p_app AND t.endpoint = p_endpoint AND t.id > above AND t.id < below ORDER BY t.id LIMIT p_limit;
-    END IF;
 END $$;
