@@ -26,6 +26,8 @@ use std::sync::Arc;
 const LIMIT: usize = 50;
 /// Notices of a page.
 const NOTICES: usize = 10;
+/// The unit of a form whose rule is not of whole minutes.
+const SECONDS: &str = "s";
 /// What can be looked for, with its words in the form.
 const CONDITIONS: [(&str, &str); 6] = [
     ("failing", "An endpoint fails"),
@@ -140,7 +142,9 @@ impl AlertView {
 
     /// It as the form has it.
     fn fields(&self) -> Fields {
-        let minutes = |name| (self.number(name) / 60).to_string();
+        let length = self.number(if self.condition.get("windowSeconds").is_some() { "windowSeconds" } else { "seconds" });
+        let (unit, size) = if length.is_multiple_of(60) { ("", 60) } else { (SECONDS, 1) };
+        let length = (length / size).to_string();
         let kind = self.condition.get("type").and_then(Value::as_str).unwrap_or_default();
         let mut fields = vec![
             ("name", self.name.clone()),
@@ -151,15 +155,16 @@ impl AlertView {
             ("operational", if self.operational { "1".into() } else { String::new() }),
             ("cooldown", self.cooldown_seconds.to_string()),
             ("muted", if self.muted { "1".into() } else { String::new() }),
+            ("unit", unit.to_owned()),
         ];
         match kind {
             "failureRate" => fields.extend([
                 ("percent", self.number("percent").to_string()),
-                ("window", minutes("windowSeconds")),
+                ("window", length),
                 ("attempts", self.number("minimumAttempts").to_string()),
             ]),
             "held" => fields.push(("count", self.number("count").to_string())),
-            _ => fields.push(("minutes", minutes("seconds"))),
+            _ => fields.push(("minutes", length)),
         }
         Fields(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
@@ -190,6 +195,11 @@ struct AlertPage {
 }
 
 impl AlertPage {
+    /// The unit of lengths of time.
+    fn unit(&self) -> &'static str {
+        if self.given.text("unit") == SECONDS { "seconds" } else { "minutes" }
+    }
+
     fn value<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
         self.given.given(name).unwrap_or(default)
     }
@@ -255,7 +265,11 @@ pub(super) fn asked(fields: &Fields) -> Result<Value, Problem> {
         None => Ok(default),
         Some(text) => text.parse::<u64>().map_err(|_| Problem::field(&[name], "type_error", "This is not a number.")),
     };
-    let seconds = |name, default| number(name, default).map(|minutes| minutes.saturating_mul(60));
+    let size = if fields.text("unit") == SECONDS { 1 } else { 60 };
+    let seconds = |name, minutes: u64| match fields.given(name) {
+        None => Ok(minutes.saturating_mul(60)),
+        Some(_) => number(name, 0).map(|length| length.saturating_mul(size)),
+    };
     let kind = fields.text("type");
     let condition = match kind {
         "failureRate" => json!({
@@ -344,6 +358,9 @@ mod tests {
             json!({"type": "oldestAge", "seconds": 120}),
             json!({"type": "failing", "seconds": 0}),
             json!({"type": "disableSoon", "seconds": 3600}),
+            json!({"type": "oldestAge", "seconds": 90}),
+            json!({"type": "failing", "seconds": 30}),
+            json!({"type": "failureRate", "percent": 20, "windowSeconds": 61, "minimumAttempts": 5}),
             json!({"type": "disabled"}),
         ];
         for condition in conditions {

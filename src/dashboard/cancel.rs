@@ -4,8 +4,9 @@ use super::{
     Dashboard,
     error::Shown,
     fields::{Fields, Filled},
+    messages::Choices,
     page::{Page, Shell},
-    replay_new::{Choice, Count, Draft, begin, chosen},
+    replay_new::{Choice, Count, Draft, begin, chosen, unchosen},
     visitor::Visitor,
 };
 use crate::api::Problem;
@@ -22,7 +23,7 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
 #[template(path = "dashboard/cancel.html")]
 struct Cancel {
     shell: Shell,
-    apps: Vec<(String, String)>,
+    apps: Choices,
     endpoints: Vec<Choice>,
     types: Vec<String>,
     class: String,
@@ -36,7 +37,11 @@ struct Cancel {
 /// What the API is asked for.
 pub(super) fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Value, Problem> {
     let mut body = chosen(asked, since, catalogue)?;
-    let status = if asked.text("status") == "held" { "held" } else { "pending" };
+    let status = match asked.text("status") {
+        "" | "pending" => "pending",
+        "held" => "held",
+        _ => return Err(unchosen()),
+    };
     body.insert("statuses".into(), json!([status]));
     Ok(body.into())
 }
@@ -60,12 +65,14 @@ mod tests {
 
     #[test]
     fn a_search_becomes_a_cancellation() {
-        let asked = Fields::parse(b"app=a&status=held&type=order.placed&code=503&field=data.id&value=7");
+        let asked = Fields::parse(b"app=a&status=held&type=order.placed&class=500&field=data.id&value=7");
         let body = request(&asked, "2026-01-02T03:04:00Z", &[]).unwrap();
         assert_eq!((&body["statuses"], &body["eventTypes"]), (&json!(["held"]), &json!(["order.placed"])));
         assert_eq!((&body["statusCodeClass"], &body["filter"]), (&json!(500), &condition("data.id", "7")));
         let any = request(&Fields::parse(b"app=a"), "", &[]).unwrap();
         assert_eq!((&any["statuses"], &any["filter"]), (&json!(["pending"]), &Value::Null));
-        assert!(request(&Fields::parse(b"app=a&class=many"), "", &[]).is_err());
+        for refused in ["class=many", "code=503", "id=msg_1", "status=delivered", "status=in_flight"] {
+            assert!(request(&Fields::parse(format!("app=a&{refused}").as_bytes()), "", &[]).is_err(), "{refused}");
+        }
     }
 }

@@ -11,9 +11,9 @@ use axum::{
     extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode, header, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::{net::SocketAddr, sync::Arc};
+use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 use tower::ServiceExt;
 
 /// Bytes of an answer at most: more than the largest page of the API.
@@ -97,13 +97,55 @@ impl Desk {
         let status = response.status();
         let bytes = to_bytes(response.into_body(), MAX_ANSWER_BYTES).await.map_err(|_| Problem::Internal)?;
         if !status.is_success() && status != StatusCode::NOT_MODIFIED {
-            tracing::warn!(%status, path, "an answer without a meaning");
-            return Err(Problem::Internal);
+            return Err(told(status, &bytes));
         }
         let read = if bytes.is_empty() { serde_json::from_value(Value::Null) } else { serde_json::from_slice(&bytes) };
         read.map_err(|error| {
             tracing::error!(%error, path, "an answer that the dashboard does not understand");
             Problem::Internal
         })
+    }
+}
+
+/// What a surface with a form of its own refused: `{"error": {"message": …}}`, where the message names the field.
+fn told(status: StatusCode, body: &[u8]) -> Problem {
+    #[derive(Deserialize)]
+    struct Refusal {
+        error: Detail,
+    }
+    #[derive(Deserialize)]
+    struct Detail {
+        message: String,
+    }
+    let said = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| refusal.error.message);
+    let or = |plain: &'static str| said.clone().map_or(Cow::Borrowed(plain), Cow::Owned);
+    match status {
+        StatusCode::UNAUTHORIZED => Problem::Unauthorized,
+        StatusCode::FORBIDDEN => Problem::Forbidden(or("You may not do this.")),
+        StatusCode::NOT_FOUND => Problem::NotFound(or("There is no such thing.")),
+        StatusCode::CONFLICT => Problem::Conflict(or("Something is in the way.")),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
+        StatusCode::SERVICE_UNAVAILABLE => Problem::Unavailable,
+        StatusCode::INSUFFICIENT_STORAGE => Problem::Full,
+        status if status.is_client_error() => Problem::BadRequest("refused", or("It was refused.")),
+        status => {
+            tracing::warn!(%status, "an answer without a meaning");
+            Problem::Internal
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_surface_refuses_is_told_in_its_words() {
+        let body = br#"{"error":{"code":"length","message":"name: It is empty.","field":"name"}}"#;
+        let problem = told(StatusCode::BAD_REQUEST, body);
+        assert_eq!((problem.status(), problem.words().detail.as_ref()), (StatusCode::BAD_REQUEST, "name: It is empty."));
+        let problem = told(StatusCode::NOT_FOUND, b"");
+        assert_eq!((problem.status(), problem.words().detail.as_ref()), (StatusCode::NOT_FOUND, "There is no such thing."));
+        assert_eq!(told(StatusCode::BAD_GATEWAY, body), Problem::Internal);
     }
 }

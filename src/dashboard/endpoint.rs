@@ -302,7 +302,7 @@ pub(super) fn back(app: &str, endpoint: &str, note: &str) -> Shown {
 
 /// Holds its deliveries, or lets them go.
 async fn pause(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
-    let disabled = filled.fields.text("disabled") == "true";
+    let disabled = filled.fields.truth("disabled")?;
     filled.change(Method::PATCH, &api_path(&app, &endpoint), json!({ "disabled": disabled })).await?;
     back(&app, &endpoint, if disabled { "paused" } else { "resumed" })
 }

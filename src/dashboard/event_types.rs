@@ -73,7 +73,7 @@ impl TypeView {
 
     /// The newest schema.
     pub(super) fn schema(&self) -> Option<(&String, &Value)> {
-        self.schemas.as_ref()?.iter().next_back()
+        self.schemas.as_ref()?.iter().max_by_key(|(version, _)| (version.parse::<u64>().ok(), *version))
     }
 
     /// The newest schema as people read it.
@@ -158,19 +158,48 @@ async fn show(visitor: Visitor, Path(name): Path<String>) -> Shown {
     Ok(Page(EventTypePage { shell: Shell::new(&visitor, row.name.clone(), "event-types"), row }).into_response())
 }
 
+/// All schemas with this version as it is now. `None`: it is removed.
+fn merged(schemas: Option<Map<String, Value>>, version: &str, schema: Option<Value>) -> Value {
+    let mut schemas = schemas.unwrap_or_default();
+    match schema {
+        Some(schema) => schemas.insert(version.to_owned(), schema),
+        None => schemas.remove(version),
+    };
+    if schemas.is_empty() { Value::Null } else { schemas.into() }
+}
+
 async fn edit(Path(name): Path<String>, filled: Filled) -> Shown {
     let fields = &filled.fields;
     let mut body = json!({ "description": fields.text("description"), "groupName": fields.given("group") });
-    if let (Some(schema), Some(body)) = (fields.json("schema")?, body.as_object_mut()) {
-        let version = fields.given("version").unwrap_or("1");
-        body.insert("schemas".into(), json!({ version: schema }));
+    let schema = fields.json("schema")?;
+    if let Some(body) = body.as_object_mut().filter(|_| schema.is_some() || fields.given("version").is_some()) {
+        let row: TypeView = filled.visitor.desk.get(&format!("/api/v1/event-type/{}", segment(&name))).await?;
+        body.insert("schemas".into(), merged(row.schemas, fields.given("version").unwrap_or("1"), schema));
     }
     filled.change(Method::PATCH, &format!("/api/v1/event-type/{}", segment(&name)), body).await?;
     Ok(Redirect::to(&format!("/dashboard/event-types/{}?note=saved", segment(&name))).into_response())
 }
 
 async fn archive(Path(name): Path<String>, filled: Filled) -> Shown {
-    let archived = filled.fields.text("archived") == "true";
+    let archived = filled.fields.truth("archived")?;
     filled.change(Method::PATCH, &format!("/api/v1/event-type/{}", segment(&name)), json!({ "archived": archived })).await?;
     Ok(Redirect::to(&format!("/dashboard/event-types/{}?note=saved", segment(&name))).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_versions_of_a_schema_stay() {
+        let there = || json!({ "1": { "a": 1 }, "10": {}, "2": {} }).as_object().cloned();
+        assert_eq!(merged(there(), "10", Some(json!({ "b": 2 }))), json!({ "1": { "a": 1 }, "10": { "b": 2 }, "2": {} }));
+        assert_eq!(merged(there(), "10", None), json!({ "1": { "a": 1 }, "2": {} }));
+        assert_eq!(merged(json!({ "1": {} }).as_object().cloned(), "1", None), Value::Null);
+        assert_eq!(merged(None, "1", Some(json!({}))), json!({ "1": {} }));
+        let view =
+            json!({ "name": "a", "description": "", "archived": false, "schemas": there(), "createdAt": "2026-01-01T00:00:00Z" });
+        let view: TypeView = serde_json::from_value(view).unwrap();
+        assert_eq!(view.schema().unwrap().0, "10");
+    }
 }

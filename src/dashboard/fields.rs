@@ -77,6 +77,15 @@ impl Fields {
         read.map(Some).ok_or_else(|| Problem::field(&[name], "time", "This is not an instant."))
     }
 
+    /// `true` or `false`, and nothing else.
+    pub(super) fn truth(&self, name: &str) -> Result<bool, Problem> {
+        match self.text(name) {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(Problem::field(&[name], "type_error", "It is true or false.")),
+        }
+    }
+
     /// A JSON value; `None` when the field is empty.
     pub(super) fn json(&self, name: &str) -> Result<Option<Value>, Problem> {
         let Some(text) = self.given(name) else { return Ok(None) };
@@ -170,6 +179,8 @@ mod tests {
         assert_eq!(fields.words("words").unwrap(), ["a", "b", "c"]);
         assert_eq!(fields.time("at").unwrap(), Time::parse("2026-01-02T03:04:00Z"));
         assert!(fields.json("json").is_err() && fields.time("a").is_err() && fields.ticked("box"));
+        let said = Fields::parse(b"a=true&b=false&c=0");
+        assert!(said.truth("a").unwrap() && !said.truth("b").unwrap() && said.truth("c").is_err() && said.truth("d").is_err());
     }
 
     #[test]

@@ -31,6 +31,8 @@ const PAGES: &str = "/dashboard/settings/integrations/webhooks";
 const LIMIT: usize = 25;
 /// Webhooks of a page.
 const ON_A_PAGE: usize = 50;
+/// Pages of a log that the way back remembers; from before them it leads to the first.
+const MAX_TRAIL: usize = 20;
 
 pub(super) fn routes() -> Router<Arc<Dashboard>> {
     Router::new()
@@ -168,11 +170,22 @@ struct Logs {
     asked: Fields,
 }
 
-/// What the system's surface answers, or that it is off.
+/// Why there is no list: a surface that is on has one.
 fn off(problem: Problem) -> Problem {
     match problem {
-        Problem::Internal => Problem::NotFound("The system `ilara` is switched off on this server.".into()),
+        Problem::NotFound(_) => Problem::NotFound("The system `ilara` is switched off on this server.".into()),
         other => other,
+    }
+}
+
+/// One webhook.
+async fn one(visitor: &Visitor, path: &str) -> Result<Webhook, Problem> {
+    match visitor.desk.get(path).await {
+        Err(missing @ Problem::NotFound(_)) => {
+            let _webhooks: Value = visitor.desk.get(SURFACE).await.map_err(off)?;
+            Err(missing)
+        }
+        found => found,
     }
 }
 
@@ -256,7 +269,7 @@ async fn after(filled: Filled, id: &str, note: &'static str) -> Shown {
 }
 
 async fn edit(visitor: Visitor, Path(id): Path<String>) -> Shown {
-    let webhook: Webhook = visitor.desk.get(&format!("{SURFACE}/{}", segment(&id))).await.map_err(off)?;
+    let webhook = one(&visitor, &format!("{SURFACE}/{}", segment(&id))).await?;
     let mut fields = vec![
         ("name".to_owned(), webhook.name),
         ("url".to_owned(), webhook.url),
@@ -295,18 +308,30 @@ async fn delete(Path(id): Path<String>, filled: Filled) -> Shown {
     Ok(Redirect::to(&format!("{PAGES}?note=deleted")).into_response())
 }
 
+/// The surface's cursors lead one way: back is the way that the reader came, which the query keeps.
+fn trail(query: &str, asked: &Fields, next: Option<&str>) -> Pager {
+    let mut came: Vec<&str> = asked.text("trail").split_whitespace().collect();
+    let to = |cursor: &str, came: &[&str]| {
+        let query = with(query, "cursor", cursor);
+        with(query.trim_start_matches('?'), "trail", &came.join(" "))
+    };
+    let here = asked.given("cursor");
+    let previous = here.map(|_| came.split_last().map_or_else(|| to("", &[]), |(last, before)| to(last, before)));
+    let next = next.map(|next| {
+        came.extend(here);
+        to(next, came.get(came.len().saturating_sub(MAX_TRAIL)..).unwrap_or_default())
+    });
+    Pager { previous, next }
+}
+
 async fn logs(visitor: Visitor, Path(id): Path<String>) -> Shown {
-    let one = format!("{SURFACE}/{}", segment(&id));
-    let webhook: Webhook = visitor.desk.get(&one).await.map_err(off)?;
+    let path = format!("{SURFACE}/{}", segment(&id));
+    let webhook = one(&visitor, &path).await?;
     let asked = Fields::parse(visitor.query.as_bytes());
     let query = asked.query(&[("limit", &LIMIT.to_string())], &[("status", "status"), ("type", "type"), ("cursor", "cursor")]);
-    let log: Log = visitor.desk.get(&format!("{one}/logs?{query}")).await?;
-    let stats: Stats = visitor.desk.get(&format!("{one}/stats")).await?;
-    // The surface's cursors lead one way; back is the way that the reader came.
-    let pager = Pager {
-        previous: asked.given("cursor").map(|_| with(&visitor.query, "cursor", "")),
-        next: log.next_cursor.as_ref().map(|cursor| with(&visitor.query, "cursor", cursor)),
-    };
+    let log: Log = visitor.desk.get(&format!("{path}/logs?{query}")).await?;
+    let stats: Stats = visitor.desk.get(&format!("{path}/stats")).await?;
+    let pager = trail(&visitor.query, &asked, log.next_cursor.as_deref());
     let page = Logs {
         shell: Shell::new(&visitor, webhook.name.clone(), "settings"),
         rate: stats.success_rate.map(|rate| super::view::percent(rate / 100.0)),
@@ -318,4 +343,19 @@ async fn logs(visitor: Visitor, Path(id): Path<String>) -> Shown {
         asked,
     };
     Ok(Page(page).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_paged_both_ways() {
+        let pages = |query: &str, next| trail(query, &Fields::parse(query.as_bytes()), next);
+        assert_eq!(pages("", Some("b")), Pager { previous: None, next: Some("?cursor=b".into()) });
+        let second = pages("cursor=b", Some("c"));
+        assert_eq!((second.previous.as_deref(), second.next.as_deref()), (Some("?"), Some("?cursor=c&trail=b")));
+        let third = pages("cursor=c&trail=b", Some("d"));
+        assert_eq!((third.previous.as_deref(), third.next.as_deref()), (Some("?cursor=b"), Some("?cursor=d&trail=b+c")));
+    }
 }

@@ -107,7 +107,8 @@ async fn triage(Filled { visitor, fields }: Filled) -> Shown {
     let (change, note) = match fields.text("say") {
         "acknowledge" => (said(TriageState::Acknowledged), "acknowledged"),
         "mute" => (said(TriageState::Muted), "muted"),
-        _ => (Change::Delete(triage_address(&visitor, endpoint, cause)), "reopened"),
+        "reopen" => (Change::Delete(triage_address(&visitor, endpoint, cause)), "reopened"),
+        _ => return Err(Problem::field(&["say"], "enum", "acknowledge, mute or reopen.").into()),
     };
     engine.change(vec![change]).await?;
     Ok(Redirect::to(&format!("/dashboard/issues?note={note}")).into_response())

@@ -6,7 +6,7 @@ use super::{
     endpoint::{api_path, back},
     error::Shown,
     fields::Filled,
-    view::{Badge, When, grouped, span},
+    view::{Badge, When, grouped, noun, span},
 };
 use crate::api::Problem;
 use axum::{Router, extract::Path, http::Method, routing::post};
@@ -50,6 +50,13 @@ pub(super) struct CatchUpView {
     pub(super) rate: u16,
     /// When it was asked for.
     pub(super) since: When,
+}
+
+impl CatchUpView {
+    /// What its rate counts.
+    pub(super) fn noun(&self) -> &'static str {
+        noun(self.rate.into(), "delivery", "deliveries")
+    }
 }
 
 /// A lane with its pace.
@@ -96,9 +103,19 @@ impl Lane {
         self.view.drain_seconds.filter(|_| self.view.depth > 0).map(seconds)
     }
 
-    /// When the next delivery is due.
+    /// When the next attempt is made: not before an open circuit lets it, and not while deliveries are held.
     pub(super) fn next(&self) -> Option<When> {
-        self.view.next_due
+        let due = self.view.next_due.filter(|_| !self.view.held)?;
+        match (self.view.circuit.as_str(), self.view.circuit_until) {
+            ("closed", _) => Some(due),
+            ("open", Some(until)) if due > until => Some(due),
+            _ => None,
+        }
+    }
+
+    /// Whether attempts wait for the circuit.
+    pub(super) fn interrupted(&self) -> bool {
+        !self.view.held && self.view.circuit != "closed"
     }
 
     /// Whether deliveries are held.
@@ -141,9 +158,9 @@ impl Lane {
         self.view.limits.concurrency
     }
 
-    /// Deliveries a second.
-    pub(super) fn rate(&self) -> Option<u16> {
-        self.view.limits.rate
+    /// Deliveries a second, in words.
+    pub(super) fn rate(&self) -> Option<String> {
+        self.view.limits.rate.map(|rate| format!("{rate} {}", noun(rate.into(), "delivery", "deliveries")))
     }
 }
 
@@ -168,6 +185,26 @@ async fn end(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_attempt_waits_for_the_circuit() {
+        let lane = |due: &str, held: bool, circuit: &str, until: Option<&str>| {
+            let view = json!({
+                "depth": 1, "inMemory": 0, "inFlight": 0, "oldestAgeSeconds": null, "nextDue": due, "held": held, "circuit": circuit,
+                "circuitUntil": until, "slow": false, "limits": { "concurrency": 1, "rate": 1 }, "drainSeconds": null,
+            });
+            Lane { view: serde_json::from_value(view).unwrap(), pace: None }
+        };
+        let (early, late) = ("2026-01-01T00:00:01Z", "2026-01-01T00:00:09Z");
+        let closed = lane(early, false, "closed", None);
+        assert!(closed.next().is_some() && !closed.interrupted());
+        assert_eq!(closed.rate().unwrap(), "1 delivery");
+        let open = lane(early, false, "open", Some(late));
+        assert!(open.next().is_none() && open.interrupted() && open.circuit_until().is_some());
+        assert!(lane(late, false, "open", Some(early)).next().is_some());
+        assert!(lane(early, false, "half_open", None).next().is_none());
+        assert!(lane(early, true, "closed", None).next().is_none());
+    }
 
     #[test]
     fn lengths_are_for_people() {

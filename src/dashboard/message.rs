@@ -17,7 +17,8 @@ use crate::{
         matching::{Skip, Subject, judge},
         signing,
     },
-    model::{Attempt, Cause, DeliveryState, EndpointId, Message, MsgId, Trigger},
+    lanes::CircuitState,
+    model::{Attempt, Cause, DeliveryState, EndpointId, Message, MsgId, Time, Trigger},
     routing::{AppRoutes, Route},
     store::Requeue,
 };
@@ -102,6 +103,8 @@ pub(super) struct Row {
     pub(super) why: String,
     /// The next attempt.
     pub(super) next: Option<When>,
+    /// Until when the endpoint's circuit is open, if the attempt waits for that.
+    pub(super) circuit: Option<When>,
     /// The newest attempts.
     pub(super) tries: Vec<Try>,
     /// How many older ones there are.
@@ -213,6 +216,7 @@ async fn row(desk: &Desk, app: &AppRoutes, message: &Message, id: EndpointId) ->
             badge: Badge::state("skipped"),
             why: why.to_owned(),
             next: None,
+            circuit: None,
             tries,
             more_tries: 0,
             sent: false,
@@ -228,9 +232,10 @@ async fn row(desk: &Desk, app: &AppRoutes, message: &Message, id: EndpointId) ->
         }
     }
     let last = tries.first().map(|newest| newest.sentence.clone()).unwrap_or_default();
-    let next = match delivery.state {
-        DeliveryState::Pending(due) if word == "pending" => Some(When(due)),
-        _ => None,
+    let circuit = engine.lane(id).map_or(CircuitState::Closed, |lane| lane.circuit);
+    let (next, circuit) = match delivery.state {
+        DeliveryState::Pending(due) if word == "pending" => next_attempt(due, circuit, desk.now()),
+        _ => (None, None),
     };
     let why = match word {
         "held" => "The endpoint is disabled: its deliveries are kept until it is enabled.".to_owned(),
@@ -240,7 +245,17 @@ async fn row(desk: &Desk, app: &AppRoutes, message: &Message, id: EndpointId) ->
     };
     let more_tries = delivery.attempts.len().saturating_sub(MAX_ATTEMPTS);
     let owed = route.is_some() && matches!(delivery.state, DeliveryState::Pending(_));
-    Ok(Row { id, url, badge: Badge::state(word), why, next, tries, more_tries, sent: true, owed })
+    Ok(Row { id, url, badge: Badge::state(word), why, next, circuit, tries, more_tries, sent: true, owed })
+}
+
+/// When an attempt that is due then is made, or until when it waits for the circuit. Neither is known while one attempt finds
+/// out whether the endpoint is back.
+fn next_attempt(due: Time, circuit: CircuitState, now: Time) -> (Option<When>, Option<When>) {
+    match circuit {
+        CircuitState::Open(until) if due < until => (None, Some(When(until))),
+        CircuitState::HalfOpen if due <= now => (None, None),
+        _ => (Some(When(due)), None),
+    }
 }
 
 /// Why an endpoint did not get it, as its settings are now.

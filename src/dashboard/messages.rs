@@ -5,7 +5,7 @@ use super::{
     error::Shown,
     fields::{Fields, Filled},
     page::{Page, Shell},
-    search::{Found, Hit, MAX_APPS, Sought, search},
+    search::{Found, Hit, MAX_APPS, Sought, Standing, search},
     view::{Badge, Pager, When, with},
     visitor::Visitor,
 };
@@ -21,12 +21,16 @@ use axum::{
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
+use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 
 /// Messages of a page.
 const LIMIT: usize = 50;
 /// Messages that are replayed together at most.
 const BULK: usize = 500;
+/// Applications in which an id is looked for at most, and how many the store is asked about at once.
+const MAX_ASKED: usize = 5_000;
+const AT_ONCE: usize = 16;
 /// What can be asked for.
 const STATES: [&str; 6] = ["delivered", "pending", "in_flight", "held", "failed", "cancelled"];
 
@@ -38,8 +42,9 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
 #[template(path = "dashboard/messages.html")]
 struct Messages {
     shell: Shell,
-    apps: Vec<(String, String)>,
-    many: Option<usize>,
+    apps: Choices,
+    /// How many applications there are, and how many of them were searched, when not all were.
+    partly: Option<(usize, usize)>,
     asked: Fields,
     states: [&'static str; 6],
     rows: Vec<Row>,
@@ -54,7 +59,12 @@ struct Messages {
 impl Messages {
     /// Whether what is searched for may wait, so that it can be cancelled.
     fn may_wait(&self) -> bool {
-        matches!(self.asked.text("status"), "" | "pending" | "in_flight" | "held")
+        carried(&self.asked) && matches!(self.asked.text("status"), "" | "pending" | "held")
+    }
+
+    /// Whether a replay at a pace can be told of all that is searched for.
+    fn paced(&self) -> bool {
+        carried(&self.asked) && !self.asked.text("app").is_empty() && self.asked.text("status") != "in_flight"
     }
 }
 
@@ -75,8 +85,8 @@ struct Row {
 struct Confirm {
     shell: Shell,
     query: String,
-    messages: usize,
-    deliveries: usize,
+    messages: u64,
+    deliveries: u64,
     every: bool,
     more: bool,
 }
@@ -98,8 +108,16 @@ impl Row {
     }
 }
 
-/// The applications that a query is about, and how many there are when not all of them are searched.
-fn applications(visitor: &Visitor, asked: &Fields) -> Result<(Vec<Arc<AppRoutes>>, Option<usize>), Problem> {
+/// Whether the API's replays and cancellations know everything that is asked for.
+fn carried(asked: &Fields) -> bool {
+    asked.given("code").is_none() && asked.given("id").is_none()
+}
+
+/// Applications, and how many there are and are searched when these are not all.
+type Searched = (Vec<Arc<AppRoutes>>, Option<(usize, usize)>);
+
+/// The applications that a query is about, and how many there are and are searched when these are not all.
+fn applications(visitor: &Visitor, asked: &Fields) -> Result<Searched, Problem> {
     let engine = &visitor.desk.api().engine;
     if let Some(app) = asked.given("app") {
         return match engine.app(visitor.user.org, app) {
@@ -109,23 +127,25 @@ fn applications(visitor: &Visitor, asked: &Fields) -> Result<(Vec<Arc<AppRoutes>
     }
     let mut ids = engine.routing.apps_of(visitor.user.org);
     ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
-    let many = (ids.len() > MAX_APPS).then_some(ids.len());
-    Ok((ids.into_iter().take(MAX_APPS).filter_map(|id| engine.routing.by_id(id)).collect(), many))
+    let most = if asked.given("id").is_some() { MAX_ASKED } else { MAX_APPS };
+    let partly = (ids.len() > most).then_some((ids.len(), most));
+    Ok((ids.into_iter().take(most).filter_map(|id| engine.routing.by_id(id)).collect(), partly))
 }
 
 async fn list(visitor: Visitor) -> Shown {
     let asked = Fields::parse(visitor.query.as_bytes());
-    let (apps, many) = applications(&visitor, &asked)?;
+    let (apps, partly) = applications(&visitor, &asked)?;
     let ids: Vec<AppId> = apps.iter().map(|app| app.application.id).collect();
+    let sought = Sought::read(&asked)?;
     let found = match asked.given("id") {
-        Some(id) => by_id(&visitor, &apps, id).await?,
-        None => search(visitor.desk.engine(), &ids, &Sought::read(&asked)?, LIMIT).await?,
+        Some(id) => by_id(&visitor, &apps, (id, &sought)).await?,
+        None => search(visitor.desk.engine(), &ids, &sought, LIMIT).await?,
     };
     let (pager, further) = ways(&visitor.query, &asked, &found);
     let page = Messages {
         shell: Shell::new(&visitor, "Messages", "messages"),
-        apps: names(&visitor),
-        many,
+        apps: names(&visitor, &asked),
+        partly,
         states: STATES,
         searched: found.searched,
         further,
@@ -139,25 +159,51 @@ async fn list(visitor: Visitor) -> Shown {
 }
 
 /// Applications to choose from.
-pub(super) fn names(visitor: &Visitor) -> Vec<(String, String)> {
-    let routing = &visitor.desk.api().engine.routing;
-    let mut ids = routing.apps_of(visitor.user.org);
-    ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
-    let apps = ids.into_iter().take(MAX_APPS).filter_map(|id| routing.by_id(id));
-    apps.map(|app| (app.application.id.to_string(), app.application.name.clone())).collect()
+pub(super) struct Choices {
+    /// The newest, by what is sent for them and their names; also the one that is asked for.
+    pub(super) rows: Vec<(String, String)>,
+    /// Whether there are more than these, so that an id is typed.
+    pub(super) more: bool,
 }
 
-/// The message with this id, or the messages with this event id.
-async fn by_id(visitor: &Visitor, apps: &[Arc<AppRoutes>], id: &str) -> Result<Found, Problem> {
-    let store = &visitor.desk.api().engine.store;
-    let mut found = Found::default();
-    for app in apps {
-        let message = match id.parse::<MsgId>() {
-            Ok(id) => store.message(app.application.id, id).await?,
-            Err(_) => store.message_by_event_id(app.application.id, id).await?,
+/// Applications to choose from.
+pub(super) fn names(visitor: &Visitor, asked: &Fields) -> Choices {
+    let engine = visitor.desk.engine();
+    let mut ids = engine.routing.apps_of(visitor.user.org);
+    ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
+    let more = ids.len() > MAX_APPS;
+    let chosen = asked.given("app").and_then(|text| Some((text, engine.app(visitor.user.org, text)?)));
+    let newest = ids.into_iter().take(MAX_APPS).filter_map(|id| engine.routing.by_id(id));
+    let others = newest.filter(|app| chosen.as_ref().is_none_or(|(_, one)| one.application.id != app.application.id));
+    let mut rows: Vec<(String, String)> =
+        others.map(|app| (app.application.id.to_string(), app.application.name.clone())).collect();
+    if let Some((text, app)) = &chosen {
+        rows.insert(0, ((*text).to_owned(), app.application.name.clone()));
+    }
+    Choices { rows, more }
+}
+
+/// The message with this id, or the messages with this event id, if they are what else is asked for.
+async fn by_id(visitor: &Visitor, apps: &[Arc<AppRoutes>], (id, sought): (&str, &Sought)) -> Result<Found, Problem> {
+    let engine = visitor.desk.engine();
+    let number = id.parse::<MsgId>().ok();
+    let asked = apps.iter().cloned().map(|app| async move {
+        let message = match number {
+            Some(id) => engine.store.message(app.application.id, id).await,
+            None => engine.store.message_by_event_id(app.application.id, id).await,
         };
+        message.map(|message| message.map(|message| (app, message)))
+    });
+    let mut asked = stream::iter(asked.collect::<Vec<_>>()).buffered(AT_ONCE);
+    let mut found = Found::default();
+    while let Some(answer) = asked.next().await {
+        let Some((app, message)) = answer? else { continue };
         found.searched += 1;
-        found.hits.extend(message.map(|message| Hit { app: app.clone(), message, deliveries: Vec::new() }));
+        found.hits.extend(sought.hit(engine, app, message).await?);
+        // Of a message's id there is one, of an event's one in each application.
+        if number.is_some() || found.hits.len() >= LIMIT {
+            break;
+        }
     }
     Ok(found)
 }
@@ -189,15 +235,15 @@ async fn replay(Filled { visitor, fields }: Filled) -> Shown {
     }
     let (apps, _) = applications(&visitor, &asked)?;
     let ids: Vec<AppId> = apps.iter().map(|app| app.application.id).collect();
-    let found = search(visitor.desk.engine(), &ids, &Sought::read(&asked)?, BULK).await?;
+    let sought = Sought::read(&asked)?;
+    let found = search(visitor.desk.engine(), &ids, &sought, BULK).await?;
     let every = fields.ticked("every");
-    let wanted = |state: &str| every || matches!(state, "exhausted" | "cancelled");
+    let wanted = |one: &Standing| sought.admits_delivery(one) && (every || matches!(one.state, "exhausted" | "cancelled"));
     let picked: Vec<_> = found
         .hits
         .iter()
         .flat_map(|hit| {
-            let live =
-                hit.deliveries.iter().filter(|delivery| wanted(delivery.state) && hit.app.route(delivery.endpoint).is_some());
+            let live = hit.deliveries.iter().filter(|delivery| wanted(delivery) && hit.app.route(delivery.endpoint).is_some());
             live.map(|delivery| (hit.app.application.id, delivery.endpoint, hit.message.id))
         })
         .collect();
@@ -214,8 +260,8 @@ async fn replay(Filled { visitor, fields }: Filled) -> Shown {
     let page = Confirm {
         shell: Shell::new(&visitor, "Replay messages", "messages"),
         query,
-        messages: messages.len(),
-        deliveries: picked.len(),
+        messages: messages.len() as u64,
+        deliveries: picked.len() as u64,
         every,
         more: found.more || found.stopped.is_some(),
     };

@@ -4,7 +4,7 @@ use super::{
     Dashboard,
     error::{PageError, Shown, reasons},
     fields::{Fields, Filled, segment},
-    messages::names,
+    messages::{Choices, names},
     page::{Page, Shell},
     search::condition,
     view::Listed,
@@ -27,15 +27,14 @@ const REACH: Duration = Duration::from_secs(7 * 86_400);
 /// Endpoints to choose from.
 const OFFERED: usize = 250;
 /// Which deliveries can be chosen: our words, the API's and those for people.
-const STATES: [(&str, &str, &str); 5] = [
+const STATES: [(&str, &str, &str); 6] = [
     ("failed", "exhausted", "that failed"),
     ("delivered", "delivered", "that were delivered"),
-    ("pending", "pending", "that wait"),
+    ("pending", "pending", "that wait, held ones too"),
+    ("held", "held", "that are held"),
     ("cancelled", "cancelled", "that were cancelled"),
     ("missing", "missing", "that there were never, and would be now"),
 ];
-/// Words of the search over messages that mean [`STATES`]' `pending`.
-const WAITING: [&str; 2] = ["in_flight", "held"];
 
 pub(super) fn routes() -> Router<Arc<Dashboard>> {
     Router::new().route("/dashboard/replays/new", get(form).post(start))
@@ -63,10 +62,10 @@ pub(super) struct Count {
 #[template(path = "dashboard/replay_new.html")]
 struct New {
     shell: Shell,
-    apps: Vec<(String, String)>,
+    apps: Choices,
     endpoints: Vec<Choice>,
     types: Vec<String>,
-    states: [(&'static str, &'static str, &'static str); 5],
+    states: [(&'static str, &'static str, &'static str); 6],
     state: &'static str,
     class: String,
     since: String,
@@ -83,17 +82,26 @@ impl New {
     }
 }
 
-/// The state that is asked for; failed deliveries unless told otherwise.
-fn state(asked: &Fields) -> (&'static str, &'static str) {
-    let word = asked.text("status");
-    let word = if WAITING.contains(&word) { "pending" } else { word };
-    STATES.iter().find(|(ours, ..)| *ours == word).map_or(("failed", "exhausted"), |(ours, theirs, _)| (ours, theirs))
+/// The state that is asked for: our word and the API's. Failed deliveries unless told otherwise; `None`: it cannot be asked for.
+fn state(asked: &Fields) -> Option<(&'static str, &'static str)> {
+    let word = asked.given("status").unwrap_or("failed");
+    STATES.iter().find(|(ours, ..)| *ours == word).map(|(ours, theirs, _)| (*ours, *theirs))
 }
 
-/// The class of answers: asked for, or that of a status that was searched for.
-fn class(asked: &Fields) -> String {
-    let searched = asked.given("code").and_then(|code| code.get(..1)).map(|first| format!("{first}00"));
-    asked.given("class").map(str::to_owned).or(searched).unwrap_or_default()
+/// Refuses what a search can say and this cannot: it would reach beyond the search.
+fn carried(asked: &Fields) -> Result<(), Problem> {
+    if asked.given("code").is_some() {
+        return Err(Problem::field(&["code"], "unsupported", "One response code cannot be chosen here. Choose a class of them."));
+    }
+    if asked.given("id").is_some() {
+        return Err(Problem::field(&["id"], "unsupported", "One message is replayed and cancelled on its own page."));
+    }
+    Ok(())
+}
+
+/// That these deliveries cannot be chosen.
+pub(super) fn unchosen() -> Problem {
+    Problem::field(&["status"], "enum", "Deliveries that stand so cannot be chosen here. Choose others.")
 }
 
 /// The event types that are asked for; `invoice.*` is every one of the catalogue that begins so.
@@ -119,7 +127,7 @@ fn number(name: &'static str, text: &str) -> Result<u32, Problem> {
 
 /// Which deliveries the API is asked for, but for how they stand.
 pub(super) fn chosen(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Map<String, Value>, Problem> {
-    let class = class(asked);
+    carried(asked)?;
     let body = [
         ("appId", json!(asked.text("app"))),
         ("endpointId", json!(asked.given("endpoint"))),
@@ -129,7 +137,7 @@ pub(super) fn chosen(asked: &Fields, since: &str, catalogue: &[String]) -> Resul
         ("channel", json!(asked.given("channel"))),
         ("tag", json!(asked.given("tag"))),
         ("filter", json!(asked.given("field").map(|path| condition(path, asked.text("value"))))),
-        ("statusCodeClass", json!((!class.is_empty()).then(|| number("class", &class)).transpose()?)),
+        ("statusCodeClass", json!(asked.given("class").map(|class| number("class", class)).transpose()?)),
     ];
     Ok(body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
@@ -138,7 +146,7 @@ pub(super) fn chosen(asked: &Fields, since: &str, catalogue: &[String]) -> Resul
 pub(super) fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Value, Problem> {
     let mut body = chosen(asked, since, catalogue)?;
     let rate = asked.given("rate").map(|rate| number("rate", rate)).transpose()?;
-    body.insert("statuses".into(), json!([state(asked).1]));
+    body.insert("statuses".into(), json!([state(asked).ok_or_else(unchosen)?.1]));
     body.insert("newestPer".into(), json!(asked.given("newest")));
     body.insert("newestPerOrderingKey".into(), json!(asked.ticked("newest_key")));
     body.insert("anew".into(), json!(asked.ticked("anew")));
@@ -153,7 +161,7 @@ pub(super) type Request = fn(&Fields, &str, &[String]) -> Result<Value, Problem>
 pub(super) struct Draft {
     pub(super) asked: Fields,
     pub(super) query: String,
-    pub(super) apps: Vec<(String, String)>,
+    pub(super) apps: Choices,
     pub(super) endpoints: Vec<Choice>,
     pub(super) types: Vec<String>,
     pub(super) class: String,
@@ -181,8 +189,9 @@ impl Draft {
                 Err(problem) => fault = reasons(&problem),
             }
         }
-        let (class, query) = (class(&asked), visitor.query.clone());
-        Ok(Draft { asked, query, apps: names(visitor), endpoints, types, class, since, count, fault })
+        let (class, query) = (asked.text("class").to_owned(), visitor.query.clone());
+        let apps = names(visitor, &asked);
+        Ok(Draft { asked, query, apps, endpoints, types, class, since, count, fault })
     }
 }
 
@@ -204,7 +213,7 @@ async fn form(visitor: Visitor) -> Shown {
     let draft = Draft::of(&visitor, "/api/v1/replay", request).await?;
     let shell = Shell::new(&visitor, "New replay", "replays");
     let Draft { asked, query, apps, endpoints, types, class, since, count, fault } = draft;
-    let state = state(&asked).0;
+    let state = state(&asked).map_or("failed", |(ours, _)| ours);
     let page = New { shell, apps, endpoints, types, states: STATES, state, class, since, asked, query, count, fault };
     Ok(Page(page).into_response())
 }
@@ -219,13 +228,16 @@ mod tests {
 
     #[test]
     fn a_search_becomes_a_replay() {
-        let asked = Fields::parse(b"app=a&status=held&type=order.*&code=503&field=data.id&value=7&rate=5&note=saved");
+        let asked = Fields::parse(b"app=a&status=held&type=order.*&class=500&field=data.id&value=7&rate=5&note=saved");
         let catalogue = ["order.placed".to_owned(), "user.made".to_owned()];
         let body = request(&asked, "2026-01-02T03:04:00Z", &catalogue).unwrap();
-        assert_eq!((&body["statuses"], &body["eventTypes"]), (&json!(["pending"]), &json!(["order.placed"])));
+        assert_eq!((&body["statuses"], &body["eventTypes"]), (&json!(["held"]), &json!(["order.placed"])));
         assert_eq!((&body["statusCodeClass"], &body["rate"], &body["anew"]), (&json!(500), &json!(5), &json!(false)));
         assert_eq!(body["filter"], condition("data.id", "7"));
         assert!(request(&Fields::parse(b"app=a&type=nothing.*"), "", &catalogue).is_err());
         assert!(request(&Fields::parse(b"app=a&rate=fast"), "", &catalogue).is_err());
+        for wider in ["code=503", "id=msg_1", "status=in_flight", "status=anything"] {
+            assert!(request(&Fields::parse(format!("app=a&{wider}").as_bytes()), "", &catalogue).is_err(), "{wider}");
+        }
     }
 }

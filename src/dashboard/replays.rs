@@ -6,7 +6,7 @@ use super::{
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
     sift::{Sifted, has},
-    view::{Badge, Pager, When, grouped},
+    view::{Badge, Pager, When, grouped, noun},
     visitor::Visitor,
 };
 use crate::model::EndpointId;
@@ -94,6 +94,11 @@ impl ReplayView {
     /// Whole hundredths of the span that were looked at: nearly all is not all.
     fn hundredths(&self) -> String {
         format!("{:.0}", (self.progress * 100.0).floor())
+    }
+
+    /// What its rate counts.
+    fn noun(&self) -> &'static str {
+        noun(self.rate.into(), "delivery", "deliveries")
     }
 
     fn queued(&self) -> String {

@@ -130,14 +130,33 @@ impl Sought {
     }
 
     fn admits_deliveries(&self, deliveries: &[Standing]) -> bool {
-        deliveries.iter().any(|delivery| {
-            self.endpoint.is_none_or(|endpoint| endpoint == delivery.endpoint)
-                && self
-                    .state
-                    .as_deref()
-                    .is_none_or(|wanted| delivery.state == wanted || (wanted == "failed" && delivery.state == "exhausted"))
-                && self.code.is_none_or(|code| delivery.code == Some(code))
-        })
+        deliveries.iter().any(|delivery| self.admits_delivery(delivery))
+    }
+
+    /// Whether this delivery is what is asked for.
+    pub(super) fn admits_delivery(&self, delivery: &Standing) -> bool {
+        self.endpoint.is_none_or(|endpoint| endpoint == delivery.endpoint)
+            && self
+                .state
+                .as_deref()
+                .is_none_or(|wanted| delivery.state == wanted || (wanted == "failed" && delivery.state == "exhausted"))
+            && self.code.is_none_or(|code| delivery.code == Some(code))
+    }
+
+    /// A message that was found by its id, if it is what else is asked for.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub(super) async fn hit(&self, engine: &Engine, app: Arc<AppRoutes>, message: Message) -> Result<Option<Hit>, StoreError> {
+        let at = message.id.time();
+        let when = self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until);
+        if !when || !self.admits(&message) {
+            return Ok(None);
+        }
+        let mut reads = READS;
+        let deliveries = standings(engine, &app, &message, (self.code.is_some(), &mut reads)).await?;
+        let wanted = !self.needs_deliveries() || self.admits_deliveries(&deliveries);
+        Ok(wanted.then_some(Hit { app, message, deliveries }))
     }
 
     fn window(&self, limit: usize) -> Window {

@@ -66,8 +66,19 @@ async fn page(visitor: Visitor, given: Option<Fields>, fault: Vec<String>) -> Sh
     let view: BrandingView = visitor.desk.get("/api/v1/branding").await?;
     let shades = shades(view.color.as_deref(), view.dark_color.as_deref());
     let given = given.unwrap_or_else(|| {
+        let framing = match view.origins.as_deref() {
+            None => "server",
+            Some([]) => "nobody",
+            Some(_) => "these",
+        };
         let origins = view.origins.unwrap_or_default().join("\n");
-        let pairs = [("name", view.name), ("color", view.color), ("dark_color", view.dark_color), ("origins", Some(origins))];
+        let pairs = [
+            ("name", view.name),
+            ("color", view.color),
+            ("dark_color", view.dark_color),
+            ("framing", Some(framing.to_owned())),
+            ("origins", Some(origins)),
+        ];
         Fields(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.unwrap_or_default())).collect())
     });
     let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
@@ -78,11 +89,29 @@ async fn page(visitor: Visitor, given: Option<Fields>, fault: Vec<String>) -> Sh
 async fn save(filled: Filled) -> Shown {
     filled.visitor.need(Role::Admin)?;
     let fields = &filled.fields;
-    let body = json!({
-        "name": fields.given("name"), "color": fields.given("color"), "darkColor": fields.given("dark_color"),
-        "origins": fields.words("origins"),
-    });
-    done(filled.change(Method::PUT, "/api/v1/branding", body).await, filled).await
+    let result = match origins(fields) {
+        Ok(origins) => {
+            let body = json!({
+                "name": fields.given("name"), "color": fields.given("color"), "darkColor": fields.given("dark_color"),
+                "origins": origins,
+            });
+            filled.change(Method::PUT, "/api/v1/branding", body).await
+        }
+        Err(problem) => Err(problem),
+    };
+    done(result, filled).await
+}
+
+/// Who may frame the portal: as the server's configuration says, nobody, or these.
+fn origins(fields: &Fields) -> Result<Value, Problem> {
+    let named = fields.words("origins").filter(|words| !words.is_empty());
+    match (fields.text("framing"), named) {
+        ("server", _) => Ok(Value::Null),
+        ("nobody", _) => Ok(json!([])),
+        ("these", Some(named)) => Ok(json!(named)),
+        ("these", None) => Err(Problem::field(&["origins"], "missing", "Name a page, or choose nobody.")),
+        _ => Err(Problem::field(&["framing"], "enum", "server, these or nobody.")),
+    }
 }
 
 /// Takes a logo, which the page's script has read from its file, or removes the one there is.
@@ -114,5 +143,19 @@ async fn logo(visitor: Visitor) -> Response {
     match own {
         Some(logo) => ([(header::CONTENT_TYPE, HeaderValue::from_static(logo.kind.media()))], logo.bytes).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_not_as_the_server_says() {
+        let asked = |text: &str| origins(&Fields::parse(text.as_bytes()));
+        assert_eq!(asked("framing=nobody&origins=https://a.example"), Ok(json!([])));
+        assert_eq!(asked("framing=server"), Ok(Value::Null));
+        assert_eq!(asked("framing=these&origins=https://a.example"), Ok(json!(["https://a.example"])));
+        assert!(asked("framing=these&origins=").is_err() && asked("framing=all").is_err());
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         Problem,
         user::{UserIn, UserPatch, add, change, relink, remove},
     },
-    model::Role,
+    model::{Role, User},
 };
 use askama::Template;
 use axum::{
@@ -90,9 +90,14 @@ async fn make(Filled { visitor, fields }: Filled) -> Shown {
     page(visitor, Some((user.login, link))).await
 }
 
+/// Whether a path that names a user, by id or login, names this one.
+fn is_named(user: &User, who: &str) -> bool {
+    who.parse() == Ok(user.id) || who.to_lowercase() == user.login.to_lowercase()
+}
+
 /// Nobody locks themselves out.
 fn others_only(visitor: &Visitor, id: &str) -> Result<(), Problem> {
-    if visitor.user.id.to_string() == id {
+    if is_named(&visitor.user, id) {
         return Err(Problem::conflict("Ask another admin to change your own account."));
     }
     Ok(())
@@ -121,4 +126,26 @@ async fn delete(Path(id): Path<String>, Filled { visitor, .. }: Filled) -> Shown
     others_only(&visitor, &id)?;
     remove(visitor.desk.api(), (visitor.user.org, &id)).await?;
     Ok(Redirect::to("/dashboard/users?note=deleted").into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{OrgId, Time, UserId};
+
+    #[test]
+    fn a_login_names_a_user_as_an_id_does() {
+        let user = User {
+            id: UserId(7),
+            org: OrgId(1),
+            login: "ann".into(),
+            name: String::new(),
+            role: Role::Admin,
+            password: None,
+            created_at: Time(0),
+            updated_at: Time(0),
+        };
+        assert!(is_named(&user, "ann") && is_named(&user, "Ann") && is_named(&user, &user.id.to_string()));
+        assert!(!is_named(&user, "bob") && !is_named(&user, &UserId(8).to_string()));
+    }
 }

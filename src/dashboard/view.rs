@@ -98,6 +98,11 @@ pub(super) fn grouped(number: u64) -> String {
     out
 }
 
+/// The noun, or the verb, for so many.
+pub(super) fn noun(number: u64, one: &'static str, many: &'static str) -> &'static str {
+    if number == 1 { one } else { many }
+}
+
 /// A share for people.
 pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;

@@ -70,6 +70,7 @@ if (tail) {
   const button = document.querySelector("[data-tail-switch]");
   const status = document.querySelector("[data-tail-status]");
   let on = false;
+  let lost = false;
   const look = async () => {
     if (!on || document.hidden) return;
     try {
@@ -85,10 +86,11 @@ if (tail) {
       }
       tail.replaceChildren(...rows);
       if (fresh) status.textContent = `${fresh} new`;
+      else if (lost && on) status.textContent = "Watching";
+      lost = false;
     } catch (error) {
-      status.textContent = `The tail has stopped (${error.message}).`;
-      on = false;
-      button.setAttribute("aria-pressed", "false");
+      lost = true;
+      if (on) status.textContent = `No answer (${error.message}): trying again.`;
     }
   };
   button.hidden = false;

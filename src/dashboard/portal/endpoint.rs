@@ -111,7 +111,7 @@ fn back(sent: &Sent, endpoint: &str, note: &str) -> Shown {
 
 /// Holds its deliveries, or lets them go.
 async fn pause(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
-    let disabled = sent.fields.text("disabled") == "true";
+    let disabled = sent.fields.truth("disabled")?;
     sent.change(Method::PATCH, &api_path(&sent, &endpoint), json!({ "disabled": disabled })).await?;
     back(&sent, &endpoint, if disabled { "paused" } else { "resumed" })
 }
