@@ -141,7 +141,8 @@ UNSAYABLE = [
     # Counted without the blanks around it.
     (r"(POST|PUT) /api/v1/alert(/\{alert_id\})?", r"body\.name", r"length: .*"),
 ]
-UNSAYABLE = [tuple(map(re.compile, entry)) for entry in UNSAYABLE]
+# Names of fields that were sent may be anything, also ends of lines.
+UNSAYABLE = [tuple(re.compile(rule, re.DOTALL) for rule in entry) for entry in UNSAYABLE]
 SURVEY = os.environ.get("POSTRIDER_SURVEY")
 
 

@@ -8,12 +8,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use rand::{TryRng, rngs::SysRng};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use support::{ADMIN_KEY, Api, Receiver, Reply, Server, eventually};
 use tokio::process::Command;
 
+/// The seed unless another is asked for: the same requests each time, as far as the time allows.
+const SEED: u32 = 101;
 /// How long it tries, in seconds.
 const SECONDS: u32 = 70;
 /// Tries of an operation in each round.
@@ -24,7 +25,7 @@ const NO_PROXY: &str = "http://127.0.0.1:9";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_is_a_server_error_or_undescribed() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
-    let seed = number("POSTRIDER_OPENAPI_SEED").unwrap_or_else(|| SysRng.try_next_u32().unwrap());
+    let seed = number("POSTRIDER_OPENAPI_SEED").unwrap_or(SEED);
     let seconds = number("POSTRIDER_OPENAPI_SECONDS").unwrap_or(SECONDS);
     println!("seed {seed} (POSTRIDER_OPENAPI_SEED={seed} makes the same requests again)");
     let (receiver, server) = (Receiver::start().await, Server::start().await);

@@ -33,14 +33,15 @@ pub(in crate::api) const CODE_CLASSES: [u16; 6] = [0, 100, 200, 300, 400, 500];
 /// The rules below, for the description of the API.
 pub(in crate::api) fn limits() -> Limits {
     let class = CODE_CLASSES.iter().map(|class| json!(class)).chain([Value::Null]).collect::<Vec<_>>();
-    let labels = json!({
-        "eventTypes": limits::names(1, MAX_EVENT_TYPES),
-        "channel": labels::channel_limits(),
-        "tag": labels::tag_limits(),
-        "statusCodeClass": { "enum": class },
+    // The contract's clients send an empty list for all.
+    let [labels, bulk] = [1, 0].map(|least| {
+        json!({
+            "eventTypes": limits::names(least, MAX_EVENT_TYPES),
+            "channel": labels::channel_limits(),
+            "tag": labels::tag_limits(),
+            "statusCodeClass": { "enum": class },
+        })
     });
-    let mut bulk = labels.clone();
-    bulk["eventTypes"] = limits::names(0, MAX_EVENT_TYPES);
     let rate = json!({ "rate": limits::range(1_u64, MAX_RATE) });
     vec![
         ("ReplayRequest", labels.clone()),
