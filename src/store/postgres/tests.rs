@@ -217,11 +217,14 @@ async fn whole_days_are_dropped_unless_something_is_owed() {
     let in_default = "SELECT count(*) FROM postrider.messages_default";
     assert_eq!(client.query_one(in_default, &[]).await.unwrap().get::<_, i64>(0), 0, "partitions are made ahead");
     assert_eq!(store.retire(NOW.minus(DAY)).await, Ok(false));
+    let counted = async || store.stats(ENDPOINT, NOW, NOW.plus(DAY)).await.unwrap().delivered;
+    assert_eq!(counted().await, 1);
     let mut dropped = 0;
     while store.retire(NOW.plus(3 * DAY)).await.unwrap() {
         dropped += 1;
     }
     assert_eq!(dropped, 2, "yesterday and today");
+    assert_eq!(counted().await, 0, "no count stays of what is gone");
     assert_eq!(store.message(APP, old.id).await, Ok(None));
     assert_eq!(store.message(APP, owed.id).await, Ok(Some(owed)));
 }

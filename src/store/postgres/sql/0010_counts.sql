@@ -87,31 +87,20 @@ BEGIN
     RETURN folded;
 END $$;
 
--- As retire_1, with the counts.
--- Drops the oldest partition if all in it is older than `cutoff_ms` and no attempt is owed to any of its messages; whether
--- there was one.
+-- As retire_1, with the counts of the day: dropping a table fires no trigger.
 CREATE FUNCTION postrider.retire_2(cutoff_ms int8) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     oldest int8;
-    high uuid;
 BEGIN
-    PERFORM set_config('lock_timeout', '2s', true);
     SELECT min(substring(c.relname FROM '_([0-9]+)$')::int8) INTO oldest FROM pg_inherits i
     JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent IN ('postrider.messages'::regclass, 'postrider.deliveries'::regclass, 'postrider.attempts'::regclass)
       AND c.relname ~ '_[0-9]+$';
-    IF oldest IS NULL OR (oldest + 1) * 86400000 > cutoff_ms THEN
+    IF NOT postrider.retire_1(cutoff_ms) THEN
         RETURN false;
     END IF;
-    high := postrider.lowest_1((oldest + 1) * 86400000);
-    IF EXISTS (SELECT FROM postrider.queue q WHERE q.msg < high) THEN
-        RETURN false;
-    END IF;
-    DELETE FROM postrider.event_ids e WHERE e.msg < high;
-    DELETE FROM postrider.tally_news t WHERE t.minute < (oldest + 1) * 1440;
-    DELETE FROM postrider.tallies t WHERE t.minute < (oldest + 1) * 1440;
-    EXECUTE format('DROP TABLE IF EXISTS postrider.%I, postrider.%I, postrider.%I',
-        'messages_' || oldest, 'deliveries_' || oldest, 'attempts_' || oldest);
+    DELETE FROM postrider.tally_news t WHERE t.minute >= oldest * 1440 AND t.minute < (oldest + 1) * 1440;
+    DELETE FROM postrider.tallies t WHERE t.minute >= oldest * 1440 AND t.minute < (oldest + 1) * 1440;
     RETURN true;
 END $$;
 
