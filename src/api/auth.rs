@@ -82,6 +82,12 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may change things, and so sees what is as good as a secret.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        self.write().is_ok() && self.holds(Scope::Manage).is_ok()
+    }
+
     /// Notes that the request that is being answered is this caller's.
     pub fn asks(&self) {
         let actor = match (&self.grant, self.key) {

@@ -2,7 +2,10 @@
 //! they are written in JSON.
 
 use super::problem::{Problem, ValidationErrorItem};
-use crate::{inbound::linger, model::Time};
+use crate::{
+    inbound::linger,
+    model::{LATEST, Time},
+};
 use axum::{
     BoxError,
     body::{Bytes, HttpBody},
@@ -16,6 +19,8 @@ use utoipa::IntoParams;
 
 /// Bodies up to this many bytes are copied out of the connection's read buffer; longer ones fill most of it.
 const COPIED: usize = 16 * 1024;
+/// Parameters of different names in a query, at most.
+const MAX_PARAMETERS: usize = 64;
 /// The longest query string, in bytes.
 const MAX_QUERY_BYTES: usize = 16 * 1024;
 
@@ -242,27 +247,35 @@ pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     if query.len() > MAX_QUERY_BYTES {
         return Err(Problem::field(&["query"], "length", "The query is too long."));
     }
-    let joined = joined(query);
+    let joined = joined(query)?;
     let pairs = form_urlencoded::parse(joined.as_deref().unwrap_or(query).as_bytes());
     serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs))
         .map_err(|placed| fault("query", &segments(placed.path()), &placed.inner().to_string()))
 }
 
 /// The query with repeated parameters joined; `None` when none is.
-fn joined(query: &str) -> Option<String> {
+///
+/// # Errors
+/// 422: it has more names than any operation knows, each of which would be compared with all others.
+fn joined(query: &str) -> Result<Option<String>, Problem> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     let mut repeated = false;
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let full = pairs.len() >= MAX_PARAMETERS;
         match pairs.iter_mut().find(|(known, _)| *known == name) {
             Some((_, list)) => {
                 repeated = true;
                 list.push(',');
                 list.push_str(&value);
             }
+            None if full => {
+                let rule = format!("It names at most {MAX_PARAMETERS} parameters.");
+                return Err(Problem::field(&["query"], "length", rule));
+            }
             None => pairs.push((name.into_owned(), value.into_owned())),
         }
     }
-    repeated.then(|| form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
+    Ok(repeated.then(|| form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()))
 }
 
 /// Path parameters.
@@ -309,7 +322,8 @@ impl Serialize for Stamp {
 impl<'de> Deserialize<'de> for Stamp {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
-        let refused = || serde::de::Error::custom("an instant in the form of RFC 3339 is needed, from 1970 to 9999");
+        let rule = || format!("an instant in the form of RFC 3339 is needed, from {} to {LATEST}", Time(0));
+        let refused = || serde::de::Error::custom(rule());
         Time::parse(&text).map(Stamp).ok_or_else(refused)
     }
 }
@@ -401,6 +415,9 @@ mod tests {
             let Err(Problem::Invalid(items)) = parse_query::<Asked>(bad) else { panic!("{bad}") };
             assert_eq!(items[0].loc, ["query", "limit"], "{bad}");
         }
+        let many = |count: usize| (0..count).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
+        assert!(parse_query::<Asked>(&many(MAX_PARAMETERS)).is_ok() && parse_query::<Asked>(&many(MAX_PARAMETERS + 1)).is_err());
+        assert!(parse_query::<Asked>(&"tags=a&".repeat(1_000)).is_ok(), "one name as often as one likes");
     }
 
     #[test]

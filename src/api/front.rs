@@ -82,7 +82,7 @@ impl<B: Incoming> Service<Request<B>> for Front {
 
     fn call(&self, mut request: Request<B>) -> Self::Future {
         if let Err(problem) = house::names_its_host(request.version(), request.headers()) {
-            return Either::Left(Box::pin(async move { Ok(problem.into_response()) }));
+            return Either::Left(Box::pin(async move { Ok(house::careful(problem.into_response())) }));
         }
         let door = door(request.method(), request.uri().path());
         if let Some(peer) = self.peer.filter(|_| !matches!(door, Door::Message(_))) {
@@ -92,7 +92,11 @@ impl<B: Incoming> Service<Request<B>> for Front {
         match door {
             Door::Message(app) => {
                 let (parts, body) = request.into_parts();
-                Either::Left(Box::pin(async move { Ok(message(api, app, parts, body).await.into_response()) }))
+                Either::Left(Box::pin(async move {
+                    let answer = message(api, app, parts, body).await;
+                    // No browser posts messages: what was accepted is said as shortly as it can be.
+                    Ok(answer.unwrap_or_else(|problem| house::careful(problem.into_response())))
+                }))
             }
             Door::Source(token) => Either::Left(Box::pin(async move { Ok(source(api, token, request.map(Body::new)).await) })),
             Door::Router => Either::Right(self.router.call(request)),
@@ -131,7 +135,8 @@ async fn taken<B: Incoming>(
 async fn source(api: Shared, token: String, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let Ok(base) = Base::from_request_parts(&mut parts, &api).await;
-    receive::receive(State(api), Path(token), base, Request::from_parts(parts, body)).await
+    let answer = receive::receive(State(api), Path(token), base, Request::from_parts(parts, body)).await;
+    if answer.status().is_success() { answer } else { house::careful(answer) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //!
 //! The new key is stored, sealed under the old one; every node takes it over, into its file first; every sealed value is
 //! sealed anew; then the old key is forgotten everywhere. Each step can be repeated, so a rotation that was cut short goes
-//! on when it is asked for again, and both keys are at hand until it has ended.
+//! on when it is asked for again, and both keys are at hand until it has ended. There is one at a time: a node that runs it
+//! refuses a second, another node goes on with the same one, and only the one that was begun can be ended.
 
 use super::{Caller, Errors, Problem, Shared, idempotency};
 use crate::{
@@ -57,11 +58,40 @@ enum Stopped {
     Keys(String),
     #[error("others keep sealing under the old key")]
     Busy,
+    #[error("another node has ended it and begun the next one")]
+    Overtaken,
 }
 
 /// The state of this node's rotation.
 #[derive(Debug, Default)]
 pub struct Rotating(Mutex<RotationOut>);
+
+/// The turn to rotate on this node. It is given back, unless it is used: a request may end before it has begun anything.
+struct Claim<'a> {
+    state: &'a Rotating,
+    before: Option<RotationOut>,
+}
+
+impl<'a> Claim<'a> {
+    /// # Errors
+    /// 409: a rotation is running.
+    fn of(state: &'a Rotating) -> Result<Self, Problem> {
+        let mut now = state.0.lock();
+        if now.running {
+            return Err(Problem::conflict("A rotation of the master key is under way already."));
+        }
+        let before = std::mem::replace(&mut *now, RotationOut { running: true, ..RotationOut::default() });
+        Ok(Claim { state, before: Some(before) })
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if let Some(before) = self.before.take() {
+            *self.state.0.lock() = before;
+        }
+    }
+}
 
 /// The routes.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -85,29 +115,26 @@ fn operator(api: &Shared, caller: &Caller) -> Result<(), Problem> {
 )]
 async fn state(State(api): State<Shared>, caller: Caller) -> Result<axum::Json<RotationOut>, Problem> {
     operator(&api, &caller)?;
-    let unfinished = api.engine.store.find(&Address::rotation(), api.engine.clock.now()).await?.is_some();
+    let unfinished = stored(&api.engine).await?.is_some_and(|(rotation, _)| !rotation.ended);
     let state = api.rotating.0.lock().clone();
     Ok(axum::Json(RotationOut { unfinished, ..state }))
 }
 
 /// Rotate Master Key.
 ///
-/// Makes a new master key, or goes on with one that was begun, in the background.
+/// Makes a new master key, or goes on with one that was begun, in the background. While this node is at it, a second request is
+/// refused (409).
 #[utoipa::path(
     post, path = "/api/v1/master-key/rotate", operation_id = "v1.master-key.rotate", tag = "Key", summary = "Rotate Master Key",
     responses(Errors, (status = 202, description = "It runs", body = RotationOut))
 )]
 async fn rotate(State(api): State<Shared>, caller: Caller) -> Result<(StatusCode, axum::Json<RotationOut>), Problem> {
     operator(&api, &caller)?;
+    let mut claim = Claim::of(&api.rotating)?;
     api.engine.note(AuditAction::Updated, "master_key", None).await?;
-    let begun = RotationOut { running: true, ..RotationOut::default() };
-    {
-        let mut state = api.rotating.0.lock();
-        if state.running {
-            return Ok((StatusCode::ACCEPTED, axum::Json(state.clone())));
-        }
-        *state = begun.clone();
-    }
+    claim.before = None;
+    drop(claim);
+    let begun = api.rotating.0.lock().clone();
     tracing::info!(key = ?caller.key, "the master key is being rotated");
     tokio::spawn(async move {
         let ended = whole(&api.engine, &api.rotating).await;
@@ -125,7 +152,7 @@ async fn rotate(State(api): State<Shared>, caller: Caller) -> Result<(StatusCode
 /// All steps, from wherever an earlier rotation stopped.
 async fn whole(engine: &Arc<Engine>, state: &Rotating) -> Result<(), Stopped> {
     let rotation = begun(engine).await?;
-    engine.adopt_key(&rotation).map_err(Stopped::Keys)?;
+    engine.follow_rotation().await?.map_err(Stopped::Keys)?;
     // Other nodes hear of the key before they meet what it seals.
     tokio::time::sleep(STEP).await;
     for round in 0.. {
@@ -141,26 +168,64 @@ async fn whole(engine: &Arc<Engine>, state: &Rotating) -> Result<(), Stopped> {
     if let Some(file) = engine.key_file() {
         file.prove(&engine.vault).await.map_err(Stopped::Keys)?;
     }
-    engine.store.change(vec![Change::Delete(Address::rotation())], engine.clock.now()).await?;
-    engine.retire_keys().map_err(Stopped::Keys)
+    ended(engine, &rotation).await?;
+    engine.follow_rotation().await?.map_err(Stopped::Keys)
+}
+
+/// Ends that rotation and no other: the old key is needed no more.
+async fn ended(engine: &Engine, rotation: &Rotation) -> Result<(), Stopped> {
+    loop {
+        let Some((current, revision)) = stored(engine).await? else { return Err(Stopped::Overtaken) };
+        if current.began_at != rotation.began_at {
+            return Err(Stopped::Overtaken);
+        }
+        // Another node that went on with the same one was first.
+        if current.ended {
+            return Ok(());
+        }
+        let key = engine.vault.open_text(ROTATION_PURPOSE, &current.key)?;
+        // Whoever has the old key and a copy of the store is not to find the new one in it.
+        let key = engine.vault.seal(&engine.random, ROTATION_PURPOSE, key.as_bytes())?;
+        let over = Record::Rotation(Rotation { key, ended: true, ..current });
+        match engine.store.change(vec![Change::Replace(over, revision)], engine.clock.now()).await {
+            Ok(()) => return Ok(()),
+            Err(StoreError::Stale) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The rotation that is kept, with its revision.
+async fn stored(engine: &Engine) -> Result<Option<(Rotation, u64)>, StoreError> {
+    let found = engine.store.find(&Address::rotation(), engine.clock.now()).await?;
+    Ok(found.and_then(|found| match found.record {
+        Record::Rotation(rotation) => Some((rotation, found.revision)),
+        _ => None,
+    }))
 }
 
 /// The rotation that is under way, or a new one.
 async fn begun(engine: &Engine) -> Result<Rotation, Stopped> {
     let now = engine.clock.now();
     loop {
-        if let Some(stored) = engine.store.find(&Address::rotation(), now).await?
-            && let Record::Rotation(rotation) = stored.record
-        {
-            return Ok(rotation);
-        }
+        let last = match stored(engine).await? {
+            Some((rotation, _)) if !rotation.ended => return Ok(rotation),
+            last => last,
+        };
+        // The next key is sealed under the last one's, which this node may have yet to hear of.
+        engine.follow_rotation().await?.map_err(Stopped::Keys)?;
         let key = Vault::new_key(&engine.random);
         let key = engine.vault.seal(&engine.random, ROTATION_PURPOSE, key.as_bytes())?;
-        let rotation = Rotation { key, began_at: now };
-        match engine.store.change(vec![Change::Insert(Record::Rotation(rotation.clone()))], now).await {
+        let rotation = Rotation { key, began_at: now, ended: false };
+        let record = Record::Rotation(rotation.clone());
+        let change = match last {
+            Some((_, revision)) => Change::Replace(record, revision),
+            None => Change::Insert(record),
+        };
+        match engine.store.change(vec![change], now).await {
             Ok(()) => return Ok(rotation),
             // Another node was first.
-            Err(StoreError::Conflict(Conflict::Record(_))) => {}
+            Err(StoreError::Conflict(Conflict::Record(_)) | StoreError::Stale) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -226,4 +291,54 @@ fn reseal(record: &mut Record, vault: &Vault, random: &Random) -> Result<bool, V
         _ => {}
     }
     Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::tests::Server;
+
+    #[test]
+    fn a_turn_that_is_not_used_is_given_back() {
+        let state = Rotating::default();
+        let one = Claim::of(&state).unwrap();
+        assert!(matches!(Claim::of(&state), Err(Problem::Conflict(_))));
+        drop(one);
+        let mut used = Claim::of(&state).unwrap();
+        used.before = None;
+        drop(used);
+        assert!(Claim::of(&state).is_err() && state.0.lock().running);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_is_late_neither_ends_the_next_rotation_nor_brings_an_old_key_back() {
+        let server = Server::start().await;
+        let engine = &server.engine;
+        let first = begun(engine).await.unwrap();
+        let joined = begun(engine).await.unwrap();
+        assert_eq!(first, joined, "a second goes on with the first one's");
+        engine.follow_rotation().await.unwrap().unwrap();
+        ended(engine, &first).await.unwrap();
+        engine.follow_rotation().await.unwrap().unwrap();
+        // Who went on with it finds that it has ended.
+        ended(engine, &joined).await.unwrap();
+        assert_eq!(engine.vault.keys(), 1);
+        let sealed = engine.vault.seal(&engine.random, SECRET_PURPOSE, b"kept").unwrap();
+
+        let second = begun(engine).await.unwrap();
+        assert_ne!(second.key, first.key);
+        engine.follow_rotation().await.unwrap().unwrap();
+        let late = Rotation { began_at: crate::model::Time(first.began_at.0.saturating_sub(1)), ..first };
+        assert!(matches!(ended(engine, &late).await, Err(Stopped::Overtaken)));
+        engine.follow_rotation().await.unwrap().unwrap();
+        assert_eq!(engine.vault.keys(), 2, "both keys are needed until the second has ended");
+        assert_eq!(engine.vault.open_text(SECRET_PURPOSE, &sealed).unwrap().as_str(), "kept");
+        assert!(engine.vault.reseal(&engine.random, SECRET_PURPOSE, &sealed).unwrap().is_some(), "the second's key is in front");
+
+        // What is kept of an ended rotation does not open under the key before.
+        let old = Vault::from_text(engine.vault.text().lines().last().unwrap()).unwrap();
+        ended(engine, &second).await.unwrap();
+        let (kept, _) = stored(engine).await.unwrap().unwrap();
+        assert!(kept.ended && old.open(ROTATION_PURPOSE, &kept.key).is_err() && old.open(ROTATION_PURPOSE, &second.key).is_ok());
+    }
 }

@@ -12,7 +12,7 @@ use super::{
     page::{ListResponse, PageQuery},
 };
 use crate::{
-    model::{AppId, Application, Metadata, OPERATIONAL_UID, Record},
+    model::{AppId, Application, EndpointId, Metadata, OPERATIONAL_UID, Record},
     routing::AppRoutes,
     store::{Change, Conflict, StoreError},
 };
@@ -73,7 +73,7 @@ async fn id(api: &Api, caller: &Caller) -> Result<AppId, Problem> {
     Ok(existing(api, caller).await?.ok_or_else(|| Problem::not_found("endpoint"))?.application.id)
 }
 
-async fn existing_or_made(api: &Api, caller: &Caller) -> Result<Arc<AppRoutes>, Problem> {
+async fn existing_or_made(api: &Shared, caller: &Caller, first: impl FnOnce() -> EndpointIn) -> Result<Arc<AppRoutes>, Problem> {
     if let Some(app) = existing(api, caller).await? {
         return Ok(app);
     }
@@ -90,6 +90,7 @@ async fn existing_or_made(api: &Api, caller: &Caller) -> Result<Arc<AppRoutes>, 
         created_at: now,
         updated_at: now,
     };
+    endpoint::judged(api, &AppRoutes { application: application.clone(), routes: Vec::new() }, first()).await?;
     match api.engine.change(vec![Change::Insert(Record::Application(application))]).await {
         // Somebody else has just made it.
         Ok(()) | Err(StoreError::Conflict(Conflict::Record(_))) => {}
@@ -133,10 +134,11 @@ async fn create(
     mut idempotent: Idempotent,
     body: Json<OperationalWebhookEndpointIn>,
 ) -> Result<Response, Problem> {
-    let app = existing_or_made(&api, &caller).await?;
+    caller.manage()?;
     if let Some(answer) = idempotent.begin(&api, &body.bytes).await? {
         return Ok(answer);
     }
+    let app = existing_or_made(&api, &caller, || body.value.0.clone()).await?;
     endpoint::insert(&api, &app, body.value.0, &idempotent).await
 }
 
@@ -179,7 +181,12 @@ async fn update(
     Path(endpoint): Path<String>,
     body: Json<OperationalWebhookEndpointUpsertIn>,
 ) -> Result<Response, Problem> {
-    let app = existing_or_made(&api, &caller).await?;
+    if endpoint.parse::<EndpointId>().is_ok() {
+        // What is named by an id is there, or nowhere.
+        let app = existing(&api, &caller).await?.ok_or_else(|| Problem::not_found("endpoint"))?;
+        return endpoint::put(&api, &app, &endpoint, body.value.0).await;
+    }
+    let app = existing_or_made(&api, &caller, || body.value.0.clone().into()).await?;
     endpoint::put(&api, &app, &endpoint, body.value.0).await
 }
 

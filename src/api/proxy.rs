@@ -1,11 +1,6 @@
 //! `/api/v1/proxy`: the proxy through which an organization's requests leave. Ours, not of the compatible contract.
 
-use super::{
-    Caller, Errors, Json, Problem, Shared,
-    limits::{self, Limits},
-    revise::revise,
-    rules::Check,
-};
+use super::{Caller, Errors, Json, Problem, Shared, limits::Limits, revise::revise, rules::Check};
 use crate::{
     model::{Address, Hidden, Kind, OrgId, OutgoingProxy, Record, ResolvedBy, Sealed},
     outbound::Way,
@@ -18,8 +13,15 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// Bytes of a proxy's URL, name or password at most.
+/// Bytes of a proxy's URL at most.
 const MAX_BYTES: usize = 2048;
+/// Bytes of a name or password at most: what SOCKS5 carries (RFC 1929).
+const MAX_TEXT_BYTES: usize = 255;
+
+/// No control characters.
+const TEXT_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+/// No colon either: what follows it would be taken for the password.
+const NAME_PATTERN: &str = r"^[^\u0000-\u001f:\u007f-\u009f]*$";
 
 /// Who resolves the names of receivers.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
@@ -63,9 +65,9 @@ struct ProxyOut {
 
 /// The rules below, for the description of the API.
 pub(super) fn limits() -> Limits {
-    let text = limits::bytes(MAX_BYTES);
+    let text = |pattern: &str| json!({ "minLength": 1, "maxLength": MAX_TEXT_BYTES, "pattern": pattern });
     let url = json!({ "minLength": 1, "maxLength": MAX_BYTES, "pattern": "^(http|socks5)://" });
-    vec![("ProxyIn", json!({ "url": url, "username": text, "password": text }))]
+    vec![("ProxyIn", json!({ "url": url, "username": text(NAME_PATTERN), "password": text(TEXT_PATTERN) }))]
 }
 
 /// A password needs a user name, for the description of the API.
@@ -117,12 +119,16 @@ async fn set(State(api): State<Shared>, caller: Caller, body: Json<ProxyIn>) -> 
     caller.manage()?;
     let given = body.value;
     let mut check = Check::new();
-    let fits = |text: &str| (1..=MAX_BYTES).contains(&text.len());
-    let rule = format!("It has 1 to {MAX_BYTES} bytes.");
-    check.rule(fits(&given.url), &["body", "url"], "length", rule.clone());
+    check.rule((1..=MAX_BYTES).contains(&given.url.len()), &["body", "url"], "length", format!("It has 1 to {MAX_BYTES} bytes."));
     let password = given.password.as_ref().map(|password| password.0.as_str());
-    check.rule(given.username.as_deref().is_none_or(fits), &["body", "username"], "length", rule.clone());
-    check.rule(password.is_none_or(fits), &["body", "password"], "length", rule);
+    for (field, text) in [("username", given.username.as_deref()), ("password", password)] {
+        let Some(text) = text else { continue };
+        let fits = (1..=MAX_TEXT_BYTES).contains(&text.len());
+        check.rule(fits, &["body", field], "length", format!("It has 1 to {MAX_TEXT_BYTES} bytes."));
+        check.rule(!text.chars().any(char::is_control), &["body", field], "pattern", "It has no control characters.");
+    }
+    let plain = given.username.as_deref().is_none_or(|name| !name.contains(':'));
+    check.rule(plain, &["body", "username"], "pattern", "It has no colon (RFC 7617).");
     let with_name = password.is_none() || given.username.is_some();
     check.rule(with_name, &["body", "username"], "missing", "A password needs a user name.");
     check.done()?;

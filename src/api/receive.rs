@@ -11,7 +11,7 @@ use crate::{
 };
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header, uri::PathAndQuery},
     response::{IntoResponse, Response},
@@ -23,6 +23,12 @@ use utoipa::{OpenApi, openapi};
 
 /// What a body of a source's own is, unless its owner says otherwise.
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// What the owner of a source has chosen, or a sender makes us repeat, is no page of this server: a browser that is led to it runs
+/// nothing of it, and takes it for what it is said to be.
+const HARMLESS: [(HeaderName, HeaderValue); 2] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+];
 /// When a sender may come back for whom there was no room, in seconds.
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 
@@ -100,13 +106,13 @@ pub(crate) fn taken(api: &Shared, base: String, request: Request) -> (Head, Body
 
 /// What a handshake is answered with.
 pub(crate) fn shaken(reply: Reply) -> Response {
-    respond(reply.status, reply.headers.iter().map(|(name, value)| (*name, value.as_str())), reply.body.into())
+    respond(reply.status, reply.headers.iter().map(|(name, value)| (*name, value.as_str())), reply.body)
 }
 
 /// The answer that the source's owner has chosen.
 fn own(answer: &SourceAnswer) -> Response {
     let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let mut response = respond(answer.status, headers, answer.body.clone().into());
+    let mut response = respond(answer.status, headers, answer.body.clone());
     if !answer.body.is_empty() {
         response.headers_mut().entry(header::CONTENT_TYPE).or_insert(PLAIN);
     }
@@ -128,13 +134,18 @@ fn refused(reason: &Reason) -> Response {
     response
 }
 
-fn respond<'a>(status: u16, headers: impl Iterator<Item = (&'a str, &'a str)>, body: Body) -> Response {
-    let mut response = Response::new(body);
+fn respond<'a>(status: u16, headers: impl Iterator<Item = (&'a str, &'a str)>, body: impl Into<Bytes>) -> Response {
+    let body = body.into();
+    let bare = body.is_empty();
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     for (name, value) in headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().append(name, value);
         }
+    }
+    if !bare {
+        response.headers_mut().extend(HARMLESS);
     }
     response
 }
@@ -153,6 +164,8 @@ mod tests {
         let headers = BTreeMap::from([("content-type".to_owned(), "application/json".to_owned())]);
         let response = own(&SourceAnswer { status: 200, headers, body: "{}".to_owned() });
         assert_eq!(response.headers()["content-type"], "application/json");
+        assert!(response.headers()["content-security-policy"].to_str().unwrap().starts_with("sandbox;"));
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
         let empty = own(&SourceAnswer { status: 204, headers: BTreeMap::new(), body: String::new() });
         assert!(empty.headers().is_empty());
     }

@@ -19,6 +19,13 @@ pub const MAX_METADATA_VALUE: usize = 500;
 /// Entries of a list (filters, channels, flags) at most.
 pub const MAX_LIST: usize = 1000;
 
+/// Whether a text can be the value of a header that somebody configures: visible ASCII, blanks and tabs. What is beyond (`obs-text`
+/// of RFC 9110, section 5.5) receivers read each in their own way.
+#[must_use]
+pub fn is_field_value(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte))
+}
+
 /// Collects faults, so that one answer names them all.
 #[derive(Debug, Default)]
 pub struct Check(Vec<ValidationErrorItem>);

@@ -51,15 +51,15 @@ impl Clock for Turned {
     }
 }
 
-struct Server {
+pub(super) struct Server {
     router: Router,
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
     key: String,
     _folder: tempfile::TempDir,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         Self::start_by(Arc::new(SystemClock)).await
     }
 

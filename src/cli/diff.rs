@@ -31,7 +31,8 @@ pub(super) struct DiffArgs {
     /// Look only at messages made at this instant or later (RFC 3339)
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// The ids that were received (`webhook-id`), one a line, or - for standard input
+    /// The ids that were received (`webhook-id`), the first word of each line, or - for standard input; blank lines and lines that
+    /// begin with # are skipped
     #[arg(value_name = "FILE", default_value = "-")]
     received: String,
     #[command(flatten)]
@@ -86,11 +87,15 @@ pub(super) fn run(args: DiffArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ids of a list, each the first word of its line.
+/// What a line begins with that holds no id: notes, and headings of what such lists are exported from.
+const COMMENT: char = '#';
+
+/// Ids of a list, each the first word of its line; comments are none.
 fn read_ids(from: impl Read) -> anyhow::Result<HashSet<String>> {
     let mut ids = HashSet::new();
     for line in BufReader::new(from).lines() {
-        ids.extend(line.context("the list of ids is not text")?.split_whitespace().next().map(str::to_owned));
+        let line = line.context("the list of ids is not text")?;
+        ids.extend(line.split_whitespace().next().filter(|word| !word.starts_with(COMMENT)).map(str::to_owned));
     }
     Ok(ids)
 }
@@ -136,7 +141,7 @@ mod tests {
 
     #[test]
     fn ids_are_the_first_words() {
-        let ids = read_ids(&b"msg_1 200 ok\n\n  msg_2\r\nmsg_1\n"[..]).unwrap();
+        let ids = read_ids(&b"# received\nmsg_1 200 ok\n\n  msg_2\r\n#msg_3\n \t# msg_4\nmsg_1 # twice\n"[..]).unwrap();
         assert_eq!(ids, HashSet::from(["msg_1".to_owned(), "msg_2".to_owned()]));
     }
 

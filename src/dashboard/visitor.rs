@@ -5,7 +5,7 @@ use crate::{
     api::{Base, Caller, Problem},
     crypto::fingerprint,
     flow::Actor,
-    model::{Address, Grant, Kind, Opens, Record, Role, Session, Time, User},
+    model::{Address, Grant, Kind, Opens, Record, Role, Scope, Session, Time, User},
 };
 use axum::{
     extract::FromRequestParts,
@@ -70,8 +70,10 @@ impl FromRequestParts<Arc<Dashboard>> for Visitor {
         let found = signed_in(dashboard, &text).await.map_err(|p| super::error::PageError(p).into_response())?;
         let Some((user, session)) = found else { return Err(to_sign_in(parts)) };
         Actor::is_user(&user);
-        // What the API refuses by role is refused in `Filled`; here it is the organization's.
-        let caller = Caller { org: user.org, grant: Grant::Key, key: None };
+        // What the API refuses by role is refused in `Filled`; who may only look sees what such a key sees.
+        let looks = || Grant::Limited { scopes: vec![Scope::Read] };
+        let grant = if user.role >= Role::Operator { Grant::Key } else { looks() };
+        let caller = Caller { org: user.org, grant, key: None };
         Ok(Visitor {
             desk: Desk::new(dashboard.clone(), caller, parts),
             form_token: form_token(&text),

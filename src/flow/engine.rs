@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     crypto::Vault,
     lanes::Lanes,
-    model::{Address, EndpointId, Failing, Kind, MsgId, OrgId, Record, RetryPolicy},
+    model::{EndpointId, Failing, Kind, MsgId, OrgId, Record, RetryPolicy},
     outbound::Outbound,
     random::Random,
     routing::{AppRoutes, Routing},
@@ -107,6 +107,8 @@ pub struct Engine {
     pub(super) changing: Vec<Mutex<()>>,
     pub(super) sources: OnceLock<Arc<dyn SourceTable>>,
     pub(super) key_file: OnceLock<Arc<dyn KeyFile>>,
+    /// Whose turn it is to take or forget master keys.
+    pub(super) key_turn: Mutex<()>,
     stopping: AtomicBool,
     stop: Notify,
     ended: AtomicBool,
@@ -138,6 +140,7 @@ impl Engine {
             changing: std::iter::repeat_with(Mutex::default).take(CHANGE_LOCKS).collect(),
             sources: OnceLock::new(),
             key_file: OnceLock::new(),
+            key_turn: Mutex::default(),
             routing: Routing::default(),
             retentions: Retentions::default(),
             paces: Paces::default(),
@@ -170,11 +173,8 @@ impl Engine {
 
     async fn load(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
-        if let Some(stored) = self.store.find(&Address::rotation(), now).await?
-            && let Record::Rotation(rotation) = stored.record
-            && let Err(error) = self.adopt_key(&rotation)
-        {
-            tracing::error!(%error, "the next master key is not taken over");
+        if let Err(error) = self.follow_rotation().await? {
+            tracing::error!(%error, "a step of the master key's rotation was not followed");
         }
         let load = |stored: crate::store::Stored| match stored.record {
             Record::Organization(organization) => {

@@ -53,13 +53,15 @@ async fn take(engine: &Arc<Engine>, news: &News) -> Result<(), StoreError> {
 
 /// The record as it is now: an earlier form of it is of no interest.
 async fn record(engine: &Arc<Engine>, address: &Address) -> Result<(), StoreError> {
+    if address.kind == Kind::Rotation {
+        if let Err(error) = engine.follow_rotation().await? {
+            tracing::error!(%error, "a step of the master key's rotation was not followed");
+        }
+        return Ok(());
+    }
     let gone = Change::Delete(address.clone());
     let in_order = engine.lock(std::slice::from_ref(&gone)).await;
     let found = engine.store.find(address, engine.clock.now()).await?;
-    if address.kind == Kind::Rotation {
-        engine.follow_rotation(found.as_ref().map(|found| &found.record));
-        return Ok(());
-    }
     let stale = match found {
         Some(found) => engine.take_over(Change::Write(found.record)),
         None if address.kind == Kind::Failing => {

@@ -3,7 +3,8 @@
 use super::Engine;
 use crate::{
     crypto::Vault,
-    model::{Record, Rotation},
+    model::{Address, Record, Rotation},
+    store::StoreError,
 };
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ pub const ROTATION_PURPOSE: &str = "next master key";
 /// Where master keys are kept beside the store.
 #[async_trait::async_trait]
 pub trait KeyFile: Send + Sync + 'static {
-    /// Keeps these keys, one a line, in place of those that were there; durable when it returns.
+    /// Keeps these keys, one a line, in place of those that were there; durable when it returns. Nothing happens when they are
+    /// there already.
     fn keep(&self, text: &str) -> std::io::Result<()>;
 
     /// Notes the vault's current key as the store's own.
@@ -25,11 +27,10 @@ pub trait KeyFile: Send + Sync + 'static {
 
 impl Engine {
     /// Where its master keys are kept; told once.
-    pub fn keep_keys_in(&self, file: Arc<dyn KeyFile>) {
-        // A rotation that was under way at the start has brought its key already.
-        if self.vault.keys() > 1
-            && let Err(error) = file.keep(&self.vault.text())
-        {
+    pub async fn keep_keys_in(&self, file: Arc<dyn KeyFile>) {
+        let _turn = self.key_turn.lock().await;
+        // A rotation that was under way at the start, or had just ended, has brought or taken keys already.
+        if let Err(error) = file.keep(&self.vault.text()) {
             tracing::error!(%error, "the master keys cannot be kept");
         }
         let _told_before = self.key_file.set(file);
@@ -41,38 +42,35 @@ impl Engine {
         self.key_file.get()
     }
 
-    /// Makes a rotation's key the current one, first in the file and then in memory.
+    /// Brings the vault to where the rotation stands, whichever node has taken the step: the next key in front as long as it goes
+    /// on, that key alone once it has ended. One at a time, by what the store says in that turn: nobody who has read an earlier
+    /// state can bring an old key back, or take away one that is needed.
     ///
     /// # Errors
-    /// The key does not open, or cannot be kept.
-    pub fn adopt_key(&self, rotation: &Rotation) -> Result<(), String> {
+    /// The store is away. Within: the key does not open, or cannot be kept.
+    pub async fn follow_rotation(&self) -> Result<Result<(), String>, StoreError> {
+        let _turn = self.key_turn.lock().await;
+        let found = self.store.find(&Address::rotation(), self.clock.now()).await?;
+        Ok(match found.map(|found| found.record) {
+            Some(Record::Rotation(rotation)) => self.take_key(&rotation),
+            _ => Ok(()),
+        })
+    }
+
+    /// Makes a rotation's key the current one, first in the file and then in memory; the only one if it has ended.
+    fn take_key(&self, rotation: &Rotation) -> Result<(), String> {
         let key = self.vault.open_text(ROTATION_PURPOSE, &rotation.key).map_err(|error| error.to_string())?;
-        if let Some(file) = self.key_file.get() {
-            file.keep(&self.vault.text_with(&key)).map_err(|error| error.to_string())?;
+        if rotation.ended {
+            self.keep_keys(&key)?;
+            self.vault.adopt(&key).map_err(|error| error.to_string())?;
+            let _kept_already = self.vault.retire_others();
+            return Ok(());
         }
+        self.keep_keys(&self.vault.text_with(&key))?;
         self.vault.adopt(&key).map_err(|error| error.to_string())
     }
 
-    /// Forgets the keys before the current one, in memory and in the file.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn retire_keys(&self) -> Result<(), String> {
-        if self.vault.keys() < 2 {
-            return Ok(());
-        }
-        let text = self.vault.retire_others();
-        self.key_file.get().map_or(Ok(()), |file| file.keep(&text).map_err(|error| error.to_string()))
-    }
-
-    /// Another node has begun a rotation, or ended it.
-    pub(super) fn follow_rotation(&self, record: Option<&Record>) {
-        let done = match record {
-            Some(Record::Rotation(rotation)) => self.adopt_key(rotation),
-            _ => self.retire_keys(),
-        };
-        if let Err(error) = done {
-            tracing::error!(%error, "a step of the master key's rotation was not followed");
-        }
+    fn keep_keys(&self, text: &str) -> Result<(), String> {
+        self.key_file.get().map_or(Ok(()), |file| file.keep(text).map_err(|error| error.to_string()))
     }
 }

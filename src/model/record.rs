@@ -137,13 +137,16 @@ pub struct Purge {
     pub ordered_at: Time,
 }
 
-/// A master key that is taking the place of another: as long as this record is there, both are needed.
+/// A master key that is taking the place of another, or the last one that did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rotation {
-    /// The new key's text, sealed under the old one.
+    /// The new key's text: sealed under the old one, and once it has ended, under itself.
     pub key: Sealed,
     /// When it began.
     pub began_at: Time,
+    /// Whether all is sealed under the new key. Until then both are needed.
+    #[serde(default)]
+    pub ended: bool,
 }
 
 /// A record of any kind.

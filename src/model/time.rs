@@ -7,8 +7,8 @@ use std::{fmt, time::Duration};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Time(pub u64);
 
-/// The latest instant the API accepts or prints: 9999-12-31T23:59:59.999Z, the end of RFC 3339's four-digit years.
-pub const LATEST: Time = Time(253_402_300_799_999);
+/// The latest instant the API accepts or prints: 9999-12-30T22:00:00.999Z, which has four digits of its year at every offset.
+pub const LATEST: Time = Time(253_402_207_200_999);
 
 impl Time {
     /// The instant `span` later, at most [`LATEST`].
@@ -49,7 +49,7 @@ impl fmt::Display for Time {
         let ms = i64::try_from(self.0.min(LATEST.0)).unwrap_or(i64::MAX);
         match jiff::Timestamp::from_millisecond(ms) {
             Ok(instant) => write!(f, "{instant:.3}"),
-            Err(_) => f.write_str("9999-12-31T23:59:59.999Z"),
+            Err(_) => f.write_str("9999-12-30T22:00:00.999Z"),
         }
     }
 }
@@ -64,6 +64,8 @@ mod tests {
         assert_eq!(time.to_string(), "2026-11-21T06:30:00.250Z");
         assert_eq!(Time::parse("1969-12-31T23:59:59Z"), None);
         assert_eq!(Time::parse("tomorrow"), None);
-        assert_eq!(LATEST.to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(LATEST.to_string(), "9999-12-30T22:00:00.999Z");
+        assert_eq!(Time::parse(&LATEST.to_string()), Some(LATEST));
+        assert_eq!(Time::parse("9999-12-30T22:00:01Z"), None);
     }
 }

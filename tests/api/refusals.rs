@@ -101,6 +101,7 @@ async fn endpoints_that_break_a_rule() {
         (json!({"url": url, "headers": {"bad name": "1"}}), "headers"),
         (json!({"url": url, "headers": {"x": "line\r\nbreak"}}), "headers"),
         (json!({"url": url, "headers": {"x": long}}), "headers"),
+        (json!({"url": url, "headers": {"x": "caf\u{e9}"}}), "headers"),
         (json!({"url": url, "retryPolicy": vec![1; 51]}), "retryPolicy"),
         (json!({"url": url, "retryPolicy": "often"}), "retryPolicy"),
         (json!({"url": url, "ordering": {"by": "key", "path": "x"}}), "ordering"),
@@ -142,6 +143,49 @@ async fn messages_that_break_a_rule() {
         refused(&t.api.post(&t.path("/msg"), &body.to_string()).await, field);
     }
     nothing_stored(&t).await;
+}
+
+#[tokio::test]
+async fn an_instant_is_refused_by_the_rule_that_it_breaks() {
+    let t = Tenant::start().await;
+    for (instant, rule) in [
+        ("9999-12-31T00:00:00Z", "to 9999-12-30T22:00:00.999Z"),
+        ("1969-12-31T00:00:00Z", "from 1970-01-01T00:00:00.000Z"),
+        // The latest instant that there is, is one.
+        ("9999-12-30T22:00:00.999Z", "At most 90 days ahead"),
+    ] {
+        let body = json!({"eventType": "a.b", "payload": {}, "deliverAt": instant});
+        t.api.post(&t.path("/msg"), &body.to_string()).await.refused(422, rule);
+    }
+    nothing_stored(&t).await;
+}
+
+#[tokio::test]
+async fn what_is_refused_makes_no_application_on_the_way() {
+    let t = Tenant::start().await;
+    let application = json!({"name": "new"});
+    let message = |more: serde_json::Value| {
+        let mut body = json!({"eventType": "a.b", "payload": {}, "application": application});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let operational = "/api/v1/operational-webhook/endpoint";
+    for (method, path, body) in [
+        ("POST", "/api/v1/app/new/msg".to_owned(), message(json!({"deliverAt": "2999-01-01T00:00:00Z"}))),
+        ("POST", "/api/v1/app/new/msg".to_owned(), message(json!({"eventType": "a b"}))),
+        ("POST", "/api/v1/auth/app-portal-access/new".to_owned(), json!({"application": application, "expiry": 1})),
+        ("POST", operational.to_owned(), json!({"url": "ftp://x"})),
+        ("PUT", format!("{operational}/new"), json!({"url": "ftp://x"})),
+        ("POST", "/api/v1/source".to_owned(), json!({"provider": "nobody"})),
+        ("POST", "/api/v1/source".to_owned(), json!({"scheme": {"algorithm": "none such"}})),
+    ] {
+        let answer = t.api.send(method, &path, &[], &body.to_string()).await;
+        assert_eq!(answer.status, 422, "{method} {path} {body}: {}", answer.text());
+        nothing_stored(&t).await;
+    }
+    let missing = format!("{operational}/{}", t.endpoint("/a", json!({})).await);
+    t.api.put(&missing, &json!({"url": t.receiver.url("/a")}).to_string()).await.expect(404);
+    assert_eq!(texts(&t.api.get("/api/v1/app").await.expect(200)["data"], "id").len(), 1);
 }
 
 #[tokio::test]

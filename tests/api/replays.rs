@@ -171,6 +171,29 @@ async fn a_replay_keeps_its_pace_survives_a_restart_and_can_be_aborted() {
 }
 
 #[tokio::test]
+async fn replays_of_an_application_that_run_at_once_are_bounded() {
+    let t = Tenant::start().await;
+    t.endpoint("/a", json!({})).await;
+    for n in 0..30 {
+        t.send("a.b", &json!(n)).await;
+    }
+    t.receiver.wait("/a", 30).await;
+    let since = (jiff::Timestamp::now() - jiff::SignedDuration::from_secs(60)).to_string();
+    let slow = json!({"appId": t.app, "since": since, "statuses": ["delivered", "pending"], "rate": 1}).to_string();
+    let mut last = String::new();
+    for _ in 0..20 {
+        last = t.api.post("/api/v1/replay", &slow).await.expect(202)["id"].as_str().unwrap().to_owned();
+    }
+    t.api.post("/api/v1/replay", &slow).await.refused(409, "At most 20");
+    t.api.post("/api/v1/cancel", &json!({"appId": t.app, "since": since}).to_string()).await.refused(409, "At most 20");
+    // Another application has room, and so has this one once something has ended.
+    let other = t.api.post("/api/v1/app", r#"{"name": "other"}"#).await.expect(201);
+    t.api.post("/api/v1/replay", &json!({"appId": other["id"], "since": since}).to_string()).await.expect(202);
+    t.api.post(&format!("/api/v1/replay/{last}/abort"), "").await.expect(200);
+    t.api.post("/api/v1/replay", &slow).await.expect(202);
+}
+
+#[tokio::test]
 async fn replays_never_count_against_an_endpoint() {
     let t = Tenant::start().await;
     let endpoint = t.endpoint("/a", json!({"retryPolicy": []})).await;

@@ -113,6 +113,7 @@ async fn what_breaks_a_rule_is_refused_by_name() {
         (json!({"response": {"status": 204, "body": "x"}}), "body"),
         (json!({"response": {"headers": {"Content-Length": "3"}}}), "Content-Length"),
         (json!({"response": {"headers": {"a b": "3"}}}), "a b"),
+        (json!({"response": {"headers": {"x-a": "caf\u{e9}"}}}), "visible ASCII"),
         (json!({"response": {"header": {}}}), "header"),
         (json!({"response": {"body": "x".repeat(8193)}}), "8192"),
         (json!({"dedupWindow": 2_592_001}), "dedupWindow"),

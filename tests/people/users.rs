@@ -115,3 +115,26 @@ async fn who_is_deleted_is_signed_out() {
     assert_eq!(api.delete("/api/v1/user/ann").await.status, 204);
     assert_eq!(ann.role().await, None);
 }
+
+#[tokio::test]
+async fn a_viewer_sees_every_page_and_no_token_of_a_source() {
+    let server = Server::start().await;
+    let api = server.api();
+    let made = api.post("/api/v1/source", r#"{"provider": "gitlab-token", "secret": "a token"}"#).await.expect(201);
+    let token = made["url"].as_str().unwrap().rsplit('/').next().unwrap();
+    let source = format!("/dashboard/sources/{}", made["id"].as_str().unwrap());
+    for (role, sees) in [("viewer", false), ("operator", true), ("admin", true)] {
+        let link = make(&api, &format!("some-{role}"), role).await["url"].as_str().unwrap().to_owned();
+        let mut visit = Visit::of(&server);
+        assert_eq!(visit.enter(&link).await.status, 303);
+        for path in ["/dashboard/sources", source.as_str()] {
+            let page = visit.get(path).await;
+            assert_eq!((page.status, page.text().contains(token)), (200, sees), "{role} {path}");
+            assert_eq!(page.text().contains("/in/***"), !sees, "{role} {path}");
+        }
+        for page in ["", "/applications", "/messages", "/event-types", "/replays", "/alerts", "/issues", "/settings"] {
+            let answer = visit.get(&format!("/dashboard{page}")).await;
+            assert_eq!(answer.status, 200, "{role} {page}: {}", answer.text());
+        }
+    }
+}

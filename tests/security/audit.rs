@@ -88,7 +88,12 @@ async fn orders_leave_an_entry_too() {
     t.api.put("/api/v1/retention", r#"{"messageHours": 5}"#).await.expect(200);
     t.api.put(&t.path("/retention"), r#"{"messageHours": 5}"#).await.expect(200);
     t.api.put(&t.path("/retention"), r#"{}"#).await.expect(200);
-    t.api.put(&t.path(&format!("/endpoint/{endpoint}/catch-up")), r#"{"rate": 5}"#).await.expect(200);
+    // One that has nothing to catch up with would be over before it is ended.
+    t.api.patch(&t.path(&format!("/endpoint/{endpoint}")), r#"{"disabled": true}"#).await.expect(200);
+    for _ in 0..30 {
+        t.send().await;
+    }
+    t.api.put(&t.path(&format!("/endpoint/{endpoint}/catch-up")), r#"{"rate": 1}"#).await.expect(200);
     t.api.delete(&t.path(&format!("/endpoint/{endpoint}/catch-up"))).await.expect(204);
     t.api.post("/api/v1/master-key/rotate", "").await.expect(202);
 

@@ -53,21 +53,28 @@ async fn bad_credentials_are_refused_by_their_rule() {
     let endpoint = t.endpoint(&t.receiver.url("/a")).await;
     let (one, other) = (Authority::new().issue("a.test"), Authority::new().issue("a.test"));
     let certificate = |certificate: &str, key: &str| json!({"clientCertificate": {"certificate": certificate, "privateKey": key}});
-    for (credentials, word) in [
-        (json!({"authentication": {"type": "digest"}}), "digest"),
-        (json!({"authentication": {"type": "basic", "username": "a:b", "password": "x"}}), "colon"),
-        (json!({"authentication": {"type": "basic", "username": "", "password": "x"}}), "username"),
-        (json!({"authentication": {"type": "bearer", "token": "a b"}}), "spaces"),
-        (json!({"authentication": {"type": "bearer", "token": "a\r\nx-evil: 1"}}), "token"),
-        (oauth(&t, json!({"tokenUrl": "ftp://x"})), "http"),
-        (oauth(&t, json!({"tokenUrl": "http://u:p@x/"})), "user information"),
-        (json!({"ca": "hello"}), "trust anchors"),
-        (certificate(&one.certificate_pem(), &other.key_pem()), "does not belong"),
-        (certificate("x", &one.key_pem()), "PEM certificate"),
-        (certificate(&one.certificate_pem(), "x"), "private key"),
-        (json!({"surprise": 1}), "surprise"),
+    for (credentials, word, place) in [
+        (json!({"authentication": {"type": "digest"}}), "digest", "authentication.type"),
+        (json!({"authentication": {"type": "basic", "username": "a:b", "password": "x"}}), "colon", "authentication.username"),
+        (json!({"authentication": {"type": "basic", "username": "", "password": "x"}}), "1 to", "authentication.username"),
+        (json!({"authentication": {"type": "basic", "username": "a", "password": "x\n"}}), "control", "authentication.password"),
+        (json!({"authentication": {"type": "bearer", "token": "a b"}}), "spaces", "authentication.token"),
+        (json!({"authentication": {"type": "bearer", "token": "a\r\nx-evil: 1"}}), "token", "authentication.token"),
+        (oauth(&t, json!({"tokenUrl": "ftp://x"})), "http", "authentication.tokenUrl"),
+        (oauth(&t, json!({"tokenUrl": "http://u:p@x/"})), "user information", "authentication.tokenUrl"),
+        (json!({"ca": "hello"}), "trust anchors", "ca"),
+        (json!({"ca": ""}), "1 to", "ca"),
+        (certificate(&one.certificate_pem(), &other.key_pem()), "does not belong", "clientCertificate.privateKey"),
+        (certificate("x", &one.key_pem()), "PEM certificate", "clientCertificate.certificate"),
+        (certificate("", &one.key_pem()), "1 to", "clientCertificate.certificate"),
+        (certificate(&one.certificate_pem(), "x"), "private key", "clientCertificate.privateKey"),
+        (json!({"surprise": 1}), "surprise", "surprise"),
     ] {
-        t.give(&endpoint, &credentials).await.refused(422, word);
+        let answer = t.give(&endpoint, &credentials).await;
+        answer.refused(422, word);
+        let named: Vec<_> = answer.json()["detail"][0]["loc"].as_array().unwrap().clone();
+        let named: Vec<_> = named.iter().map(|part| part.as_str().unwrap()).collect();
+        assert_eq!(named.join("."), format!("body.{place}"), "{}", answer.text());
     }
     let none = t.api.get(&t.path(&format!("/endpoint/{endpoint}/credentials"))).await.expect(200);
     assert_eq!(none, json!({"authentication": null, "clientCertificate": null, "ca": null}));

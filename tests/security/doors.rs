@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
 };
 
@@ -17,6 +17,21 @@ async fn told(address: &str, request: &str) -> String {
     let mut answer = String::new();
     let _cut = stream.read_to_string(&mut answer).await;
     answer
+}
+
+/// The status line and the headers of the answer.
+async fn head_of(address: &str, request: &str) -> String {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (reader, mut writer) = stream.into_split();
+    // Who is refused early may not get to send all of it.
+    let (request, mut lines) = (request.to_owned(), BufReader::new(reader).lines());
+    let sending = tokio::spawn(async move { writer.write_all(request.as_bytes()).await.map(|()| writer) });
+    let mut head = String::new();
+    while let Some(line) = lines.next_line().await.unwrap().filter(|line| !line.is_empty()) {
+        head = head + &line + "\r\n";
+    }
+    drop(sending.await);
+    head
 }
 
 #[tokio::test]
@@ -31,6 +46,70 @@ async fn a_request_without_a_host_or_with_two_is_refused() {
     }
     let old = told(address, "GET /api/v1/health HTTP/1.0\r\n\r\n").await;
     assert!(old.starts_with("HTTP/1.0 204"), "{old}");
+}
+
+#[tokio::test]
+async fn a_host_that_is_none_is_refused() {
+    let t = Tenant::start().await;
+    let address = t.server.address();
+    for path in ["/api/v1/health", "/in/x", "/api/v1/app/a/msg"] {
+        for host in ["a b", "a/b", "u@a", "a:b", "[::1", "a\\b"] {
+            let answer = told(address, &format!("POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await;
+            assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("invalid_host"), "{path} {host}: {answer}");
+        }
+    }
+    for host in ["", "a", "a.example:80", "[::1]:8080"] {
+        let answer = told(address, &format!("GET /api/v1/health HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 204"), "{host}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_given_early_are_as_careful_as_all_others() {
+    let t = Tenant::start().await;
+    let address = t.server.address();
+    let post = |path: &str, more: &str| format!("POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{more}\r\n");
+    let messages = t.path("/msg");
+    let bearer = format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", t.api.token());
+    for (status, request) in [
+        (400, "GET /\u{1}x HTTP/1.1\r\nhost: a\r\n\r\n".to_owned()),
+        (400, "GET / HTTP/9.9\r\nhost: a\r\n\r\n".to_owned()),
+        (400, "GET /api/v1/health HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned()),
+        (400, "GET /api/v1/health HTTP/1.1\r\nhost: a b\r\nconnection: close\r\n\r\n".to_owned()),
+        (401, post(&messages, "content-length: 0\r\n")),
+        (413, post(&messages, &format!("{bearer}content-length: 99999999\r\n"))),
+        (404, post("/in/x", "content-length: 0\r\n")),
+        (404, post("/nowhere", "content-length: 0\r\n")),
+        (431, format!("GET / HTTP/1.1\r\nhost: a\r\nx-large: {}\r\n\r\n", "y".repeat(300_000))),
+    ] {
+        let answer = head_of(address, &request).await;
+        let start = request.get(..80.min(request.len())).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{start}: {answer}");
+        for careful in ["\r\nx-content-type-options: nosniff\r\n", "\r\nreferrer-policy: no-referrer\r\n"] {
+            assert_eq!(answer.matches(careful).count(), 1, "{start}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_source_answers_is_no_page_of_this_server() {
+    let t = Tenant::start().await;
+    let html = serde_json::json!({"headers": {"content-type": "text/html"}, "body": "<script>alert(1)</script>"});
+    let source = |response: &serde_json::Value| {
+        let body = serde_json::json!({"provider": "gitlab-token", "secret": "a token", "response": response});
+        let api = t.api.clone();
+        async move { api.post("/api/v1/source", &body.to_string()).await }
+    };
+    for header in ["Set-Cookie", "clear-site-data", "content-security-policy", "Service-Worker-Allowed"] {
+        source(&serde_json::json!({"headers": {header: "x"}})).await.refused(422, header);
+    }
+    let made = source(&html).await.expect(201);
+    let path = made["url"].as_str().unwrap().split_once("/in/").map(|(_, token)| format!("/in/{token}")).unwrap();
+    let headers = [("x-gitlab-token", "a token"), ("x-gitlab-event", "Push Hook"), ("idempotency-key", "1")];
+    let answer = t.api.anonymous().send("POST", &path, &headers, r#"{"object_kind": "push"}"#).await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "text/html"), "{}", answer.text());
+    assert!(answer.header("content-security-policy").starts_with("sandbox;"), "{:?}", answer.headers);
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod support;
 
 mod audit;
+mod audit_walk;
 mod credentials;
 mod doors;
 mod peers;

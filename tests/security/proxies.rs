@@ -90,7 +90,9 @@ async fn proxies_are_refused_by_their_rule() {
         (json!({"url": "https://proxy.example:1"}), "socks5://"),
         (json!({"url": "http://u:p@proxy.example:1"}), "user information"),
         (json!({"url": "http://proxy.example:1", "password": "x"}), "needs a user name"),
-        (json!({"url": "http://proxy.example:1", "username": "a\nb"}), "characters"),
+        (json!({"url": "http://proxy.example:1", "username": "a\nb"}), "control characters"),
+        (json!({"url": "http://proxy.example:1", "username": "a:b"}), "username"),
+        (json!({"url": "http://proxy.example:1", "username": "a", "password": "x".repeat(256)}), "password"),
         (json!({"url": "http://proxy.example:1", "resolvedBy": "dns"}), "resolvedBy"),
     ] {
         t.api.put("/api/v1/proxy", &body.to_string()).await.refused(422, word);

@@ -93,6 +93,78 @@ async fn a_rotation_that_was_cut_short_goes_on() {
 }
 
 #[tokio::test]
+async fn of_two_that_are_asked_for_at_once_one_is_refused() {
+    let mut t = Tenant::start().await;
+    sealed(&t).await;
+    let (one, two, three) = tokio::join!(t.api.post(PATH, ""), t.api.post(PATH, ""), t.api.post(PATH, ""));
+    let mut answers = [one.status, two.status, three.status];
+    answers.sort_unstable();
+    assert_eq!(answers, [202, 409, 409]);
+    for refused in [one, two, three].iter().filter(|answer| answer.status == 409) {
+        refused.refused(409, "under way");
+    }
+    let (data, url) = (t.server.data().join("data"), t.server.url());
+    let asked =
+        tokio::task::spawn_blocking(move || run(&["keys", "rotate-master", "--data", data.to_str().unwrap(), "--url", &url]));
+    let asked = asked.await.unwrap();
+    let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+    assert!(!asked.status.success() && said.contains("under way"), "{said}");
+    assert_eq!(ended(&t).await["done"], true);
+    let orders = t.api.get("/api/v1/audit?what=master_key").await.expect(200);
+    assert_eq!(orders["data"].as_array().unwrap().len(), 1, "who was refused has ordered nothing: {orders}");
+    delivers(&t, 1).await;
+    assert_eq!(t.server.stop().await, 0);
+    t.server.restart().await;
+    t.api = t.server.api();
+    delivers(&t, 2).await;
+}
+
+#[tokio::test]
+async fn two_nodes_that_are_asked_at_once_leave_nothing_sealed_for_nobody() {
+    if !database::wanted() {
+        return;
+    }
+    let t = Tenant::start().await;
+    let endpoint = sealed(&t).await;
+    let beside = t.server.beside().await;
+    let other = beside.api();
+    let path = t.path(&format!("/endpoint/{endpoint}/secret"));
+    let secret = t.api.get(&path).await.expect(200);
+    for round in 1..=2 {
+        let (here, there) = tokio::join!(t.api.post(PATH, ""), other.post(PATH, ""));
+        assert!([here.status, there.status].iter().all(|status| [202, 409].contains(status)), "{here:?} {there:?}");
+        // The first to end begins the next one while the other may still be at it.
+        eventually("one of them has ended", || async {
+            let (here, there) = (t.api.get(PATH).await.expect(200), other.get(PATH).await.expect(200));
+            (here["running"] == false || there["running"] == false).then_some(())
+        })
+        .await;
+        tokio::join!(t.api.post(PATH, ""), other.post(PATH, ""));
+        eventually("both have ended", || async {
+            let (here, there) = (t.api.get(PATH).await.expect(200), other.get(PATH).await.expect(200));
+            if here["unfinished"] == true && here["running"] == false && there["running"] == false {
+                t.api.post(PATH, "").await;
+            }
+            (here["running"] == false && there["running"] == false && here["unfinished"] == false).then_some(())
+        })
+        .await;
+        for api in [&t.api, &other] {
+            let same = eventually("the secret opens", || async { Some(api.get(&path).await).filter(|a| a.status == 200) }).await;
+            assert_eq!(same.json(), secret, "round {round}");
+        }
+        delivers(&t, round).await;
+    }
+    let of = |server: &crate::support::Server| {
+        let text = std::fs::read_to_string(server.data().join("data/master.key")).unwrap();
+        text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    eventually("both nodes have one key, and the same", || async {
+        (of(&t.server).len() == 1 && of(&t.server) == of(&beside)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn only_the_operator_s_key_rotates() {
     let t = Tenant::start().await;
     let session = t.api.post("/api/v1/session", "{}").await.expect(201);

@@ -1,6 +1,9 @@
 //! What tokens may do: every route of every surface, asked with every kind of token.
 
-use crate::{support::Api, tenant::Tenant};
+use crate::{
+    support::{Api, eventually},
+    tenant::Tenant,
+};
 use serde_json::{Value, json};
 
 /// `METHOD /path` of every operation of every document that the server has.
@@ -158,4 +161,47 @@ async fn limited_keys_make_no_application_on_the_way_and_revoke_no_key_but_thems
     t.api.with_token(other["token"].as_str().unwrap()).get("/api/v1/app").await.expect(200);
     manage.delete(&format!("/api/v1/key/{}", made["id"].as_str().unwrap())).await.expect(204);
     manage.get("/api/v1/app").await.expect(401);
+}
+
+#[tokio::test]
+async fn who_may_only_look_does_not_see_where_a_source_receives() {
+    let t = Tenant::start().await;
+    let body = json!({"uid": "own", "provider": "gitlab-token", "secret": "a token", "appId": t.app});
+    let made = t.api.post("/api/v1/source", &body.to_string()).await.expect(201);
+    let (url, id) = (made["url"].as_str().unwrap(), made["id"].as_str().unwrap());
+    let (base, token) = url.rsplit_once('/').unwrap();
+    assert!(base.ends_with("/in") && token.len() > 20, "{url}");
+    let masked = json!(format!("{base}/***"));
+    let shown = async |api: &Api| {
+        let one = api.get(&format!("/api/v1/source/{id}")).await.expect(200);
+        let all = api.get("/api/v1/source").await.expect(200);
+        assert_eq!(all["data"][0]["url"], one["url"]);
+        let text = format!("{one}{all}");
+        assert_eq!(text.contains(token), one["url"] == json!(url), "{text}");
+        one["url"].clone()
+    };
+    assert_eq!(shown(&key(&t, &json!(["read"])).await).await, masked);
+    assert_eq!(shown(&key(&t, &json!(["read", "send", "portal"])).await).await, masked);
+    assert_eq!(shown(&link(&t, json!({"readOnly": true})).await).await, masked);
+    assert_eq!(shown(&key(&t, &json!(["manage"])).await).await, json!(url));
+    assert_eq!(shown(&link(&t, json!({})).await).await, json!(url));
+    assert_eq!(shown(&t.api).await, json!(url));
+    // Nor what else is kept of the source says it.
+    let path = format!("/in/{token}");
+    t.api.anonymous().post(&path, "{}").await.expect(401);
+    let headers = [("x-gitlab-token", "a token"), ("x-gitlab-event", "Push Hook"), ("idempotency-key", "1")];
+    t.api.anonymous().send("POST", &path, &headers, r#"{"object_kind": "push"}"#).await.expect(200);
+    let reads = key(&t, &json!(["read"])).await;
+    let refused = eventually("the refusal is noted", || async {
+        let rows = reads.get(&format!("/api/v1/source/{id}/rejection")).await.expect(200);
+        rows["data"].as_array().unwrap().first().map(|row| row["id"].as_str().unwrap().to_owned())
+    })
+    .await;
+    for rest in ["/rejection".to_owned(), format!("/rejection/{refused}"), "/event".to_owned(), "/stats".to_owned()] {
+        let said = reads.get(&format!("/api/v1/source/{id}{rest}")).await;
+        assert!(said.status == 200 && !said.text().contains(token), "{rest}: {}", said.text());
+    }
+    for path in ["/api/v1/audit?limit=250".to_owned(), t.path("/msg")] {
+        assert!(!reads.get(&path).await.expect(200).to_string().contains(token), "{path}");
+    }
 }

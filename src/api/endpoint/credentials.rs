@@ -9,7 +9,8 @@ use crate::{
         rules::Check,
     },
     model::{Authentication, ClientCertificate, ClientGrant, Credentials, Hidden, Placement},
-    routing::{CREDENTIALS_PURPOSE, open_credentials},
+    outbound::WayError,
+    routing::{CREDENTIALS_PURPOSE, RouteError, open_credentials},
 };
 use axum::{extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
@@ -150,8 +151,9 @@ struct ClientCertificateOut {
 impl CredentialsIn {
     fn check(&self) -> Result<(), Problem> {
         let mut check = Check::new();
-        let long = |check: &mut Check, name: &str, text: &str, most: usize| {
-            check.rule((1..=most).contains(&text.len()), &["body", name], "length", format!("It has 1 to {most} bytes."));
+        let long = |check: &mut Check, place: &[&str], text: &str| {
+            let fits = (1..=MAX_PEM_BYTES).contains(&text.len());
+            check.rule(fits, place, "length", format!("It has 1 to {MAX_PEM_BYTES} bytes."));
         };
         let auth = |check: &mut Check, name: &str, text: &str, most: usize| {
             let fits = (1..=most).contains(&text.len());
@@ -181,10 +183,10 @@ impl CredentialsIn {
             }
         }
         if let Some(given) = &self.client_certificate {
-            long(&mut check, "clientCertificate", &given.certificate, MAX_PEM_BYTES);
-            long(&mut check, "clientCertificate", &given.private_key.0, MAX_PEM_BYTES);
+            long(&mut check, &["body", "clientCertificate", "certificate"], &given.certificate);
+            long(&mut check, &["body", "clientCertificate", "privateKey"], &given.private_key.0);
         }
-        self.ca.iter().for_each(|ca| long(&mut check, "ca", ca, MAX_PEM_BYTES));
+        self.ca.iter().for_each(|ca| long(&mut check, &["body", "ca"], ca));
         check.done()
     }
 
@@ -308,6 +310,21 @@ pub(super) async fn remove(
     store_credentials(&api, &caller, (&app, &endpoint), &Credentials::default()).await
 }
 
+/// What is said of credentials with which no request could be made: the field at fault, as this body has it.
+fn unusable(error: RouteError) -> Problem {
+    let place: &[&str] = match &error {
+        RouteError::Way(WayError::Certificate) => &["body", "clientCertificate", "certificate"],
+        RouteError::Way(WayError::Key | WayError::Mismatch) => &["body", "clientCertificate", "privateKey"],
+        RouteError::Way(WayError::Roots(_)) => &["body", "ca"],
+        RouteError::Way(WayError::TokenUrl(_)) => &["body", "authentication", "tokenUrl"],
+        RouteError::Way(WayError::Header) => &["body", "authentication"],
+        RouteError::Sealed(_) => return store::refused(error),
+        // The endpoint itself, or the organization's proxy.
+        _ => return Problem::conflict(error.to_string()),
+    };
+    Problem::field(place, "unusable", error.to_string())
+}
+
 async fn store_credentials(
     api: &Shared,
     caller: &Caller,
@@ -325,7 +342,7 @@ async fn store_credentials(
     store::revise(api, app.application.id, endpoint, |endpoint| {
         endpoint.credentials = sealed.clone();
         endpoint.updated_at = now;
-        store::check_compiles(api, &app, endpoint)
+        store::compiles(api, &app, endpoint).map_err(unusable)
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -96,6 +96,14 @@ pub(in crate::api) async fn insert(
     idempotent.commit(api, vec![insert], StatusCode::CREATED, &EndpointOut::from(endpoint)).await
 }
 
+/// Judges a new endpoint, and makes none.
+///
+/// # Errors
+/// As [`insert`], but for what only the store knows.
+pub(in crate::api) async fn judged(api: &Shared, app: &AppRoutes, body: EndpointIn) -> Result<(), Problem> {
+    store::fresh(api, app, body).await.map(drop)
+}
+
 /// An endpoint.
 #[utoipa::path(
     get,

@@ -20,7 +20,7 @@ mod store;
 pub(crate) mod surface;
 mod wish;
 
-pub(in crate::api) use crud::{deleted, insert, listed, put};
+pub(in crate::api) use crud::{deleted, insert, judged, listed, put};
 pub(in crate::api) use edit::read_filter;
 pub(in crate::api) use headers::{EndpointHeadersIn, EndpointHeadersOut};
 pub(in crate::api) use headers_api::{set, shown};

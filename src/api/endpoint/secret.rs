@@ -131,7 +131,8 @@ pub(in crate::api) async fn rotated(
     let result = revise_with(&api.engine, &address, |record| {
         let Record::Endpoint(endpoint) = record else { return Err(Problem::not_found("endpoint")) };
         let kind = body.secret_type.unwrap_or(kind(&forge.current(endpoint)?));
-        let profile = api.engine.routing.profile_of(&routes.application, endpoint).map_err(store::refused)?;
+        let profile = api.engine.routing.profile_of(&routes.application, endpoint);
+        let profile = profile.map_err(|error| Problem::conflict(error.to_string()))?;
         let text = forge.text("key", body.key.as_deref(), kind, &profile)?;
         forge.rotate(endpoint, &text, Duration::from_secs(grace.into()))?;
         let answer = to_text(&EndpointSecretOut { key: shown(&text) })?;

@@ -13,6 +13,7 @@ use crate::{
     flow::Draft,
 };
 use axum::{extract::State, http::StatusCode, response::Response};
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -69,12 +70,15 @@ pub(super) async fn send_example(
         None if body.event_type == PING => json!({"success": true}),
         None => {
             let event_type = store::event_type(&api, app.application.org, &body.event_type).await?;
-            let known =
-                event_type.ok_or_else(|| Problem::field(&["body", "eventType"], "unknown", "There is no such event type."))?;
+            let known = event_type.filter(|known| caller.shown(known.feature_flags.as_deref()));
+            let known = known.ok_or_else(|| Problem::field(&["body", "eventType"], "unknown", "There is no such event type."))?;
             example(known.schemas.as_ref(), body.example_index.unwrap_or(0)).map_err(missing)?
         }
     };
-    let payload = to_text(&payload)?.into();
+    let payload = Bytes::from(to_text(&payload)?);
+    if payload.len() > api.options.max_payload {
+        return Err(Problem::TooLarge);
+    }
     let draft = Draft { event_type: body.event_type, payload, only: Some(endpoint), ..Draft::default() };
     let result = accept(&api, &app, draft, &idempotent, (StatusCode::OK, true)).await;
     idempotent.settle(&api, result).await

@@ -151,7 +151,8 @@ pub(in crate::api) fn refused(error: RouteError) -> Problem {
             Problem::field(&["body", "profile"], "unknown", format!("{rule}: GET /api/v1/profile lists them."))
         }
         RouteError::Key(_) | RouteError::Secret(_) => Problem::field(&["body", "profile"], "secret", rule),
-        RouteError::Way(_) => Problem::field(&["body", "credentials"], "unusable", rule),
+        // No body that has an endpoint's URL or profile has these: they were set before, each by a request of its own.
+        RouteError::Way(_) => Problem::conflict(rule),
         RouteError::Header => Problem::field(&["body", "headers"], "pattern", rule),
         RouteError::Sealed(error) => error.into(),
     }
@@ -159,7 +160,12 @@ pub(in crate::api) fn refused(error: RouteError) -> Problem {
 
 /// Checks that an endpoint can be delivered to: its profile is there, and its URL and its secrets are such as that wants.
 pub(super) fn check_compiles(api: &Api, app: &AppRoutes, endpoint: &Endpoint) -> Result<(), Problem> {
-    api.engine.routing.compile(&app.application, endpoint, &api.engine.vault).map(drop).map_err(refused)
+    compiles(api, app, endpoint).map_err(refused)
+}
+
+/// As [`check_compiles`], for requests with another body than an endpoint's.
+pub(super) fn compiles(api: &Api, app: &AppRoutes, endpoint: &Endpoint) -> Result<(), RouteError> {
+    api.engine.routing.compile(&app.application, endpoint, &api.engine.vault).map(drop)
 }
 
 /// The names of the event types that are delivered now; `None` when there are none yet, or more than an endpoint may name.

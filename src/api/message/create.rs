@@ -101,12 +101,14 @@ pub(in crate::api) async fn create(
     }
     let with_content = Filter::new(asked)?.with_content;
     let body = Body::parse(&bytes)?;
-    let app = application(&api, &caller, &app, body.application).await?;
+    let given = body.application;
     let draft = body.into_draft(&bytes, api.engine.clock.now(), api.options.max_payload)?;
     if api.engine.routing.is_reserved(caller.org, &draft.event_type) {
         let rule = format!("The event type {} is reserved: it may be subscribed to, and is not sent yet.", draft.event_type);
         return Err(Problem::field(&["body", "eventType"], "reserved", rule));
     }
+    // The last of all: what is refused makes no application.
+    let app = application(&api, &caller, &app, given).await?;
     let result = accept(&api, &app, draft, &idempotent, (StatusCode::ACCEPTED, with_content)).await;
     idempotent.settle(&api, result).await
 }

@@ -3,10 +3,10 @@
 
 use super::{
     crud::start,
-    shape::{MAX_RATE, ReplayOut, ReplayPreviewOut, blank, check_class, check_labels, check_statuses, span},
+    shape::{ReplayOut, ReplayPreviewOut, ReplayRequest, ReplayStatusName},
 };
 use crate::{
-    api::{Caller, Errors, Idempotent, Json, Path, Problem, Shared, Stamp, endpoint, endpoint::read_filter, message},
+    api::{Caller, Errors, Idempotent, Json, Path, Problem, Shared, Stamp, endpoint, message},
     flow::Cancel,
     model::{AuditAction, DeliveryState, EndpointId, Message, Replay, ReplayStatus, ReplayTask},
     routing::AppRoutes,
@@ -61,6 +61,33 @@ pub(super) struct CancelRequest {
     rate: Option<u32>,
 }
 
+/// A cancellation chooses as a replay does, by the same rules.
+impl From<CancelRequest> for ReplayRequest {
+    fn from(asked: CancelRequest) -> Self {
+        let named = |status| match status {
+            CancelStatusName::Pending => ReplayStatusName::Pending,
+            CancelStatusName::Held => ReplayStatusName::Held,
+        };
+        let statuses = asked.statuses.unwrap_or_else(|| vec![CancelStatusName::Pending]);
+        ReplayRequest {
+            app_id: asked.app_id,
+            endpoint_id: asked.endpoint_id,
+            since: asked.since,
+            until: asked.until,
+            event_types: asked.event_types,
+            channel: asked.channel,
+            tag: asked.tag,
+            filter: asked.filter,
+            statuses: Some(statuses.into_iter().map(named).collect()),
+            status_code_class: asked.status_code_class,
+            newest_per: None,
+            newest_per_ordering_key: false,
+            anew: false,
+            rate: Some(asked.rate.unwrap_or(DEFAULT_RATE)),
+        }
+    }
+}
+
 /// How many deliveries were cancelled.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub(super) struct CancelOut {
@@ -75,28 +102,12 @@ async fn read(api: &Shared, caller: &Caller, asked: CancelRequest) -> Result<(Ar
         Some(endpoint) => Some(endpoint::find(api, app.application.id, endpoint).await?.id),
         None => None,
     };
-    let span = span(asked.since, asked.until, api.engine.clock.now())?;
-    check_labels(asked.event_types.as_deref(), asked.channel.as_deref(), asked.tag.as_deref())?;
-    let event_types = asked.event_types.unwrap_or_default();
-    let mut cancel = blank(api, (app.application.org, app.application.id), endpoint, span);
+    let owner = (app.application.org, app.application.id);
+    let mut cancel = ReplayRequest::from(asked).read(api, owner, endpoint)?;
     cancel.task = ReplayTask::Cancel;
-    cancel.rate = asked.rate.unwrap_or(DEFAULT_RATE);
-    if !(1..=MAX_RATE).contains(&cancel.rate) {
-        return Err(Problem::field(&["body", "rate"], "range", "A number from 1 to 10,000."));
-    }
-    let only_held = match &asked.statuses {
-        Some(statuses) => {
-            check_statuses(statuses.len())?;
-            !statuses.contains(&CancelStatusName::Pending)
-        }
-        None => false,
-    };
-    cancel.selection.statuses = vec![if only_held { ReplayStatus::Held } else { ReplayStatus::Pending }];
-    cancel.selection.code_class = check_class(asked.status_code_class)?;
-    cancel.selection.event_types = event_types;
-    cancel.selection.channel = asked.channel;
-    cancel.selection.tag = asked.tag;
-    cancel.selection.filter = asked.filter.map(read_filter).transpose()?;
+    // Those that are held are pending too.
+    let pending = cancel.selection.statuses.contains(&ReplayStatus::Pending);
+    cancel.selection.statuses = vec![if pending { ReplayStatus::Pending } else { ReplayStatus::Held }];
     Ok((app, cancel))
 }
 

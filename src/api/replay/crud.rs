@@ -6,14 +6,19 @@ use crate::{
         Api, Caller, Errors, Idempotent, Json, Path, Problem, Query, Shared,
         body::{json_text, to_text},
         endpoint,
-        page::{FixedPageQuery, ListResponse, Ordering},
+        page::{FixedPageQuery, ListResponse, MAX_LIMIT, Ordering},
     },
-    model::{Kind, Record, Replay, TaskId},
+    model::{Kind, Record, Replay, ReplayState, TaskId},
     routing::AppRoutes,
-    store::Change,
+    store::{Change, ListPage},
 };
 use axum::{extract::State, http::StatusCode, response::Response};
 use std::sync::Arc;
+
+/// Replays of an application that run at once, at most: each walks through its messages.
+const MAX_RUNNING: usize = 20;
+/// The newest replays of an organization among which those that run are counted.
+const MAX_COUNTED: usize = 2_000;
 
 fn missing() -> Problem {
     Problem::not_found("replay")
@@ -30,8 +35,33 @@ async fn read(api: &Shared, caller: &Caller, asked: ReplayRequest) -> Result<(Ar
     Ok((app, replay))
 }
 
+/// Refuses when so many of the application's run already.
+async fn room(api: &Api, replay: &Replay) -> Result<(), Problem> {
+    let runs =
+        |record: &Record| matches!(record, Record::Replay(other) if other.app == replay.app && other.state == ReplayState::Running);
+    let (scope, now) = (replay.org.to_string(), api.engine.clock.now());
+    let (mut running, mut counted, mut after) = (0, 0, None::<String>);
+    while counted < MAX_COUNTED {
+        let page = ListPage { after: after.as_deref(), backwards: true, limit: MAX_LIMIT };
+        let found = api.engine.store.list(Kind::Replay, &scope, page, now).await?;
+        running += found.iter().filter(|stored| runs(&stored.record)).count();
+        if running >= MAX_RUNNING {
+            let rule =
+                format!("At most {MAX_RUNNING} replays and cancellations of an application run at once: abort one, or wait.");
+            return Err(Problem::conflict(rule));
+        }
+        if found.len() < MAX_LIMIT {
+            break;
+        }
+        counted += found.len();
+        after = found.last().map(|stored| stored.record.address().key);
+    }
+    Ok(())
+}
+
 /// Stores the replay with its answer, and lets it go on.
 pub(super) async fn start(api: &Api, idempotent: &Idempotent, replay: Replay) -> Result<Response, Problem> {
+    room(api, &replay).await?;
     let body = to_text(&ReplayOut::from(&replay))?;
     let with: Vec<Change> = idempotent.answered(StatusCode::ACCEPTED, body.clone()).map(Change::Insert).into_iter().collect();
     let started = api.engine.start_replay(replay, with).await.map_err(Problem::from);

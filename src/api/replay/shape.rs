@@ -93,38 +93,38 @@ pub(super) struct ReplayRequest {
     pub(super) endpoint_id: Option<String>,
     /// Messages made at this instant or later; at most 90 days back.
     #[schema(value_type = String, format = DateTime)]
-    since: Stamp,
+    pub(super) since: Stamp,
     /// Messages made before this instant. Absent: until now.
     #[schema(value_type = Option<String>, format = DateTime)]
-    until: Option<Stamp>,
+    pub(super) until: Option<Stamp>,
     /// Only these event types; at most 100.
-    event_types: Option<Vec<String>>,
+    pub(super) event_types: Option<Vec<String>>,
     /// Only messages with this channel.
-    channel: Option<String>,
+    pub(super) channel: Option<String>,
     /// Only messages with this tag.
-    tag: Option<String>,
+    pub(super) tag: Option<String>,
     /// Only messages whose payload meets this filter, as endpoints have them.
     #[schema(value_type = Option<Object>)]
-    filter: Option<serde_json::Value>,
+    pub(super) filter: Option<serde_json::Value>,
     /// Only deliveries that stand so, at least one. Absent: `exhausted`. `missing` are those that an endpoint was never to get, and would
     /// now.
     #[schema(min_items = 1)]
-    statuses: Option<Vec<ReplayStatusName>>,
+    pub(super) statuses: Option<Vec<ReplayStatusName>>,
     /// Only deliveries whose last answer was of this class: 100, 200, …, 500; 0: there was no answer.
-    status_code_class: Option<u16>,
+    pub(super) status_code_class: Option<u16>,
     /// A path into the payload that names what a message is about (`order.id`): of the messages with the same value only the
     /// newest is delivered, and the newest go first.
-    newest_per: Option<String>,
+    pub(super) newest_per: Option<String>,
     /// Whether of the messages with the same ordering key only the newest is delivered, the newest first. Not together with
     /// `newestPer`.
     #[serde(default)]
-    newest_per_ordering_key: bool,
+    pub(super) newest_per_ordering_key: bool,
     /// Whether exhausted deliveries get their whole schedule once more. By default each delivery gets one attempt, whose
     /// failure counts for nothing.
     #[serde(default)]
-    anew: bool,
+    pub(super) anew: bool,
     /// Deliveries a second at most, 1 to 10,000; 100 by default. Live traffic goes first whatever the rate.
-    rate: Option<u32>,
+    pub(super) rate: Option<u32>,
 }
 
 /// How a replay stands.

@@ -68,7 +68,7 @@ pub(super) async fn list(
         Record::Source(source) if keep(&source) => Some(source),
         _ => None,
     });
-    let rows = rows.await?.into_iter().map(|source| shown(&api, &base, source)).collect::<Result<Vec<_>, _>>()?;
+    let rows = rows.await?.into_iter().map(|source| shown(&api, (&caller, &base), source)).collect::<Result<Vec<_>, _>>()?;
     Ok(axum::Json(page.answer(rows, |source| source.id.to_string(), |source| source)))
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn create(
     let app = body.value.app_id.clone();
     if let Some(existing) = existing(&api, &caller, (app.as_deref(), uid.as_deref())).await? {
         Edit::full(body.value)?;
-        return idempotent.commit_sealed(&api, Vec::new(), StatusCode::OK, &shown(&api, &base, existing)?).await;
+        return idempotent.commit_sealed(&api, Vec::new(), StatusCode::OK, &shown(&api, (&caller, &base), existing)?).await;
     }
     let (source, out) = made(&api, (&caller, &base), body.value).await?;
     let created = idempotent.commit_sealed(&api, vec![insert(source)], StatusCode::CREATED, &out).await;
@@ -122,7 +122,7 @@ pub(super) async fn create(
         // Somebody else made it meanwhile.
         Err(Problem::Conflict(_)) if uid.is_some() => match existing(&api, &caller, (app.as_deref(), uid.as_deref())).await? {
             Some(existing) => {
-                let out = shown(&api, &base, existing)?;
+                let out = shown(&api, (&caller, &base), existing)?;
                 idempotent.commit_sealed(&api, Vec::new(), StatusCode::OK, &out).await
             }
             None => created,
@@ -152,7 +152,7 @@ fn insert(source: Source) -> Change {
 /// A new source, not yet stored, and how it is shown to whom made it.
 async fn made(api: &Api, (caller, base): (&Caller, &Base), body: SourceIn) -> Result<(Source, SourceOut), Problem> {
     let (source, secret) = store::fresh(api, caller, body).await?;
-    let mut out = shown(api, base, source.clone())?;
+    let mut out = shown(api, (caller, base), source.clone())?;
     out.secret = secret.map(|text| text.to_string());
     Ok((source, out))
 }
@@ -172,7 +172,7 @@ pub(super) async fn get(
     base: Base,
     Path(source): Path<String>,
 ) -> Result<axum::Json<SourceOut>, Problem> {
-    shown(&api, &base, store::find(&api, &caller, &source).await?).map(axum::Json)
+    shown(&api, (&caller, &base), store::find(&api, &caller, &source).await?).map(axum::Json)
 }
 
 /// Updates a source, or makes it when the path is a uid that no source has. Its URL stays; so do its secrets and settings,
@@ -210,7 +210,7 @@ pub(super) async fn update(
     if let Some(known) = there(known)? {
         same_owner(&api, &caller, &known, body.app_id.as_deref()).await?;
         let edited = store::edit(&api, &caller, &known.id.to_string(), &edit).await?;
-        return Ok(axum::Json(shown(&api, &base, edited)?).into_response());
+        return Ok(axum::Json(shown(&api, (&caller, &base), edited)?).into_response());
     }
     if !by_uid {
         return Err(store::missing());
@@ -246,7 +246,7 @@ pub(super) async fn patch(
 ) -> Result<axum::Json<SourceOut>, Problem> {
     caller.write()?;
     let edited = store::edit(&api, &caller, &source, &Edit::patch(body.value)?).await?;
-    shown(&api, &base, edited).map(axum::Json)
+    shown(&api, (&caller, &base), edited).map(axum::Json)
 }
 
 /// Deletes a source: its URL answers nobody any more. The messages that it received stay.

@@ -63,5 +63,5 @@ async fn set(
         }
         Ok((source.clone(), Vec::new()))
     });
-    shown(api, base, source.await?).map(axum::Json)
+    shown(api, (caller, base), source.await?).map(axum::Json)
 }

@@ -11,7 +11,7 @@ use crate::{
     },
     crypto::short_fingerprint,
     flow::{Draft, Mark},
-    model::{Kind, Message, MsgId, Origin, Record, Seen, Source, Time},
+    model::{AuditAction, Kind, Message, MsgId, Origin, Record, Seen, Source, Time},
     routing::AppRoutes,
     store::{Conflict, StoreError, Window},
 };
@@ -82,7 +82,9 @@ pub(super) async fn one(
     let found = api.engine.store.message(source.app, id).await?;
     let message = found.filter(|message| is_of(message, source.id, &[])).ok_or_else(missing)?;
     let app = routes(&api, &source)?;
-    let result = message::accept(&api, &app, draft(&message)?, &idempotent, (StatusCode::ACCEPTED, false));
+    let draft = draft(&message)?;
+    api.engine.note(AuditAction::Created, "resend", Some((source.app, format!("{}/{}", source.id, message.id)))).await?;
+    let result = message::accept(&api, &app, draft, &idempotent, (StatusCode::ACCEPTED, false));
     idempotent.settle(&api, result.await).await
 }
 
@@ -148,6 +150,9 @@ pub(super) async fn many(
     let found = matching(&api, &source, (asked.since, until), &event_types).await?;
     let app = routes(&api, &source)?;
     let expunged = found.expunged;
+    if !found.ids.is_empty() {
+        api.engine.note(AuditAction::Created, "replay", Some((source.app, source.id.to_string()))).await?;
+    }
     let replays = found.ids.into_iter().map(|id| replay(&api, (&app, &source), id, idempotent.keyed()));
     let replayed = stream::iter(replays).buffered(AT_ONCE).try_fold(0, async |sum, one| Ok(sum + usize::from(one))).await?;
     let out = SourceReplayOut { replayed, expunged };

@@ -2,12 +2,12 @@
 
 use super::shape::SourceResponse;
 use crate::{
-    api::rules::Check,
+    api::rules::{Check, is_field_value},
     inbound::Rules,
     model::{Closed, Source},
     outbound::Cidr,
 };
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use postrider_signature::TOLERANCE;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -51,6 +51,20 @@ pub(super) const MAX_SETTING_VALUE: usize = 16 * 1024;
 /// The longest scheme of the owner's, in bytes of compact JSON.
 const MAX_SCHEME: usize = 16 * 1024;
 
+/// What browsers take as said by the whole server, whose pages are on the same origin as its sources.
+const OF_THE_ORIGIN: [&str; 11] = [
+    "alt-svc",
+    "clear-site-data",
+    "content-security-policy",
+    "nel",
+    "origin-agent-cluster",
+    "report-to",
+    "reporting-endpoints",
+    "service-worker-allowed",
+    "set-cookie",
+    "strict-transport-security",
+    "x-content-type-options",
+];
 /// Meaningful to one connection only (RFC 9110, section 7.6.1), or set anew for every delivery and answer.
 const CONNECTION: [&str; 15] = [
     "connection",
@@ -160,13 +174,10 @@ pub(super) fn response(check: &mut Check, response: &SourceResponse) {
         check.rule(HeaderName::try_from(name.as_str()).is_ok(), &at, "pattern", "It is not a header name (RFC 9110, section 5.1).");
         let ours = CONNECTION.contains(&name.to_ascii_lowercase().as_str());
         check.rule(!ours, &at, "reserved", "This header belongs to the connection.");
+        let ours = OF_THE_ORIGIN.contains(&name.to_ascii_lowercase().as_str());
+        check.rule(!ours, &at, "reserved", "This header would hold for all of this server's pages.");
         check.rule(value.len() <= MAX_ANSWER_VALUE, &at, "length", format!("It has at most {MAX_ANSWER_VALUE} bytes."));
-        check.rule(
-            HeaderValue::try_from(value.as_str()).is_ok(),
-            &at,
-            "pattern",
-            "It has characters that no header value may have.",
-        );
+        check.rule(is_field_value(value), &at, "pattern", "It is visible ASCII, blanks and tabs (RFC 9110, section 5.5).");
     }
     let names: Vec<String> = response.headers.keys().map(|name| name.to_ascii_lowercase()).collect();
     unique(check, &at, &names);

@@ -256,7 +256,8 @@ pub(super) struct SourceOut {
     /// The application that gets its messages.
     #[schema(value_type = String)]
     app_id: AppId,
-    /// Where the third party is to post. Whoever knows it can call it: treat it as a secret.
+    /// Where the third party is to post. Whoever knows it can call it: treat it as a secret. Keys that may only read and links that
+    /// may only look see `***` in place of its last segment.
     #[schema(format = "uri")]
     url: String,
     /// The row of the provider table, unless there is a scheme.

@@ -24,6 +24,8 @@ const MAX_APP_SOURCES: usize = 1_000;
 const RECEIVED_NAME: &str = "Received";
 /// Where sources receive, before the token.
 const RECEIVE_PATH: &str = "/in/";
+/// Stands for the token in URLs that are shown to those who may not manage sources.
+const MASK: &str = "***";
 
 impl Api {
     /// What seals a source's secrets.
@@ -100,13 +102,13 @@ pub(super) fn missing() -> Problem {
     Problem::not_found("source")
 }
 
-/// A source as it is shown.
+/// A source as it is shown to a caller: who may only look sees no token in its URL.
 ///
 /// # Errors
 /// Its token does not open.
-pub(super) fn shown(api: &Api, base: &Base, source: Source) -> Result<SourceOut, Problem> {
-    let url = url(api, base, &source)?;
-    SourceOut::new(source, url.to_string())
+pub(super) fn shown(api: &Api, (caller, base): (&Caller, &Base), source: Source) -> Result<SourceOut, Problem> {
+    let url = if caller.changes() { url(api, base, &source)?.to_string() } else { format!("{}{RECEIVE_PATH}{MASK}", base.0) };
+    SourceOut::new(source, url)
 }
 
 /// The receive URL of a source, with its current token.
@@ -119,15 +121,15 @@ pub(super) fn url(api: &Api, Base(base): &Base, source: &Source) -> Result<Text,
     Ok(Text::new(format!("{base}{RECEIVE_PATH}{}", *token)))
 }
 
-/// Where the messages of a new source go, and whether that application owns it.
+/// The application that owns a new source; `None`: the organization does.
 ///
 /// # Errors
 /// There is no such application, or the caller may not see it; the store is away.
-async fn owner(api: &Api, caller: &Caller, app: Option<&str>) -> Result<(AppId, bool), Problem> {
+async fn owner(api: &Api, caller: &Caller, app: Option<&str>) -> Result<Option<AppId>, Problem> {
     match (app, &caller.grant) {
-        (Some(app), _) => Ok((named_app(api, caller, app).await?, true)),
-        (None, Grant::Portal { app, .. }) => Ok((*app, true)),
-        (None, Grant::Key | Grant::Limited { .. } | Grant::Session) => Ok((received(api, caller.org).await?, false)),
+        (Some(app), _) => named_app(api, caller, app).await.map(Some),
+        (None, Grant::Portal { app, .. }) => Ok(Some(*app)),
+        (None, Grant::Key | Grant::Limited { .. } | Grant::Session) => Ok(None),
     }
 }
 
@@ -144,18 +146,23 @@ pub(super) async fn fresh(api: &Api, caller: &Caller, body: SourceIn) -> Result<
     let app = body.app_id.clone();
     let edit = Edit::full(body)?;
     let forge = api.source_forge();
-    let (app, app_owned) = owner(api, caller, app.as_deref()).await?;
-    let (most, whose) = if app_owned { (MAX_APP_SOURCES, "An application") } else { (MAX_OWN_SOURCES, "An organization") };
-    if api.inbound.sources.count(app) >= most {
+    let owner = owner(api, caller, app.as_deref()).await?;
+    let (most, whose) = if owner.is_some() { (MAX_APP_SOURCES, "An application") } else { (MAX_OWN_SOURCES, "An organization") };
+    let receives = owner.or_else(|| api.engine.app(caller.org, RECEIVED_UID).map(|app| app.application.id));
+    if receives.is_some_and(|app| api.inbound.sources.count(app) >= most) {
         return Err(Problem::bad_request("limit_reached", format!("{whose} has at most {most} sources of its own.")));
     }
-    let mut source = blank(&forge, (caller.org, app, app_owned))?;
+    let mut source = blank(&forge, (caller.org, receives.unwrap_or(AppId(0)), owner.is_some()))?;
     edit.apply(&mut source, &forge)?;
     let made = match edit.secrets {
         Some(_) => None,
         None => first_secret(api, &mut source)?,
     };
     check(api, &source)?;
+    if receives.is_none() {
+        // The last of all: what is refused makes no application.
+        source.app = received(api, caller.org).await?;
+    }
     Ok((source, made))
 }
 

@@ -5,6 +5,7 @@ mod begun;
 mod certificates;
 mod crowd;
 mod descriptors;
+mod early;
 mod first;
 mod patience;
 mod people;
@@ -98,7 +99,7 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool, descriptors: Des
     let pages = dashboard::Options { sign_in: sign_in(&config)?, ip_ranges, branding };
     let parts = Parts { store, outbound, clock, random, vault: Arc::new(unlocked.vault), settings: settings(&config, descriptors) };
     let engine = Engine::start(parts).await.context("the engine cannot start")?;
-    engine.keep_keys_in(keys);
+    engine.keep_keys_in(keys).await;
     let inbound = Inbound::start(engine.clone()).await.context("the sources cannot be loaded")?;
     tokio::spawn(upkeep::run(engine.clone()));
     let telling = alerts::Options { mailer: mailer.clone(), public_url: config.public_url.clone() };

@@ -4,6 +4,7 @@ use super::{
     begun::Begun,
     certificates::Certificates,
     crowd::Crowd,
+    early::Early,
     patience::{Patient, Timed},
 };
 use crate::shutdown::Shutdown;
@@ -154,11 +155,11 @@ impl<F> Protocols<F> {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (io, service) = (TokioIo::new(stream), Patient(service));
+        let service = Patient(service);
         // A connection's end by the other side's fault is nobody's news.
         let _peer_s_business = match speaks_http2 {
             false => {
-                let mut connection = pin!(self.http1.serve_connection(io, service));
+                let mut connection = pin!(self.http1.serve_connection(TokioIo::new(Early::new(stream)), service));
                 tokio::select! {
                     biased;
                     served = connection.as_mut() => served,
@@ -169,7 +170,7 @@ impl<F> Protocols<F> {
                 }
             }
             true => {
-                let mut connection = pin!(self.http2.serve_connection(io, service));
+                let mut connection = pin!(self.http2.serve_connection(TokioIo::new(stream), service));
                 tokio::select! {
                     biased;
                     served = connection.as_mut() => served,
