@@ -198,7 +198,11 @@ impl Taken {
                         attempts: 0,
                         bytes,
                     };
-                    lane.push(work, &self.engine.lanes.budget);
+                    if let Some(struck) = lane.push(work, &self.engine.lanes.budget) {
+                        // Cancelled before anybody knew that it is accepted.
+                        let (engine, which) = (self.engine.clone(), (endpoint, struck.message.id, struck.trigger));
+                        tokio::spawn(async move { engine.give_back(which, struck.lease).await });
+                    }
                     self.engine.pump(&lane);
                 }
                 // Also for a disabled endpoint: it may have been enabled while the message became durable, and a lane whose

@@ -74,9 +74,15 @@ impl Engine {
     /// Takes a cancelled delivery out of a lane's memory.
     pub(super) async fn stand_down(&self, endpoint: EndpointId, msg: MsgId) {
         for trigger in [Trigger::Scheduled, Trigger::Manual] {
-            if let Some(work) = self.take_out(endpoint, msg, trigger) {
-                self.give_back((endpoint, msg, trigger), work.lease).await;
-            }
+            self.strike_out(endpoint, msg, trigger).await;
+        }
+    }
+
+    /// Gives back an attempt that waits in a lane's memory, or that a claim under way brings.
+    pub(super) async fn strike_out(&self, endpoint: EndpointId, msg: MsgId, trigger: Trigger) {
+        let Some(lane) = self.lanes.get(endpoint) else { return };
+        if let Some(work) = lane.strike(msg, trigger, &self.lanes.budget) {
+            self.give_back((endpoint, msg, trigger), work.lease).await;
         }
     }
 

@@ -117,11 +117,12 @@ impl Engine {
     pub async fn requeue(self: &Arc<Self>, app: AppId, endpoint: EndpointId, which: Requeue) -> Result<u64, StoreError> {
         let engine = self.clone();
         to_the_end(async move {
-            let queued = engine.store.requeue(app, endpoint, which, engine.clock.now()).await?;
-            if queued > 0 {
+            let queued = engine.store.requeue(app, endpoint, which, engine.clock.now()).await;
+            // What was not answered may have been done.
+            if queued != Ok(0) {
                 engine.look(endpoint);
             }
-            Ok(queued)
+            queued
         })
         .await
     }
@@ -187,6 +188,8 @@ impl Engine {
                     let endpoints = self.routing.by_id(app).map(|a| a.routes.clone()).unwrap_or_default();
                     more.extend(endpoints.iter().map(|route| Change::Delete(Address::endpoint(app, route.id))));
                     more.extend(endpoints.iter().map(|route| purge(app, Some(route.id), now)));
+                    let failing = endpoints.iter().filter(|route| self.health.get(route.id).is_some());
+                    more.extend(failing.map(|route| Change::Delete(Address::new(Kind::Failing, app, route.id))));
                     more.push(purge(app, None, now));
                     let sources = self.sources.get().map(|table| table.addresses(app)).unwrap_or_default();
                     more.extend(sources.into_iter().map(Change::Delete));
@@ -275,7 +278,7 @@ impl Engine {
         Stale::Nothing
     }
 
-    fn is_disabled(&self, endpoint: EndpointId) -> bool {
+    pub(super) fn is_disabled(&self, endpoint: EndpointId) -> bool {
         self.routing.endpoint(endpoint).is_some_and(|(_, route)| route.disabled.is_some())
     }
 
@@ -309,6 +312,7 @@ impl Engine {
     fn forget(self: &Arc<Self>, endpoint: EndpointId) {
         self.health.forget(endpoint);
         if let Some(lane) = self.lanes.get(endpoint) {
+            lane.close();
             let (engine, works) = (self.clone(), lane.drain(&self.lanes.budget));
             tokio::spawn(async move {
                 for work in works {

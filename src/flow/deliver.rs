@@ -1,6 +1,6 @@
 //! Delivering: one attempt, from the routing table to the lane's report.
 
-use super::{Engine, agreement, ordering, record, retry, signing};
+use super::{Engine, agreement, gone::Halt, ordering, record, retry, signing};
 use crate::{
     lanes::{Report, Work},
     model::{AttemptId, Cause, Headers, Outcome, Verdict},
@@ -25,7 +25,9 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
         return Report::None;
     }
     if work.message.expunged {
-        return Box::pin(undeliverable(engine, work, Outcome::failed(Cause::Expunged, ""))).await;
+        Box::pin(undeliverable(engine, work, Outcome::failed(Cause::Expunged, ""))).await;
+        // That says nothing of the endpoint.
+        return Report::None;
     }
     if route.profile.handshake.is_some()
         && let Err(refused) = Box::pin(agreement::ask(engine, &route)).await
@@ -56,7 +58,8 @@ pub(super) async fn deliver(engine: &Arc<Engine>, work: Work) -> Report {
     };
     let verdict = judge(engine, &route, &work, &outcome);
     let report = if outcome.succeeded() { Report::Good(outcome.phases.total_us) } else { Report::Bad };
-    record::room(engine).await.record(record::Made { work, route, attempt, sent, outcome, verdict });
+    let halt = Halt::after(engine, (&work, &route), &outcome);
+    record::room(engine).await.record(record::Made { work, route, attempt, sent, outcome, verdict, halt });
     report
 }
 
@@ -71,7 +74,7 @@ async fn undeliverable(engine: &Arc<Engine>, work: Work, outcome: Outcome) -> Re
     if let Some((_, route)) = engine.routing.endpoint(work.endpoint) {
         let verdict = judge(engine, &route, &work, &outcome);
         let attempt = AttemptId(engine.random.id(engine.clock.now()));
-        let made = record::Made { work, route, attempt, sent: Headers::default(), outcome, verdict };
+        let made = record::Made { work, route, attempt, sent: Headers::default(), outcome, verdict, halt: None };
         record::room(engine).await.record(made);
     }
     Report::Bad

@@ -6,7 +6,7 @@ use super::{
     deliver::{broke, deliver},
 };
 use crate::{
-    lanes::{Lane, Limits, Next, Work, share},
+    lanes::{Lane, Limits, Next, Report, Work, share},
     model::{EndpointId, MsgId, Time, Trigger},
     store::{Claimed, Lease, StoreError},
 };
@@ -17,8 +17,6 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 const MAX_SLEEP: Duration = Duration::from_secs(5);
 /// How long a lane waits before it asks a store again that did not answer, or for memory that was not there.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Lanes that are called after an attempt, at most, until one of them takes the free slot.
-const CALLS: usize = 8;
 
 impl Engine {
     /// Starts what the lane may start; whether it started anything.
@@ -57,14 +55,14 @@ impl Engine {
     /// Something is due in the store at that time.
     pub(crate) fn note_due(self: &Arc<Self>, endpoint: EndpointId, due: Time) {
         let lane = self.lanes.open(endpoint);
-        if let Some(at) = lane.note_due(due) {
-            self.lanes.alarm.set(at, endpoint);
+        if let Some(ring) = lane.note_due(due) {
+            self.lanes.alarm.set(ring, endpoint);
         }
     }
 
-    fn alarm(&self, lane: &Lane, at: Time) {
-        if let Some(at) = lane.set_alarm(at) {
-            self.lanes.alarm.set(at, lane.endpoint());
+    pub(super) fn alarm(&self, lane: &Lane, at: Time) {
+        if let Some(ring) = lane.set_alarm(at) {
+            self.lanes.alarm.set(ring, lane.endpoint());
         }
     }
 
@@ -124,16 +122,15 @@ impl Engine {
         if !self.store.owns(endpoint) {
             self.store.call(endpoint);
         }
-        if let Some(at) = self.lanes.open(endpoint).note_due(self.clock.now()) {
-            self.lanes.alarm.set(at, endpoint);
+        if let Some(ring) = self.lanes.open(endpoint).note_due(self.clock.now()) {
+            self.lanes.alarm.set(ring, endpoint);
         }
     }
 
     /// Looks at once, in this process.
     pub(super) fn look_here(self: &Arc<Self>, endpoint: EndpointId) {
         let lane = self.lanes.open(endpoint);
-        let _looked_at_now = lane.note_due(self.clock.now());
-        lane.rang();
+        lane.look(self.clock.now());
         self.pump(&lane);
     }
 }
@@ -146,7 +143,8 @@ async fn run(engine: Arc<Engine>, lane: Arc<Lane>, work: Work) {
         let delivered = AssertUnwindSafe(deliver(&engine, work)).catch_unwind().await;
         let report = match delivered {
             Ok(report) => report,
-            Err(_) => Box::pin(broke(&engine, kept)).await,
+            // Whatever a second one does, the slot is to be free again.
+            Err(_) => AssertUnwindSafe(Box::pin(broke(&engine, kept))).catch_unwind().await.unwrap_or(Report::Bad),
         };
         lane.finish(msg, report, engine.clock.now(), &engine.lanes.budget);
         call_waiting(&engine);
@@ -159,9 +157,10 @@ async fn run(engine: Arc<Engine>, lane: Arc<Lane>, work: Work) {
     engine.pump(&lane);
 }
 
-/// Offers free slots to lanes that wait for one.
+/// Offers a free slot to lanes that wait for one, until one takes it. Those that do not leave the line: each is called once for
+/// each time that it stood in it.
 fn call_waiting(engine: &Arc<Engine>) {
-    for endpoint in std::iter::from_fn(|| engine.lanes.budget.next_waiting()).take(CALLS) {
+    while let Some(endpoint) = engine.lanes.budget.next_waiting() {
         let Some(lane) = engine.lanes.get(endpoint) else { continue };
         lane.called();
         if engine.pump(&lane) {
@@ -173,10 +172,11 @@ fn call_waiting(engine: &Arc<Engine>) {
 async fn claim(engine: Arc<Engine>, lane: Arc<Lane>, limit: usize) {
     let now = engine.clock.now();
     let (endpoint, lease) = (lane.endpoint(), engine.lease());
-    let claims = match engine.store.claim(endpoint, lease, now, limit).await {
+    let claiming = AssertUnwindSafe(engine.store.claim(endpoint, lease, now, limit)).catch_unwind();
+    let claims = match claiming.await.unwrap_or_else(|_| Err(StoreError::Damaged("a claim panicked".into()))) {
         Ok(claims) => claims,
         Err(error) => {
-            lane.claimed(Vec::new(), Some(now), &engine.lanes.budget);
+            let _none = lane.claimed(Vec::new(), Some(now), &engine.lanes.budget);
             if !(engine.stopping() && matches!(error, StoreError::Unavailable(_))) {
                 tracing::error!(%error, %endpoint, "nothing claimed");
             }
@@ -184,7 +184,11 @@ async fn claim(engine: Arc<Engine>, lane: Arc<Lane>, limit: usize) {
         }
     };
     let works = claims.taken.into_iter().map(work).collect();
-    lane.claimed(works, claims.next_due, &engine.lanes.budget);
+    for work in lane.claimed(works, claims.next_due, &engine.lanes.budget) {
+        engine.give_back((endpoint, work.message.id, work.trigger), work.lease).await;
+        // If it is owed all the same, it is claimed again.
+        lane.look(now);
+    }
     if let Some(due) = lane.stored_due().filter(|due| *due > now) {
         engine.alarm(&lane, due);
     }

@@ -21,6 +21,11 @@ pub(super) async fn follow(engine: Arc<Engine>) {
         while let Err(error) = take(&engine, &news).await
             && !engine.stopping()
         {
+            if !matches!(error, StoreError::Unavailable(_)) {
+                // Asked again it would be no other, and everything behind it would wait.
+                tracing::error!(%error, ?news, "not taken over");
+                break;
+            }
             tracing::warn!(%error, ?news, "not taken over yet");
             tokio::time::sleep(PAUSE).await;
         }
@@ -52,7 +57,7 @@ async fn take(engine: &Arc<Engine>, news: &News) -> Result<(), StoreError> {
 }
 
 /// The record as it is now: an earlier form of it is of no interest.
-async fn record(engine: &Arc<Engine>, address: &Address) -> Result<(), StoreError> {
+pub(super) async fn record(engine: &Arc<Engine>, address: &Address) -> Result<(), StoreError> {
     if address.kind == Kind::Rotation {
         if let Err(error) = engine.follow_rotation().await? {
             tracing::error!(%error, "a step of the master key's rotation was not followed");

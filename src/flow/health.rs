@@ -1,6 +1,6 @@
 //! An endpoint's health: since when it has failed, and when that disables it.
 
-use super::{Engine, notify, record::Glance, retry::GONE};
+use super::{Engine, follow, notify, record::Glance, retry::GONE};
 use crate::{
     lanes::Work,
     model::{Address, DisabledBy, EndpointId, Failing, Kind, Record, Time, Trigger},
@@ -13,7 +13,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 /// How long before an endpoint is disabled its owner is told.
 const WARNING: Duration = Duration::from_secs(86_400);
 /// Tries to disable an endpoint that is being changed at the same time.
-const TRIES: usize = 5;
+const TRIES: usize = 20;
 /// Endpoints that are remembered to have begun to fail lately, at most.
 const MAX_LATELY: usize = 10_000;
 /// How long that is remembered.
@@ -43,7 +43,7 @@ impl Health {
         self.0.lock().remove(&endpoint)
     }
 
-    fn get(&self, endpoint: EndpointId) -> Option<Failing> {
+    pub(super) fn get(&self, endpoint: EndpointId) -> Option<Failing> {
         self.0.lock().get(&endpoint).cloned()
     }
 }
@@ -84,10 +84,10 @@ impl Engine {
 }
 
 /// Learns from an attempt; what the store is to remember with it. Manual attempts count for nothing, whether somebody tries
-/// something out or replays a year.
+/// something out or replays a year; nor does what was never sent, since its payload is deleted.
 pub(super) fn learn(engine: &Engine, work: &Work, succeeded: bool, now: Time) -> Vec<Change> {
     let endpoint = work.endpoint;
-    if work.trigger == Trigger::Manual {
+    if work.trigger == Trigger::Manual || work.message.expunged {
         return Vec::new();
     }
     if succeeded {
@@ -110,7 +110,12 @@ pub(super) async fn after(engine: &Arc<Engine>, route: &Arc<Route>, glance: Glan
         return;
     }
     if glance.status == Some(GONE) && route.profile.disable_on_gone {
-        return disable(engine, route, DisabledBy::Gone, now).await;
+        return match glance.disabled {
+            Some(true) => notify::disabled(engine, route, now, DisabledBy::Gone).await,
+            // By somebody else; perhaps it is enabled again since.
+            Some(false) => {}
+            None => disable(engine, route, DisabledBy::Gone, now).await,
+        };
     }
     let Some(failing) = engine.health.get(route.id) else { return };
     let disable_at = failing.since.plus(engine.settings.disable_after);
@@ -127,31 +132,44 @@ pub(super) async fn after(engine: &Arc<Engine>, route: &Arc<Route>, glance: Glan
 }
 
 async fn disable(engine: &Arc<Engine>, route: &Arc<Route>, by: DisabledBy, since: Time) {
-    for _ in 0..TRIES {
-        match try_to_disable(engine, route, by).await {
-            Ok(true) => {
-                tracing::info!(endpoint = %route.id, ?by, "endpoint disabled");
-                return notify::disabled(engine, route, since, by).await;
-            }
-            Ok(false) => return,
-            Err(StoreError::Stale) => {}
-            Err(error) => return tracing::error!(%error, endpoint = %route.id, "endpoint not disabled"),
-        }
+    match try_to_disable(engine, route, by).await {
+        Ok(true) => notify::disabled(engine, route, since, by).await,
+        Ok(false) => {}
+        Err(error) => tracing::error!(%error, endpoint = %route.id, "endpoint not disabled"),
     }
 }
 
-/// `false`: it is gone, disabled already, or elsewhere.
-async fn try_to_disable(engine: &Arc<Engine>, route: &Route, by: DisabledBy) -> Result<bool, StoreError> {
+/// Disables the endpoint; `false`: it is gone, disabled already, or elsewhere.
+pub(super) async fn try_to_disable(engine: &Arc<Engine>, route: &Route, by: DisabledBy) -> Result<bool, StoreError> {
+    for _ in 1..TRIES {
+        match try_once(engine, route, by).await {
+            Err(StoreError::Stale) => {}
+            tried => return tried,
+        }
+    }
+    try_once(engine, route, by).await
+}
+
+async fn try_once(engine: &Arc<Engine>, route: &Route, by: DisabledBy) -> Result<bool, StoreError> {
     let now = engine.clock.now();
-    let found = engine.store.find(&Address::endpoint(route.app, route.id), now).await?;
+    let address = Address::endpoint(route.app, route.id);
+    let found = engine.store.find(&address, now).await?;
     let Some((Record::Endpoint(mut endpoint), revision)) = found.map(|f| (f.record, f.revision)) else { return Ok(false) };
+    if endpoint.disabled.is_some() {
+        if !engine.is_disabled(route.id) {
+            // By somebody else, or here and that was not answered.
+            follow::record(engine, &address).await?;
+        }
+        return Ok(false);
+    }
     // What was learnt of one URL says nothing of another.
-    if endpoint.disabled.is_some() || *endpoint.url != *route.url {
+    if *endpoint.url != *route.url {
         return Ok(false);
     }
     endpoint.disabled = Some(by);
     endpoint.updated_at = now;
     engine.change(vec![Change::Replace(Record::Endpoint(endpoint), revision)]).await?;
     engine.note_trouble();
+    tracing::info!(endpoint = %route.id, ?by, "endpoint disabled");
     Ok(true)
 }

@@ -24,6 +24,7 @@ mod deliver;
 mod dispatch;
 mod engine;
 mod follow;
+mod gone;
 mod health;
 mod history;
 mod ledger;

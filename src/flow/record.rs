@@ -1,6 +1,10 @@
 //! Recording: an attempt's outcome becomes a settlement, with what it says of the endpoint's health.
 
-use super::{Engine, health, notify};
+use super::{
+    Engine,
+    gone::{self, Halt},
+    health, notify,
+};
 use crate::{
     lanes::Work,
     model::{Address, Attempt, AttemptId, Delivery, DeliveryState, EndpointId, Headers, MsgId, Outcome, Time, Trigger, Verdict},
@@ -24,7 +28,7 @@ const UNSETTLED: usize = 8192;
 /// Results that are settled at once.
 const TOGETHER: usize = 256;
 /// How long to wait before results are offered again to a store that did not take them.
-const STORE_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const STORE_PAUSE: Duration = Duration::from_millis(500);
 /// Stands in an attempt for the value of a custom header, which may be a credential.
 const HIDDEN: &[u8] = b"(hidden)";
 /// Bytes of names and values that most requests have.
@@ -38,6 +42,8 @@ pub(super) struct Made {
     pub(super) sent: Headers,
     pub(super) outcome: Outcome,
     pub(super) verdict: Verdict,
+    /// Of an endpoint that is gone: nothing starts before this is recorded.
+    pub(super) halt: Option<Halt>,
 }
 
 /// What is left of an attempt once it is recorded.
@@ -48,6 +54,8 @@ pub(super) struct Glance {
     pub(super) succeeded: bool,
     pub(super) verdict: Verdict,
     pub(super) trigger: Trigger,
+    /// Whether it has disabled its endpoint; `None`: that was not tried.
+    pub(super) disabled: Option<bool>,
 }
 
 /// Results on their way to the store.
@@ -114,7 +122,7 @@ pub(super) async fn keep(engine: Arc<Engine>, mut results: mpsc::Receiver<Made>)
         tokio::spawn(async move {
             let _places = places;
             // A defect must not pass for work that is still going on; what it hits is attempted again at the next start.
-            if AssertUnwindSafe(keep_together(&engine, made)).catch_unwind().await.is_err() {
+            if AssertUnwindSafe(keep_all(&engine, made)).catch_unwind().await.is_err() {
                 tracing::error!(count, "recording panicked");
             }
             engine.results.owed.fetch_sub(count, SeqCst);
@@ -128,19 +136,36 @@ struct Owed {
     route: Arc<Route>,
     glance: Glance,
     now: Time,
+    halt: Option<Halt>,
+}
+
+async fn keep_all(engine: &Arc<Engine>, mut made: Vec<Made>) {
+    // Before any of them is recorded its key is not free; nobody waits for them meanwhile.
+    let gone: Vec<Made> = made.extract_if(.., |made| made.halt.is_some()).collect();
+    keep_together(engine, made).await;
+    if !gone.is_empty() {
+        let gone = Box::pin(gone::disable(engine, gone)).await;
+        keep_together(engine, gone).await;
+    }
 }
 
 async fn keep_together(engine: &Arc<Engine>, made: Vec<Made>) {
     let (settlements, owed): (Vec<_>, Vec<_>) = made.into_iter().map(|made| conclude(engine, made)).unzip();
     let mut in_order: Vec<EndpointId> = settlements.iter().filter(|s| s.order.is_some()).map(|s| s.endpoint).collect();
-    for (settled, owed) in settle(engine, settlements).await.into_iter().zip(owed) {
+    for (settled, mut owed) in settle(engine, settlements).await.into_iter().zip(owed) {
+        drop(owed.halt.take());
         if owed.glance.succeeded && owed.glance.trigger == Trigger::Manual {
-            // Also when it is not known to be recorded: what is owed still is claimed again.
-            stand_down(engine, owed.route.id, owed.msg).await;
+            // The scheduled attempt, if it waits in memory, is not to start; also when this is not known to be recorded: what is
+            // owed still is claimed again.
+            engine.strike_out(owed.route.id, owed.msg, Trigger::Scheduled).await;
         }
         let Some(delivery) = settled else {
             // It may have been recorded before, with an answer that was lost: then a retry is due that no lane knows of.
             engine.note_due(owed.route.id, owed.now);
+            if owed.glance.disabled == Some(true) {
+                let engine = engine.clone();
+                tokio::spawn(async move { health::after(&engine, &owed.route, owed.glance, owed.now).await });
+            }
             continue;
         };
         queue_again(engine, &delivery);
@@ -160,11 +185,13 @@ async fn keep_together(engine: &Arc<Engine>, made: Vec<Made>) {
 
 fn conclude(engine: &Engine, made: Made) -> (Settlement, Owed) {
     let now = engine.clock.now();
-    let Made { work, route, attempt, sent, outcome, verdict } = made;
-    let glance = Glance { attempt, status: outcome.status, succeeded: outcome.succeeded(), verdict, trigger: work.trigger };
+    let Made { work, route, attempt, sent, outcome, verdict, halt } = made;
+    let disabled = halt.as_ref().and_then(|halt| halt.disabled);
+    let glance =
+        Glance { attempt, status: outcome.status, succeeded: outcome.succeeded(), verdict, trigger: work.trigger, disabled };
     let changes = health::learn(engine, &work, glance.succeeded, now);
     let (msg, evidence) = (work.message.id, (attempt, &*route, sent, outcome));
-    (Settlement { changes, ..settlement(work, verdict, Some(evidence)) }, Owed { msg, route, glance, now })
+    (Settlement { changes, ..settlement(work, verdict, Some(evidence)) }, Owed { msg, route, glance, now, halt })
 }
 
 /// Records that a delivery's endpoint is gone; an endpoint that is there and only cannot be compiled keeps it.
@@ -231,13 +258,6 @@ fn recorded(settlement: &Settlement, result: Result<Settled, StoreError>) -> Opt
         Err(error) => tracing::error!(%error, endpoint = %settlement.endpoint, msg = %settlement.msg, "result not recorded"),
     }
     None
-}
-
-/// What was asked for has delivered: the scheduled attempt, if it waits in memory, is not to start.
-async fn stand_down(engine: &Engine, endpoint: EndpointId, msg: MsgId) {
-    if let Some(work) = engine.take_out(endpoint, msg, Trigger::Scheduled) {
-        engine.give_back((endpoint, msg, work.trigger), work.lease).await;
-    }
 }
 
 fn queue_again(engine: &Arc<Engine>, delivery: &Delivery) {

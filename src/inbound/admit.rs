@@ -139,23 +139,27 @@ mod tests {
     use std::convert::Infallible;
     use tokio::time::Instant;
 
+    fn memories() -> [Memory; 3] {
+        [Memory::of_source(), Memory::of_application(), Memory::of_all()]
+    }
+
     async fn read(pieces: &[&'static str], limit: u32) -> Result<Bytes, Reason> {
         let frames: Vec<_> =
             pieces.iter().map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::from_static(piece.as_bytes())))).collect();
-        let (own, all) = (Memory::of_source(), Memory::of_all());
-        let (mut read, mut room) = (Read::default(), Room::new(&own, &all));
+        let [own, application, all] = memories();
+        let (mut read, mut room) = (Read::default(), Room::new(&own, &application, &all));
         read.all(&mut StreamBody::new(stream::iter(frames)), limit, &mut room).await.map(|()| read.joined())
     }
 
     #[tokio::test]
     async fn a_body_without_a_length_is_refused_when_nothing_more_is_free() {
-        let (own, all) = (Memory::of_source(), Memory::of_all());
-        let (mut read, mut room) = (Read::default(), Room::new(&own, &all));
+        let [own, application, all] = memories();
+        let (mut read, mut room) = (Read::default(), Room::new(&own, &application, &all));
         let piece = Bytes::from(vec![b'x'; 1 << 20]);
         let endless = stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(piece.clone())));
         assert_eq!(read.all(&mut StreamBody::new(endless), u32::MAX, &mut room).await, Err(Reason::Busy));
         assert_eq!(read.len(), 32 << 20, "a quarter of 128 MiB");
-        let mut other = Room::new(&own, &all);
+        let mut other = Room::new(&own, &application, &all);
         assert!(!other.hold(1));
         drop(room);
         assert!(other.hold(1));
@@ -172,16 +176,16 @@ mod tests {
     #[tokio::test]
     async fn a_body_in_one_piece_is_not_copied() {
         let body = Bytes::from(vec![b'x'; 1000]);
-        let (own, all) = (Memory::of_source(), Memory::of_all());
-        let (mut read, mut room) = (Read::default(), Room::new(&own, &all));
+        let [own, application, all] = memories();
+        let (mut read, mut room) = (Read::default(), Room::new(&own, &application, &all));
         read.all(&mut Full::new(body.clone()), 1000, &mut room).await.unwrap();
         assert_eq!(read.joined().as_ptr(), body.as_ptr());
     }
 
     #[tokio::test(start_paused = true)]
     async fn patience_ends() {
-        let (own, all) = (Memory::of_source(), Memory::of_all());
-        let mut room = Room::new(&own, &all);
+        let [own, application, all] = memories();
+        let mut room = Room::new(&own, &application, &all);
         let drip = stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             Some((Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"."))), ()))

@@ -58,7 +58,7 @@ impl Inbound {
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        let mut room = Room::new(&source.state.memory, &self.memory);
+        let mut room = Room::new(&source.state.memory, &source.state.of_application, &self.memory);
         match source.admit(head, &mut body, &mut room).await {
             Ok(arrival) => self.receive(source, &arrival).await,
             Err(turned) => {

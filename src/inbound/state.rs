@@ -2,7 +2,10 @@
 
 use super::{Allowance, Memory, Throttle};
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -25,10 +28,19 @@ pub struct State {
     pub(super) shakes: Throttle,
     /// What its bodies may hold at once.
     pub(super) memory: Memory,
+    /// What the bodies of all sources of its application hold.
+    pub(super) of_application: Arc<Memory>,
 }
 
 impl Default for State {
     fn default() -> Self {
+        State::of(Arc::new(Memory::of_application()))
+    }
+}
+
+impl State {
+    /// Of a source whose bodies share this memory with those of its application's other sources.
+    pub(super) fn of(of_application: Arc<Memory>) -> Self {
         State {
             received: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
@@ -36,11 +48,10 @@ impl Default for State {
             allowance: Allowance::default(),
             shakes: Throttle::new(SHAKES),
             memory: Memory::of_source(),
+            of_application,
         }
     }
-}
 
-impl State {
     /// Counts one.
     pub fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Relaxed);

@@ -2,7 +2,7 @@
 //! store to find its source.
 
 use super::{
-    State,
+    Memory, State,
     compiled::{Compiled, Hash, hash_of},
 };
 use crate::{
@@ -11,7 +11,11 @@ use crate::{
     model::{Address, AppId, OrgId, Source, SourceId, Time},
 };
 use parking_lot::RwLock;
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Weak},
+};
 
 /// All sources, compiled.
 pub struct Sources {
@@ -25,6 +29,8 @@ struct Maps {
     tokens: HashMap<Hash, Arc<Compiled>>,
     /// Whose they are, also of those that cannot be compiled.
     owners: HashMap<SourceId, Owned>,
+    /// The memory that an application's sources share, as long as it has any.
+    memories: HashMap<AppId, Weak<Memory>>,
 }
 
 /// Whose a source is, and what that one calls it.
@@ -92,7 +98,10 @@ impl SourceTable for Sources {
     fn put(&self, source: Source) {
         let id = source.id;
         let owner = Owned { org: source.org, app: source.app, by_app: source.app_owned, uid: source.uid.clone() };
-        let state = self.by_id(id).map_or_else(|| Arc::new(State::default()), |known| known.state.clone());
+        let state = match self.by_id(id) {
+            Some(known) => known.state.clone(),
+            None => Arc::new(State::of(self.maps.write().memory_of(source.app))),
+        };
         let compiled = Compiled::new(source, &self.vault, state);
         let mut maps = self.maps.write();
         maps.forget(id);
@@ -119,6 +128,20 @@ impl SourceTable for Sources {
 }
 
 impl Maps {
+    /// What the sources of an application share.
+    fn memory_of(&mut self, app: AppId) -> Arc<Memory> {
+        if let Some(memory) = self.memories.get(&app).and_then(Weak::upgrade) {
+            return memory;
+        }
+        if self.memories.len() > self.owners.len() {
+            // Of applications that have none any more.
+            self.memories.retain(|_, memory| memory.strong_count() > 0);
+        }
+        let memory = Arc::new(Memory::of_application());
+        self.memories.insert(app, Arc::downgrade(&memory));
+        memory
+    }
+
     fn put(&mut self, compiled: Arc<Compiled>) {
         for hash in compiled.hashes() {
             self.tokens.insert(hash, compiled.clone());

@@ -58,18 +58,14 @@ impl Budget {
     /// Takes a slot. A slow lane gets one only while slow lanes hold less than half of all: what healthy lanes need is
     /// never taken by those that do not answer.
     pub(super) fn take(&self, slow: bool) -> bool {
-        if slow && self.used_by_slow.fetch_add(1, Relaxed) >= self.slow_share() {
+        if slow && !take_one(&self.used_by_slow, self.slow_share()) {
+            return false;
+        }
+        let taken = take_one(&self.used, self.slots);
+        if slow && !taken {
             self.used_by_slow.fetch_sub(1, Relaxed);
-            return false;
         }
-        if self.used.fetch_add(1, Relaxed) >= self.slots {
-            self.used.fetch_sub(1, Relaxed);
-            if slow {
-                self.used_by_slow.fetch_sub(1, Relaxed);
-            }
-            return false;
-        }
-        true
+        taken
     }
 
     /// Slots that slow lanes may hold.
@@ -101,9 +97,12 @@ impl Budget {
         if slow { waiting.slow.push_back(place) } else { waiting.healthy.push_back(place) }
     }
 
-    /// Of the lanes that may have a slot the one that has waited longest. Ask after each attempt: each slot given back serves
-    /// one.
+    /// Of the lanes that may have a slot the one that has waited longest; `None` also when there is no slot. Ask after each
+    /// attempt until one takes the slot that was given back.
     pub fn next_waiting(&self) -> Option<EndpointId> {
+        if self.used.load(Relaxed) >= self.slots {
+            return None;
+        }
         let open = self.used_by_slow.load(Relaxed) < self.slow_share();
         let mut waiting = self.waiting.lock();
         let slow = waiting.slow.front().filter(|_| open).map(|(came, _)| *came);
@@ -135,6 +134,11 @@ impl Budget {
     pub(super) fn unqueue(&self, bytes: usize) {
         self.queued_bytes.fetch_sub(bytes, Relaxed);
     }
+}
+
+/// Counts one more, never above `most`: who looks meanwhile is not to take a try for what is taken.
+fn take_one(taken: &AtomicUsize, most: usize) -> bool {
+    taken.fetch_update(Relaxed, Relaxed, |taken| (taken < most).then_some(taken + 1)).is_ok()
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ const FRESH_ROOM: usize = 32_768;
 const CLAIM: usize = 128;
 /// A lane claims again when so few claimed ones wait.
 const CLAIM_BELOW: usize = 32;
+/// Messages that are remembered to have been struck out while they were accepted, at most.
+const STRUCK: usize = 256;
 /// Of so many starts, one goes to what was claimed from the store even while fresh messages wait: they go first, and
 /// nothing starves.
 const TURNS: u32 = 5;
@@ -86,6 +88,15 @@ pub enum Next {
     Rest,
 }
 
+/// An alarm that is to be set for a lane, which has one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ring {
+    /// When.
+    pub at: Time,
+    /// The one that it takes the place of.
+    pub instead_of: Option<Time>,
+}
+
 /// A lane as it is, to be shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LaneView {
@@ -133,6 +144,14 @@ struct State {
     claiming: bool,
     stored_due: Option<Time>,
     alarm_at: Option<Time>,
+    /// So many want nothing to start.
+    halts: u32,
+    /// What is not to start, although the claim under way may bring it.
+    struck: Vec<(MsgId, Trigger)>,
+    /// Messages that are not to start, although they may be on their way from their acceptance.
+    struck_fresh: VecDeque<MsgId>,
+    /// Its endpoint is deleted.
+    gone: bool,
 }
 
 impl Lane {
@@ -160,36 +179,61 @@ impl Lane {
         state.reserved = state.reserved.saturating_sub(1);
     }
 
-    /// Takes a fresh message for which room was reserved.
-    pub fn push(&self, work: Work, budget: &Budget) {
-        budget.queue(work.bytes);
+    /// Takes a fresh message for which room was reserved. One that was struck out meanwhile comes back: it is to be given back to
+    /// the store.
+    #[must_use]
+    pub fn push(&self, work: Work, budget: &Budget) -> Option<Work> {
         let mut state = self.state.lock();
         state.reserved = state.reserved.saturating_sub(1);
+        if !state.struck_fresh.is_empty() {
+            let is_struck = state.struck_fresh.contains(&work.message.id);
+            if state.reserved == 0 {
+                state.struck_fresh.clear();
+            }
+            if is_struck {
+                return Some(work);
+            }
+        }
+        budget.queue(work.bytes);
         state.fresh.push_back(work);
+        None
     }
 
-    /// Takes what was claimed from the store, and learns when more is due there.
-    pub fn claimed(&self, works: Vec<Work>, stored_due: Option<Time>, budget: &Budget) {
+    /// Takes what was claimed from the store, and learns when more is due there. What was struck out meanwhile comes back: it
+    /// is to be given back to the store.
+    pub fn claimed(&self, works: Vec<Work>, stored_due: Option<Time>, budget: &Budget) -> Vec<Work> {
         let mut state = self.state.lock();
         state.claiming = false;
         state.stored_due = state.stored_due.into_iter().chain(stored_due).min();
+        let struck = std::mem::take(&mut state.struck);
+        let (back, works): (Vec<Work>, Vec<Work>) = match struck.is_empty() {
+            true => (Vec::new(), works),
+            false => works.into_iter().partition(|work| struck.contains(&(work.message.id, work.trigger))),
+        };
         for work in works {
             budget.queue(work.bytes);
             state.claimed.push_back(work);
         }
+        back
     }
 
-    /// Learns that a delivery in the store is due at that time; the time to set an alarm for, if none is set before it.
+    /// Learns that a delivery in the store is due at that time; the alarm to set, if none is set before it.
     #[must_use]
-    pub fn note_due(&self, due: Time) -> Option<Time> {
+    pub fn note_due(&self, due: Time) -> Option<Ring> {
         let mut state = self.state.lock();
         state.stored_due = Some(state.stored_due.map_or(due, |d| d.min(due)));
         state.set_alarm(due)
     }
 
-    /// The time to set an alarm for so that the lane is looked at then, if none is set before it.
+    /// Learns that something in the store is due now, when it is looked at without an alarm.
+    pub fn look(&self, now: Time) {
+        let mut state = self.state.lock();
+        state.stored_due = Some(state.stored_due.map_or(now, |due| due.min(now)));
+    }
+
+    /// The alarm to set so that the lane is looked at then, if none is set before it.
     #[must_use]
-    pub fn set_alarm(&self, at: Time) -> Option<Time> {
+    pub fn set_alarm(&self, at: Time) -> Option<Ring> {
         self.state.lock().set_alarm(at)
     }
 
@@ -203,11 +247,6 @@ impl Lane {
             state.alarm_at = None;
         }
         rings
-    }
-
-    /// The lane is looked at before its alarm.
-    pub fn rang(&self) {
-        self.state.lock().alarm_at = None;
     }
 
     /// How many deliveries to claim from the store now; `None`: no claim. At most one claim runs at a time, and each
@@ -241,7 +280,7 @@ impl Lane {
     #[must_use]
     pub fn next(&self, limits: impl FnOnce() -> Limits, now: Time, budget: &Budget) -> Next {
         let mut state = self.state.lock();
-        if (state.fresh.is_empty() && state.claimed.is_empty()) || !state.has_place(budget) {
+        if (state.fresh.is_empty() && state.claimed.is_empty()) || state.halts > 0 || !state.has_place(budget) {
             return Next::Rest;
         }
         match state.circuit.gate(now) {
@@ -257,6 +296,9 @@ impl Lane {
         if let (Some(later), true) = (paced, state.fresh.is_empty()) {
             return Next::At(later);
         }
+        if let Err(later) = state.has_token(rate, now) {
+            return Next::At(later);
+        }
         let slow = state.concurrency.is_slow();
         if !budget.take(slow) {
             // A lane that has become slow, or no longer is, stands in the other line.
@@ -268,10 +310,7 @@ impl Lane {
                 return Next::Rest;
             }
         }
-        if let Err(later) = state.take_token(rate, now) {
-            budget.give_back(slow);
-            return Next::At(later);
-        }
+        let _there_is_one = state.bucket.as_mut().map(|bucket| bucket.take(now));
         match state.pop(paced.is_none(), now) {
             Some(work) => {
                 budget.unqueue(work.bytes);
@@ -309,6 +348,17 @@ impl Lane {
         }
     }
 
+    /// Nothing starts any more, until as many have let go.
+    pub fn halt(&self) {
+        self.state.lock().halts += 1;
+    }
+
+    /// One who has halted the lane lets go; it is to be looked at.
+    pub fn let_go(&self) {
+        let mut state = self.state.lock();
+        state.halts = state.halts.saturating_sub(1);
+    }
+
     /// The lane's turn in the queue for slots has come.
     pub fn called(&self) {
         self.state.lock().waits_for_slot = None;
@@ -333,6 +383,28 @@ impl Lane {
         let work = [fresh, claimed].into_iter().find_map(|queue| queue.remove(queue.iter().position(is_it)?))?;
         budget.unqueue(work.bytes);
         Some(work)
+    }
+
+    /// As [`Lane::withdraw`]; what a claim or an acceptance under way may bring is not to start either.
+    #[must_use]
+    pub fn strike(&self, msg: MsgId, trigger: Trigger, budget: &Budget) -> Option<Work> {
+        let withdrawn = self.withdraw(msg, trigger, budget);
+        let mut state = self.state.lock();
+        if withdrawn.is_none() && state.claiming {
+            state.struck.push((msg, trigger));
+        }
+        if withdrawn.is_none() && state.reserved > 0 && trigger == Trigger::Scheduled {
+            state.struck_fresh.push_back(msg);
+            if state.struck_fresh.len() > STRUCK {
+                state.struck_fresh.pop_front();
+            }
+        }
+        withdrawn
+    }
+
+    /// Its endpoint is deleted: what the store has for it is of no interest.
+    pub fn close(&self) {
+        self.state.lock().gone = true;
     }
 
     /// Whether an attempt of this message runs.
@@ -380,7 +452,8 @@ impl Lane {
             return false;
         }
         let waits = !state.fresh.is_empty() || !state.claimed.is_empty() || state.reserved > 0;
-        !waits && state.running.is_empty() && !state.claiming && state.stored_due.is_none() && state.alarm_at.is_none()
+        let has_more = !state.gone && (state.stored_due.is_some() || state.alarm_at.is_some());
+        !waits && state.running.is_empty() && !state.claiming && !has_more
     }
 }
 
@@ -404,15 +477,17 @@ impl State {
         }
     }
 
-    fn set_alarm(&mut self, at: Time) -> Option<Time> {
+    fn set_alarm(&mut self, at: Time) -> Option<Ring> {
         if self.alarm_at.is_some_and(|set| set <= at) {
             return None;
         }
-        self.alarm_at = Some(at);
-        Some(at)
+        let instead_of = self.alarm_at.replace(at);
+        Some(Ring { at, instead_of })
     }
 
-    fn take_token(&mut self, rate: Option<u16>, now: Time) -> Result<(), Time> {
+    /// Whether the rate lets one more go. It is asked before a slot is taken: one that was taken and given back, with no attempt
+    /// in between after which the lanes that wait are called, could be missing to another lane for good.
+    fn has_token(&mut self, rate: Option<u16>, now: Time) -> Result<(), Time> {
         let Some(rate) = rate.filter(|r| *r > 0) else {
             self.bucket = None;
             return Ok(());
@@ -420,7 +495,7 @@ impl State {
         if self.bucket.as_ref().is_none_or(|b| b.rate() != rate) {
             self.bucket = Some(Bucket::new(rate, now));
         }
-        self.bucket.as_mut().map_or(Ok(()), |b| b.take(now))
+        self.bucket.as_mut().map_or(Ok(()), |b| b.ready(now))
     }
 
     /// Until when what was claimed has to wait, if it has to.

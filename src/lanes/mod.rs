@@ -13,7 +13,7 @@ mod lane;
 pub use alarm::Alarm;
 pub use budget::Budget;
 pub use circuit::CircuitState;
-pub use lane::{Lane, LaneView, Limits, Next, Report, Work, share};
+pub use lane::{Lane, LaneView, Limits, Next, Report, Ring, Work, share};
 
 use crate::model::{EndpointId, Time};
 use foldhash::HashMap;

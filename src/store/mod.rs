@@ -241,7 +241,8 @@ pub trait Store: Send + Sync + 'static {
 
     // Others
 
-    /// A lease that no other claim has, also not in another process, when `number` is used once.
+    /// A lease that no other claim has, also not in another process, when `number` is used once. One that ends at [`LATEST`]
+    /// says that no other process works on the store.
     fn lease(&self, number: u64) -> Lease {
         // A store of one process frees leases when the process ends, so they never run out.
         Lease { token: number, until: LATEST }

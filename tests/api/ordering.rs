@@ -19,6 +19,8 @@ const KEYS: u64 = 20;
 const MESSAGES: u64 = 25;
 /// Attempts that each gets.
 const ATTEMPTS: usize = 4;
+/// Endpoints that say that they are gone.
+const GONE: usize = 8;
 
 impl Tenant {
     /// Sends a message with a key and a number.
@@ -178,6 +180,42 @@ async fn order_is_kept_under_failures() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn order_is_kept_under_failures_and_kills() {
     order_under_failures(4).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_a_key_follows_a_410() {
+    let t = Tenant::start().await;
+    let mut endpoints = Vec::new();
+    for n in 0..GONE {
+        let path = format!("/gone{n}");
+        t.receiver.script(&path, [410, 200].map(Reply::status));
+        let endpoint = t.endpoint(&path, json!({"ordering": {"by": "key"}, "disabled": true})).await;
+        endpoints.push((endpoint, path));
+    }
+    let mut messages = Vec::new();
+    for number in 1..=10 {
+        messages.push(t.send_in_order(1, number).await);
+    }
+    for (endpoint, _) in &endpoints {
+        t.change(endpoint, json!({"disabled": false})).await;
+    }
+    for (endpoint, _) in &endpoints {
+        t.settled(&messages[0], endpoint, "fail").await;
+        assert_eq!(t.look(endpoint).await["disabled"], true, "before its attempt is to be seen");
+    }
+    // What was let out has come by now.
+    let other = t.endpoint("/well", json!({})).await;
+    let marker = t.send_in_order(2, 1).await;
+    t.settled(&marker, &other, "success").await;
+    for (endpoint, path) in &endpoints {
+        assert_eq!(places(&t, path), [(1, 1)]);
+        t.change(endpoint, json!({"disabled": false})).await;
+    }
+    for (_, path) in &endpoints {
+        t.receiver.wait(path, 11).await;
+        let came: Vec<_> = places(&t, path).into_iter().filter(|(key, _)| *key == 1).collect();
+        assert_eq!(came, (1..=10).map(|number| (1, number)).collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Room for bodies: strangers hold a bounded amount of memory, and who is turned away sees why.
 
 use crate::{
-    fixture::{Hub, Source},
+    fixture::{Hub, Source, text},
     refused::raw,
     signed::{SECRET, Signed, github},
     support::eventually,
@@ -19,6 +19,14 @@ const AT_ONCE: usize = 6;
 
 /// Connections that only announce such bodies: with all of them the memory of all sources would be gone.
 const ANNOUNCED: usize = 40;
+
+/// Slow bodies of one application's third parties, over so many of its sources; and how much of each comes, so that they could
+/// fill the memory of all sources twice.
+const SLOW: usize = 1000;
+const SOURCES: usize = 8;
+const SLOW_BYTES: usize = 256 * 1024;
+/// A body that others send meanwhile.
+const SMALL_BYTES: usize = 48 * 1024;
 
 /// A connection that announces a body, and sends only so much of it.
 async fn announce(hub: &Hub, source: &Source, sent: usize) -> TcpStream {
@@ -69,6 +77,36 @@ async fn bodies_that_do_not_end_leave_room_for_other_sources() {
     assert!(hub.rejections(&source).await.is_empty(), "nothing is kept of it");
     drop(held);
     eventually("room again", || async { (hub.deliver(&source.path, &long).await.status == 200).then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_bodies_of_one_application_leave_room_for_another() {
+    let hub = Hub::start().await;
+    let other = text(&hub.api.post("/api/v1/app", r#"{"name": "Other"}"#).await.expect(201), "id");
+    let other = hub.source(json!({"appId": other, "provider": "github", "secret": SECRET, "maxBody": LONGEST})).await;
+    let mut own = Vec::new();
+    for _ in 0..SOURCES {
+        own.push(hub.source(json!({"provider": "github", "secret": SECRET, "maxBody": LONGEST})).await);
+    }
+    let mut held = Vec::new();
+    for source in own.iter().cycle().take(SLOW) {
+        let mut stream = announce(&hub, source, 0).await;
+        let _turned_away = stream.write_all(&vec![b'x'; SLOW_BYTES]).await;
+        held.push(stream);
+    }
+    let long = github("push", "1", Signed::new("POST", vec![b'x'; LONGEST]));
+    eventually("they have all that they may have", || async {
+        let answer = hub.deliver(&own[0].path, &long).await;
+        (answer.status == 503 && answer.header("retry-after") == "1").then_some(())
+    })
+    .await;
+    for n in 0..20 {
+        let small = github("push", &n.to_string(), Signed::new("POST", vec![b'x'; SMALL_BYTES]));
+        assert_eq!(hub.deliver(&other.path, &small).await.status, 200, "another application's small request");
+    }
+    assert_eq!(hub.deliver(&other.path, &long).await.status, 200, "and its long one");
+    drop(held);
+    eventually("room again", || async { (hub.deliver(&own[0].path, &long).await.status == 200).then_some(()) }).await;
 }
 
 #[tokio::test]

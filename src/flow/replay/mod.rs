@@ -4,7 +4,8 @@
 //! messages, queues the deliveries that match as manual attempts (or starts exhausted schedules anew), and then writes the
 //! record, under its revision: so a restart goes on where the last step ended, at most one step is done twice, and a process
 //! that has lost the replay to another, or to an abort, learns it at its next write. Of processes on one store, the one that
-//! the record names works on it; when it has not written for [`TURN`], another takes over.
+//! the record names works on it; when it has not written for [`TURN`], another takes over. Where the store is one process's alone,
+//! what another has begun is gone on with at once.
 //!
 //! Cancelling by the many ([`crate::model::ReplayTask::Cancel`]) is the same walk, with the same count first; what it chooses
 //! is cancelled ([`super::cancel`]), and it waits for no lane.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     flow::{Cancel, Engine},
-    model::{Address, EndpointId, Kind, MsgId, OrgId, Record, Replay, ReplayState, TaskId},
+    model::{Address, EndpointId, Kind, LATEST, MsgId, OrgId, Record, Replay, ReplayState, TaskId, Time},
     store::{Requeue, StoreError},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -52,12 +52,28 @@ impl From<StoreError> for Over {
     }
 }
 
+/// This process, as one that works on replays.
+#[derive(Clone, Copy)]
+struct Worker {
+    number: u64,
+    /// The store is this process's alone: whoever else began something on it has ended.
+    is_alone: bool,
+}
+
+impl Worker {
+    /// Whether it may work on the replay: nobody does, or this process itself.
+    fn may_work_on(self, replay: &Replay, now: Time) -> bool {
+        let is_free = self.is_alone || replay.worker == self.number || replay.worker_until <= now;
+        replay.state == ReplayState::Running && is_free
+    }
+}
+
 /// Looks for replays to work on until the engine stops.
 pub(in crate::flow) async fn watch(engine: Arc<Engine>) {
-    let worker = u64::from_be_bytes(engine.random.bytes());
+    let worker = Worker { number: u64::from_be_bytes(engine.random.bytes()), is_alone: engine.store.lease(0).until == LATEST };
     let running: Arc<Mutex<HashSet<TaskId>>> = Arc::default();
     while !engine.stopping() {
-        match free(&engine, &running).await {
+        match free(&engine, &running, worker).await {
             Ok(free) => {
                 for (org, id) in free {
                     running.lock().insert(id);
@@ -76,13 +92,12 @@ pub(in crate::flow) async fn watch(engine: Arc<Engine>) {
 }
 
 /// Replays that run and that nobody works on.
-async fn free(engine: &Engine, running: &Mutex<HashSet<TaskId>>) -> Result<Vec<(OrgId, TaskId)>, StoreError> {
+async fn free(engine: &Engine, running: &Mutex<HashSet<TaskId>>, worker: Worker) -> Result<Vec<(OrgId, TaskId)>, StoreError> {
     let now = engine.clock.now();
     let mut free = Vec::new();
     let mut collect = |stored: crate::store::Stored| {
         if let Record::Replay(replay) = stored.record
-            && replay.state == ReplayState::Running
-            && replay.worker_until <= now
+            && worker.may_work_on(&replay, now)
         {
             free.push((replay.org, replay.id));
         }
@@ -93,7 +108,7 @@ async fn free(engine: &Engine, running: &Mutex<HashSet<TaskId>>) -> Result<Vec<(
     Ok(free)
 }
 
-async fn work(engine: Arc<Engine>, running: Arc<Mutex<HashSet<TaskId>>>, (org, id): (OrgId, TaskId), worker: u64) {
+async fn work(engine: Arc<Engine>, running: Arc<Mutex<HashSet<TaskId>>>, (org, id): (OrgId, TaskId), worker: Worker) {
     if let Err(Over::Away(error)) = go_on(&engine, (org, id), worker).await
         && !engine.stopping()
     {
@@ -104,22 +119,21 @@ async fn work(engine: Arc<Engine>, running: Arc<Mutex<HashSet<TaskId>>>, (org, i
 }
 
 /// The replay as it is, if it runs and is this process's, or free.
-async fn mine(engine: &Engine, (org, id): (OrgId, TaskId), worker: u64) -> Result<(Replay, u64), Over> {
+async fn mine(engine: &Engine, (org, id): (OrgId, TaskId), worker: Worker) -> Result<(Replay, u64), Over> {
     let (replay, revision) = engine.find_replay(org, id).await?.ok_or(Over::Left)?;
-    let free = replay.worker == worker || replay.worker_until <= engine.clock.now();
-    if replay.state == ReplayState::Running && free { Ok((replay, revision)) } else { Err(Over::Left) }
+    if worker.may_work_on(&replay, engine.clock.now()) { Ok((replay, revision)) } else { Err(Over::Left) }
 }
 
-async fn write(engine: &Engine, replay: &mut Replay, revision: u64, worker: u64) -> Result<(), Over> {
+async fn write(engine: &Engine, replay: &mut Replay, revision: u64, worker: Worker) -> Result<(), Over> {
     let now = engine.clock.now();
     replay.updated_at = now;
-    replay.worker = worker;
+    replay.worker = worker.number;
     // A process on its way down leaves the replay to others, or to its next start, at once.
     replay.worker_until = if engine.stopping() { now } else { now.plus(TURN) };
     Ok(engine.write_replay(replay, revision).await?)
 }
 
-async fn go_on(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: u64) -> Result<(), Over> {
+async fn go_on(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: Worker) -> Result<(), Over> {
     let (mut replay, revision) = mine(engine, id, worker).await?;
     write(engine, &mut replay, revision, worker).await?;
     let Some(mut keys) = learn(engine, &mut replay).await? else {
@@ -148,7 +162,7 @@ async fn go_on(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: u64) -> Result
 }
 
 /// Counts, once, what there is to do, so that progress can be told by it.
-async fn count(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: u64) -> Result<(), Over> {
+async fn count(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: Worker) -> Result<(), Over> {
     let (replay, _) = mine(engine, id, worker).await?;
     let Some(app) = engine.routing.by_id(replay.app).filter(|_| !replay.counted) else { return Ok(()) };
     let counted = engine.count_replay(&app, &replay, COUNTED_ROWS).await?;
@@ -159,7 +173,7 @@ async fn count(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: u64) -> Result
 }
 
 /// Waits for the pace; a long wait keeps the turn.
-async fn rest(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: u64, until: Instant) -> Result<(), Over> {
+async fn rest(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: Worker, until: Instant) -> Result<(), Over> {
     while Instant::now() < until && !engine.stopping() {
         let nap = until.min(Instant::now() + TURN / 3);
         tokio::select! {
@@ -245,7 +259,7 @@ fn is_crowded(engine: &Engine, endpoint: EndpointId) -> bool {
 }
 
 /// Live traffic first: waits while the lane has enough to do, and keeps the turn.
-async fn wait_for_lane(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: u64, endpoint: EndpointId) -> Result<(), Over> {
+async fn wait_for_lane(engine: &Arc<Engine>, id: (OrgId, TaskId), worker: Worker, endpoint: EndpointId) -> Result<(), Over> {
     let mut kept = Instant::now();
     while is_crowded(engine, endpoint) && !engine.stopping() {
         tokio::time::sleep(LOOK).await;

@@ -4,9 +4,10 @@ use super::{
     driver::{Acknowledged, Driver},
     referee::Facts,
 };
-use crate::model::{AppId, DeliveryState, EndpointId, Message, MsgId, Time, Trigger};
+use crate::model::{AppId, Cause, DeliveryState, EndpointId, Message, MsgId, Time, Trigger};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,6 +17,8 @@ const SOON: Duration = Duration::from_secs(2);
 const FEW: u32 = 10;
 /// Between two rounds in which upkeep prunes, and a little.
 const LONG_ROUND: Duration = Duration::from_secs(600 + 31);
+/// Between two rounds in which upkeep deletes payloads, and a little.
+const EXPIRES_IN: Duration = Duration::from_secs(30 + 5);
 /// How soon attempts go on after something stood still.
 const RECOVERED: Duration = Duration::from_secs(90);
 
@@ -106,6 +109,9 @@ impl Driver {
         let mut recorded: BTreeMap<(EndpointId, MsgId), usize> = BTreeMap::new();
         for attempt in state.attempts.values() {
             let key = (attempt.endpoint, attempt.msg);
+            if attempt.outcome.cause == Cause::Expunged {
+                continue;
+            }
             *recorded.entry(key).or_default() += 1;
             if !came.get(&key).is_some_and(|times| times.contains(&attempt.id.time())) {
                 faults.push(format!("made up: attempt {} of {} at {:?}", attempt.id, attempt.msg, attempt.id.time()));
@@ -132,6 +138,10 @@ impl Driver {
         let state = self.shared.state.lock();
         let seen = self.referee.seen.lock();
         let now = self.clock.now();
+        let is_old = |message: &&Arc<Message>| {
+            let end = seen.posts.payload_ends(message).or(message.payload_expires_at);
+            !message.expunged && end.is_some_and(|end| end.plus(EXPIRES_IN) < now)
+        };
         let is_gone = |endpoint: &EndpointId| seen.facts.get(endpoint).is_some_and(|facts| facts.deleted.is_some());
         let mut faults = Vec::new();
         let mut blame = |what: String| faults.push(format!("left over: {what}"));
@@ -145,6 +155,7 @@ impl Driver {
         let rows = rows.chain(state.queue.keys().map(|(endpoint, msg, _)| (endpoint, msg)));
         rows.filter(|(endpoint, _)| is_gone(endpoint))
             .for_each(|(endpoint, msg)| blame(format!("{msg} to {endpoint}, which is deleted")));
+        state.messages.values().filter(is_old).for_each(|message| blame(format!("the payload of {}, at {now:?}", message.id)));
         for (app, msg) in state.messages.keys() {
             let owed = state.queue.keys().any(|(_, other, _)| other == msg);
             let old = seen.kept.get(app).is_some_and(|kept| msg.time().plus(kept.now + SOON) < now.minus(LONG_ROUND));

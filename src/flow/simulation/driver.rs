@@ -2,6 +2,7 @@
 
 use super::{
     dice::Dice,
+    forgotten::Suspects,
     plan::{EndpointPlan, Plan, Step},
     receiver::{Manners, Receivers},
     referee::Referee,
@@ -80,6 +81,8 @@ pub(super) struct Driver {
     pub(super) posted: u64,
     /// Moments that pass before time may pass at once: what was begun takes its course.
     restless: u32,
+    /// What is due although no lane looks for it, and since when that was seen.
+    pub(super) suspects: Suspects,
 }
 
 fn vault() -> Arc<Vault> {
@@ -134,6 +137,7 @@ impl Driver {
             cleared: false,
             posted: 0,
             restless: 0,
+            suspects: Suspects::default(),
         }
     }
 
@@ -336,6 +340,7 @@ impl Driver {
         if died {
             self.bury().await;
         }
+        self.look_for_forgotten();
     }
 
     /// Starts others in place of nodes that have died.
@@ -388,12 +393,13 @@ impl Driver {
                 tokio::spawn(async move { engine.change(vec![Change::Delete(Address::endpoint(app, endpoint))]).await });
             }
             Step::DeleteApp(app) => self.delete_app(engine, app),
-            Step::Retain(app, hours) => {
+            Step::Retain(app, hours, payload_hours) => {
                 let app = Some(app_id(app));
-                let retention = Retention { org: ORG, app, message_hours: Some(hours), payload_hours: None };
+                let retention = Retention { org: ORG, app, message_hours: Some(hours), payload_hours };
                 tokio::spawn(async move { engine.change(vec![Change::Write(Record::Retention(retention))]).await });
             }
             Step::Cancel { at, of_many } => self.cancel(engine, at, of_many),
+            Step::CancelInVain(at) => self.cancel_in_vain(engine, at),
             Step::Add(app, plan) => {
                 let endpoint = self.endpoint(app, plan);
                 tokio::spawn(async move { engine.change(vec![Change::Insert(Record::Endpoint(endpoint))]).await });

@@ -7,11 +7,14 @@
 mod check;
 mod dice;
 mod driver;
+mod forgotten;
 mod order;
+mod payloads;
 mod people;
 mod plan;
 mod receiver;
 mod referee;
+mod replays;
 mod store;
 mod unanswered;
 

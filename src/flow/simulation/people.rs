@@ -35,7 +35,7 @@ async fn post(
     (referee, acknowledged): (Arc<Referee>, Arc<Mutex<Vec<Acknowledged>>>),
 ) {
     let number = draft.tags[0].parse().unwrap();
-    referee.posts(number);
+    referee.posts(number, draft.payload_expires_at);
     let tries = if draft.event_id.is_some() { TRIES } else { 1 };
     for _ in 0..tries {
         let Some(routes) = engine.routing.by_id(app) else { return };
@@ -78,6 +78,7 @@ impl Driver {
                 tags: vec![self.posted.to_string()],
                 event_id: sending.again.then(|| format!("event {}", self.posted)),
                 deliver_at,
+                payload_expires_at: sending.kept_s.map(|kept| self.clock.now().plus(Duration::from_secs(kept))),
                 ..Draft::default()
             };
             self.posted += 1;
@@ -150,7 +151,30 @@ impl Driver {
             let ordered = message.order(endpoint).is_some();
             if engine.cancel(Cancel { app, endpoint, msg, ordered, of_many }).await == Ok(true) {
                 shared.count("deliveries cancelled");
-                referee.is_cancelled(node, (endpoint, msg));
+                // What had begun in the lane may come to the receiver in the same moment.
+                let begun = engine.in_flight(endpoint, msg);
+                referee.is_cancelled(node.filter(|_| !begun), (endpoint, msg));
+            }
+        });
+    }
+
+    /// Something that waits in a lane's memory is to be cancelled, at a moment at which the store refuses that, or another verb.
+    pub(super) fn cancel_in_vain(&mut self, engine: Arc<Engine>, at: usize) {
+        let ((app, endpoint), shared, referee) = (self.touch(at), self.shared.clone(), self.referee.clone());
+        let Some(node) = self.engines().next().map(|running| running.node.clone()) else { return };
+        tokio::spawn(async move {
+            for _ in 0..LOOKS_BESIDE {
+                let waits = shared.state.lock().waits(endpoint, node.number());
+                if let Some((msg, ordered)) = waits {
+                    shared.count("deliveries cancelled in vain");
+                    node.faults.lock().refuses_next = true;
+                    if engine.cancel(Cancel { app, endpoint, msg, ordered, of_many: true }).await == Ok(true) {
+                        let begun = engine.in_flight(endpoint, msg);
+                        referee.is_cancelled(Some(node.number()).filter(|_| !begun), (endpoint, msg));
+                    }
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         });
     }
@@ -164,7 +188,9 @@ impl Driver {
                 seen.kept.values().map(|kept| kept.now).max(),
             )
         };
-        if self.cleared || !(deleted || retained.is_some()) {
+        let now = self.clock.now();
+        let payloads = self.shared.state.lock().last_payload().map(|end| end.since(now) + CLEARED_IN);
+        if self.cleared || !(deleted || retained.is_some() || payloads.is_some()) {
             return false;
         }
         self.cleared = true;
@@ -172,7 +198,8 @@ impl Driver {
             let mut faults = running.node.faults.lock();
             (faults.refused, faults.unanswered, faults.dies_at) = (0, 0, None);
         }
-        tokio::time::sleep(retained.map_or(CLEARED_IN, |kept| kept + PRUNED_IN)).await;
+        let retained = retained.map_or(CLEARED_IN, |kept| kept + PRUNED_IN);
+        tokio::time::sleep(retained.max(payloads.unwrap_or_default())).await;
         true
     }
 

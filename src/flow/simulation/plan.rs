@@ -37,6 +37,8 @@ pub(super) struct Sending {
     pub(super) in_turn: bool,
     /// Each with an event id, and posted again until somebody says that it is accepted, or was.
     pub(super) again: bool,
+    /// Their payloads are deleted after so many seconds.
+    pub(super) kept_s: Option<u64>,
 }
 
 /// Something that is done. Numbers count applications, and endpoints over all applications.
@@ -54,13 +56,15 @@ pub(super) enum Step {
     Delete(usize),
     /// An application with all that is its own.
     DeleteApp(usize),
-    /// An application's messages are kept for so many hours.
-    Retain(usize, u32),
+    /// An application's messages are kept for so many hours, their payloads for fewer.
+    Retain(usize, u32, Option<u32>),
     /// A message that was sent is cancelled at an endpoint.
     Cancel {
         at: usize,
         of_many: bool,
     },
+    /// What waits in a lane's memory is to be cancelled, and the store refuses what it is asked just then.
+    CancelInVain(usize),
     Add(usize, EndpointPlan),
     /// One attempt of a message that was sent.
     Resend(usize),
@@ -171,7 +175,7 @@ fn step(dice: &mut Dice, endpoints: usize, apps: usize) -> Step {
     let app = usize::try_from(dice.below(apps as u64)).unwrap();
     match dice.below(25) {
         20 => Step::DeleteApp(app),
-        21 => Step::Retain(app, dice.one(&[1, 1, 2])),
+        21 => Step::Retain(app, dice.one(&[1, 1, 2]), None),
         22..=24 => Step::Cancel { at, of_many: dice.permille(500) },
         0 | 1 => Step::Disable(at),
         2 | 3 => Step::Enable(at),
@@ -232,7 +236,7 @@ impl Plan {
             let count = dice.one(&[1, 1, 2, 4, 9]);
             let app = usize::try_from(dice.below(apps.len() as u64)).unwrap();
             let (keys, in_turn, again) = (dice.one(&[0, 1, 1, 2, 3]), dice.permille(500), dice.permille(300));
-            add(dice, Step::Send(Sending { app, count, later, keys, in_turn, again }));
+            add(dice, Step::Send(Sending { app, count, later, keys, in_turn, again, kept_s: None }));
         }
         if !calm {
             for _ in 0..dice.below(6) {
@@ -243,6 +247,19 @@ impl Plan {
                 let step = trouble(dice, nodes);
                 add(dice, step);
             }
+        }
+        // Drawn beside, so that all else is as it would be without.
+        let mut beside = dice.clone().split();
+        for (_, step) in &mut steps {
+            match step {
+                Step::Send(sending) if beside.permille(200) => sending.kept_s = Some(beside.one(&[5, 40, 300, 900])),
+                Step::Retain(_, hours, payloads) if *hours > 1 => *payloads = beside.permille(500).then_some(1),
+                _ => {}
+            }
+        }
+        if !calm && beside.permille(150) {
+            let at = usize::try_from(beside.below(endpoints as u64)).unwrap();
+            steps.push((beside.below(horizon_ms), Step::CancelInVain(at)));
         }
         steps.sort_by_key(|(at, _)| *at);
         Plan {

@@ -113,6 +113,9 @@ impl ModelReceiver for Receivers {
         }
         let endpoint = EndpointId(url.rsplit('/').next().and_then(|id| id.parse().ok()).unwrap());
         let msg: MsgId = request.headers["webhook-id"].to_str().unwrap().parse().unwrap();
+        if request.body.is_empty() {
+            self.referee.seen.lock().blame(format!("lost: {msg} came to {endpoint} without its payload"));
+        }
         let (place, running) = self.referee.begins(self.node.number(), (endpoint, msg), self.clock.now());
         let manner = self.manner(endpoint);
         manner.fault().into_iter().for_each(|fault| self.node.shared.count(fault));
@@ -134,6 +137,9 @@ impl ModelReceiver for Receivers {
             Manner::EndlessBody => (Ok((200, None)), FOR_EVER, false),
             _ => (Ok((204, None)), Duration::ZERO, true),
         };
+        if matches!(manner, Manner::Refuses(410)) {
+            self.referee.ends(place);
+        }
         if whole && matches!(head, Ok((200..300, _))) {
             self.referee.takes(place);
         }

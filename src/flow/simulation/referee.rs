@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     model::{
-        AppId, Attempt, Cause, Delivery, DeliveryState, DisabledBy, Endpoint, EndpointId, Kind, MsgId, Order, Record, RetryPolicy,
-        Time, Trigger, Verdict,
+        AppId, Attempt, Cause, Delivery, DeliveryState, DisabledBy, Endpoint, EndpointId, Kind, Message, MsgId, Order, OrderKey,
+        Record, RetryPolicy, Time, Trigger, Verdict,
     },
     store::{Change, Settlement},
 };
@@ -62,6 +62,8 @@ pub(super) struct Sent {
 pub(super) struct Kept {
     shortest: Duration,
     pub(super) now: Duration,
+    /// The shortest that it ever said of payloads.
+    payloads: Option<Duration>,
 }
 
 /// What the receivers see of one node's attempts to one endpoint.
@@ -87,6 +89,8 @@ pub(super) struct Seen {
     pub(super) cancelled: BTreeSet<(EndpointId, MsgId)>,
     /// By which node it was, once that was answered.
     cancelled_by: BTreeMap<(EndpointId, MsgId), u64>,
+    /// Of a key in strict order the message to which an endpoint has answered 410, until somebody enables it.
+    pub(super) gone: BTreeMap<(EndpointId, OrderKey), MsgId>,
     streams: BTreeMap<(u64, EndpointId), Stream>,
     running: BTreeMap<u64, usize>,
 }
@@ -132,7 +136,11 @@ impl Seen {
         if facts.orderings.last() != Some(&endpoint.ordering) {
             facts.orderings.push(endpoint.ordering.clone());
         }
+        let is_enabled = disabled.is_none() && facts.disabled.is_some();
         facts.disabled = disabled.map(|by| facts.disabled.map_or((now, by), |(since, _)| (since, by)));
+        if is_enabled {
+            self.gone.retain(|(of, _), _| *of != endpoint.id);
+        }
     }
 }
 
@@ -159,8 +167,9 @@ impl Judge for Referee {
                 }
                 Change::Write(Record::Retention(retention)) => {
                     if let (Some(app), Some(kept)) = (retention.app, retention.messages()) {
-                        let known = seen.kept.entry(app).or_insert(Kept { shortest: kept, now: kept });
-                        *known = Kept { shortest: kept.min(known.shortest), now: kept };
+                        let known = seen.kept.entry(app).or_insert(Kept { shortest: kept, now: kept, payloads: None });
+                        let payloads = known.payloads.into_iter().chain(retention.payloads()).min();
+                        *known = Kept { shortest: kept.min(known.shortest), now: kept, payloads };
                     }
                 }
                 _ => {}
@@ -180,6 +189,17 @@ impl Judge for Referee {
         }
     }
 
+    fn expunged(&self, messages: &[Arc<Message>], now: Time) {
+        let mut seen = self.seen.lock();
+        for message in messages {
+            let of_app = seen.kept.get(&message.app).and_then(|kept| kept.payloads).map(|kept| message.id.time().plus(kept));
+            if seen.posts.payload_ends(message).or(of_app).is_none_or(|end| end > now) {
+                seen.blame(format!("lost: the payload of {} was deleted at {now:?}", message.id));
+            }
+            self.shared.count("payloads deleted");
+        }
+    }
+
     fn cancelled(&self, endpoint: EndpointId, msg: MsgId) {
         self.seen.lock().cancelled.insert((endpoint, msg));
     }
@@ -193,6 +213,13 @@ impl Judge for Referee {
         let mut seen = self.seen.lock();
         if let Some(attempt) = attempt.as_ref().filter(|attempt| state.attempts.contains_key(&(endpoint, attempt.id))) {
             seen.blame(format!("counted twice: attempt {} of {msg} to {endpoint}", attempt.id));
+        }
+        let is_expunged = |attempt: &Attempt| attempt.outcome.cause == Cause::Expunged;
+        if attempt.as_ref().is_some_and(is_expunged) {
+            self.shared.count("deliveries that ended without their payload");
+            if state.messages.get(&(settlement.app, msg)).is_some_and(|message| !message.expunged) {
+                seen.blame(format!("made up: {msg} to {endpoint} ends for want of a payload that is there"));
+            }
         }
         let Some(facts) = seen.facts.get(&endpoint) else { return };
         let wrong = match attempt {
@@ -229,7 +256,7 @@ fn is_right(attempt: &Attempt, row: Option<&Delivery>, policy: &RetryPolicy, ver
     if outcome.cause == Cause::Success {
         return verdict == Verdict::Delivered;
     }
-    let last = attempt.trigger == Trigger::Manual || outcome.status == Some(410);
+    let last = attempt.trigger == Trigger::Manual || outcome.status == Some(410) || outcome.cause == Cause::Expunged;
     let delay = match policy {
         _ if last => None,
         RetryPolicy::Delays(delays) => {
@@ -278,6 +305,9 @@ impl Referee {
             }
             let early = order::before_its_turn(&state, &seen, endpoint, msg);
             early.into_iter().for_each(|what| seen.blame(format!("{what}, at {now:?}")));
+            let late = order::after_its_end(&state, &mut seen, (endpoint, msg));
+            let is_known = !self.shared.cluster.load(SeqCst) || self.shared.steady.load(SeqCst);
+            late.filter(|_| is_known).into_iter().for_each(|what| seen.blame(format!("{what}, at {now:?}")));
         }
         drop(state);
         let (trigger, due) = begun.unwrap_or((Trigger::Manual, now));
@@ -317,8 +347,8 @@ impl Referee {
     }
 
     /// A message is posted.
-    pub(super) fn posts(&self, number: u64) {
-        self.seen.lock().posts.post(number);
+    pub(super) fn posts(&self, number: u64, payload_ends: Option<Time>) {
+        self.seen.lock().posts.post(number, payload_ends);
     }
 
     /// It was answered that the message is accepted.
@@ -333,6 +363,18 @@ impl Referee {
         sent.taken = true;
         let key = (sent.node, sent.endpoint);
         seen.streams.entry(key).or_default().has_succeeded = true;
+    }
+
+    /// The receiver answers that it is gone.
+    pub(super) fn ends(&self, place: usize) {
+        let state = self.shared.state.lock();
+        let mut seen = self.seen.lock();
+        let Sent { endpoint, msg, trigger, .. } = seen.sent[place];
+        let is_open = seen.facts.get(&endpoint).is_some_and(|facts| facts.disabled.is_none());
+        if let (Trigger::Scheduled, true, Some(key)) = (trigger, is_open, order::key_of(&state, (endpoint, msg))) {
+            self.shared.count("answers 410 in strict order");
+            seen.gone.insert((endpoint, key), msg);
+        }
     }
 
     fn check_state(&self, seen: &mut Seen, endpoint: EndpointId, now: Time) {

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 /// Of a thousand answers.
 const ALL: u64 = 1000;
 
-async fn one_endpoint(manner: Manner, rate: Option<u16>) -> Driver {
+pub(super) async fn one_endpoint(manner: Manner, rate: Option<u16>) -> Driver {
     let endpoint = EndpointPlan {
         manner,
         policy: Some(RetryPolicy::Delays(vec![5])),
@@ -48,10 +48,10 @@ fn lose(driver: &Driver, part: u64) {
     driver.engines().for_each(|running| running.node.faults.lock().unanswered = part);
 }
 
-async fn accepted(driver: &Driver) -> bool {
+pub(super) async fn accepted(driver: &Driver) -> bool {
     let engine = driver.engines().next().unwrap().engine.clone();
     let routes = engine.routing.by_id(driver.endpoints[0].0).unwrap();
-    engine.accept(&routes, Draft { event_type: "a.b".into(), ..Draft::default() }, None).await.is_ok()
+    engine.accept(&routes, Draft { event_type: "a.b".into(), payload: "{}".into(), ..Draft::default() }, None).await.is_ok()
 }
 
 fn ended(driver: &Driver) -> (DeliveryState, usize) {

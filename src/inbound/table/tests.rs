@@ -130,3 +130,25 @@ fn only_allowed_addresses_may_call() {
     bench.sources.put(source);
     assert!(allows("203.0.113.9") && allows("::ffff:203.0.113.9") && !allows("203.0.114.9") && !allows("2001:db8::1"));
 }
+
+#[test]
+fn sources_of_an_application_share_memory_and_others_do_not() {
+    let bench = Bench::new();
+    let put = |id, app| {
+        let token = format!("token {id}");
+        bench.sources.put(Source { app: AppId(app), ..bench.source(id, &[(SECRET, None)], &[(&token, None)]) });
+        bench.sources.by_id(SourceId(id)).unwrap().state.of_application.clone()
+    };
+    let (first, second, other) = (put(1, 7), put(2, 7), put(3, 8));
+    assert!(Arc::ptr_eq(&first, &second) && !Arc::ptr_eq(&first, &other));
+    assert!(Arc::ptr_eq(&first, &put(1, 7)), "a change leaves it as it is");
+    drop((first, second, other));
+    for id in 1..=3 {
+        bench.sources.remove(SourceId(id));
+    }
+    for app in 0..20 {
+        put(9, app);
+        bench.sources.remove(SourceId(9));
+    }
+    assert!(bench.sources.maps.read().memories.len() <= 2, "nothing is remembered of applications without sources");
+}

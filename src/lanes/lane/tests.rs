@@ -26,7 +26,7 @@ fn work(n: u128) -> Work {
 
 fn fresh(lane: &Lane, budget: &Budget, n: u128) {
     assert!(lane.reserve(budget));
-    lane.push(work(n), budget);
+    assert!(lane.push(work(n), budget).is_none());
 }
 
 fn start(lane: &Lane, budget: &Budget) -> Option<u128> {
@@ -39,7 +39,7 @@ fn start(lane: &Lane, budget: &Budget) -> Option<u128> {
 #[test]
 fn fresh_messages_go_before_claimed_ones_and_nothing_starves() {
     let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(100));
-    lane.claimed((100..102).map(work).collect(), None, &budget);
+    assert!(lane.claimed((100..102).map(work).collect(), None, &budget).is_empty());
     (0..6).for_each(|n| fresh(&lane, &budget, n));
     let order: Vec<_> = (0..8).map_while(|_| start(&lane, &budget)).collect();
     assert_eq!(order, [0, 1, 2, 3, 100, 4, 5, 101]);
@@ -63,10 +63,25 @@ fn a_lane_without_a_slot_queues_once() {
     (0..4).for_each(|n| fresh(&lane, &budget, n));
     assert_eq!((0..4).filter_map(|_| start(&lane, &budget)).count(), 2);
     assert_eq!(start(&lane, &budget), None);
+    assert_eq!(budget.next_waiting(), None, "there is no slot");
+    lane.finish(MsgId(0), Report::Good(500), Time(0), &budget);
     assert_eq!((budget.next_waiting(), budget.next_waiting()), (Some(EndpointId(1)), None));
     lane.called();
-    lane.finish(MsgId(0), Report::Good(500), Time(0), &budget);
     assert_eq!(start(&lane, &budget), Some(2));
+}
+
+#[test]
+fn a_lane_that_is_halted_starts_nothing_until_all_let_go() {
+    let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(100));
+    (0..3).for_each(|n| fresh(&lane, &budget, n));
+    assert_eq!(start(&lane, &budget), Some(0));
+    lane.halt();
+    lane.halt();
+    assert_eq!(start(&lane, &budget), None);
+    lane.let_go();
+    assert_eq!((start(&lane, &budget), budget.in_flight()), (None, 1));
+    lane.let_go();
+    assert_eq!(start(&lane, &budget), Some(1));
 }
 
 #[test]
@@ -84,13 +99,13 @@ fn memory_is_bounded() {
 fn one_claim_at_a_time_and_only_when_something_is_due() {
     let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(2));
     assert_eq!(lane.wants_claim(Time(5)), None);
-    assert_eq!(lane.note_due(Time(9)), Some(Time(9)));
+    assert_eq!(lane.note_due(Time(9)), Some(Ring { at: Time(9), instead_of: None }));
     assert_eq!(lane.note_due(Time(10)), None);
     assert_eq!(lane.wants_claim(Time(5)), None);
     assert_eq!(lane.wants_claim(Time(9)), Some(CLAIM));
     assert_eq!(lane.note_due(Time(9)), None);
     assert_eq!(lane.wants_claim(Time(9)), None);
-    lane.claimed(vec![], None, &budget);
+    assert!(lane.claimed(vec![], None, &budget).is_empty());
     // A delivery that became due while the claim ran is looked for again.
     assert_eq!(lane.wants_claim(Time(9)), Some(CLAIM));
 }
@@ -144,7 +159,7 @@ fn an_endpoint_that_keeps_failing_is_left_alone_then_probed() {
 #[test]
 fn a_pace_slows_what_was_claimed_and_nothing_else() {
     let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(100));
-    lane.claimed((100..110).map(work).collect(), None, &budget);
+    assert!(lane.claimed((100..110).map(work).collect(), None, &budget).is_empty());
     let next = |now| match lane.next(|| Limits { rate: None, pace: Some(2), concurrency: None }, Time(now), &budget) {
         Next::Start(work) => {
             lane.finish(work.message.id, Report::None, Time(now), &budget);
@@ -207,7 +222,7 @@ fn a_lane_is_not_forgotten_before_a_new_one_would_let_no_more_go() {
 #[test]
 fn a_scheduled_attempt_that_waits_is_withdrawn_and_others_stay() {
     let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(20));
-    lane.claimed(vec![Work { trigger: Trigger::Manual, ..work(7) }, work(7), work(8)], None, &budget);
+    assert!(lane.claimed(vec![Work { trigger: Trigger::Manual, ..work(7) }, work(7), work(8)], None, &budget).is_empty());
     assert_eq!(lane.withdraw(MsgId(7), Trigger::Scheduled, &budget).map(|work| work.trigger), Some(Trigger::Scheduled));
     assert!(lane.withdraw(MsgId(7), Trigger::Scheduled, &budget).is_none());
     assert_eq!((start(&lane, &budget), start(&lane, &budget), start(&lane, &budget)), (Some(7), Some(8), None));
@@ -216,11 +231,54 @@ fn a_scheduled_attempt_that_waits_is_withdrawn_and_others_stay() {
 #[test]
 fn only_the_alarm_that_was_set_last_rings() {
     let lane = Lane::new(EndpointId(1));
-    assert_eq!((lane.set_alarm(Time(9)), lane.set_alarm(Time(5)), lane.set_alarm(Time(7))), (Some(Time(9)), Some(Time(5)), None));
+    let ring = |at, instead_of: Option<u64>| Some(Ring { at: Time(at), instead_of: instead_of.map(Time) });
+    assert_eq!(
+        (lane.set_alarm(Time(9)), lane.set_alarm(Time(5)), lane.set_alarm(Time(7))),
+        (ring(9, None), ring(5, Some(9)), None)
+    );
     assert!(lane.rings(Time(5)));
     assert!(!lane.rings(Time(9)), "nobody waits for it any more");
-    assert_eq!(lane.set_alarm(Time(9)), Some(Time(9)));
+    assert_eq!(lane.set_alarm(Time(9)), ring(9, None));
     assert!(lane.rings(Time(9)));
+}
+
+#[test]
+fn what_is_struck_out_during_a_claim_comes_back_from_it() {
+    let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(20));
+    lane.look(Time(1));
+    assert_eq!(lane.wants_claim(Time(1)), Some(CLAIM));
+    assert!(lane.strike(MsgId(7), Trigger::Scheduled, &budget).is_none());
+    let brought = vec![Work { trigger: Trigger::Manual, ..work(7) }, work(7), work(8)];
+    let back = lane.claimed(brought, None, &budget);
+    assert_eq!(back.iter().map(|work| (work.message.id, work.trigger)).collect::<Vec<_>>(), [(MsgId(7), Trigger::Scheduled)]);
+    assert!(lane.strike(MsgId(8), Trigger::Scheduled, &budget).is_some(), "it waits");
+    assert_eq!((start(&lane, &budget), start(&lane, &budget)), (Some(7), None));
+    lane.look(Time(1));
+    assert_eq!(lane.wants_claim(Time(1)), Some(CLAIM));
+    assert!(lane.claimed(vec![work(7)], None, &budget).is_empty(), "of the next claim nothing was struck out");
+}
+
+#[test]
+fn what_is_struck_out_while_it_is_accepted_does_not_start() {
+    let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(20));
+    assert!(lane.reserve(&budget) && lane.reserve(&budget));
+    assert!(lane.strike(MsgId(7), Trigger::Scheduled, &budget).is_none());
+    assert!(lane.push(work(7), &budget).is_some());
+    assert!(lane.push(work(8), &budget).is_none());
+    fresh(&lane, &budget, 7);
+    assert_eq!((start(&lane, &budget), start(&lane, &budget)), (Some(8), Some(7)), "nothing is remembered once all are in");
+}
+
+#[test]
+fn a_lane_whose_endpoint_is_deleted_is_forgotten_although_something_is_due() {
+    let (lane, budget) = (Lane::new(EndpointId(1)), Budget::new(20));
+    fresh(&lane, &budget, 0);
+    assert_eq!(start(&lane, &budget), Some(0));
+    assert!(lane.note_due(Time(9)).is_some());
+    lane.close();
+    assert!(!lane.is_idle(Time(9)), "an attempt runs");
+    lane.finish(MsgId(0), Report::Bad, Time(9), &budget);
+    assert!(lane.is_idle(Time(9)));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{EmbeddedOptions, EmbeddedStore};
 use crate::clock::VirtualClock;
+use crate::model::LATEST;
 use crate::store::conformance::{Harness, NOW, conformance};
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
@@ -46,6 +47,7 @@ async fn what_is_taken_in_is_given_back() {
 fn a_folder_has_one_owner() {
     let folder = Folder::new();
     let first = folder.open().unwrap();
+    assert_eq!(first.lease(1).until, LATEST, "so that what others have begun need not be waited for");
     let refused = folder.open().map(drop);
     assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("another process")), "{refused:?}");
     drop(first);

@@ -5,7 +5,9 @@
 
 use super::{PostgresOptions, PostgresStore};
 use crate::clock::VirtualClock;
-use crate::model::{AppId, Attempt, AttemptId, Cause, EndpointId, Headers, Message, MsgId, OrgId, Outcome, Time, Trigger, Verdict};
+use crate::model::{
+    AppId, Attempt, AttemptId, Cause, EndpointId, Headers, LATEST, Message, MsgId, OrgId, Outcome, Time, Trigger, Verdict,
+};
 use crate::store::conformance::{Harness, NOW, conformance, settle_one};
 use crate::store::{Lease, NewMessage, News, Settled, Settlement, Store, StoreError};
 use bytes::Bytes;
@@ -158,6 +160,7 @@ async fn a_lease_ends_with_its_node() {
     let (message, lease) = (message(NOW, 1), first.lease(1));
     accept(&first, &message, Some(lease)).await;
     tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_ne!(lease.until, LATEST, "there may be others");
     assert!(first.stands(lease) && !second.stands(lease));
     assert_eq!(claimed(&second, 1).await, 0, "heartbeats keep it past its time");
     // Gone without a word: its heartbeats end.

@@ -55,14 +55,16 @@ impl State {
         gone.is_some()
     }
 
-    pub(super) fn expire(&mut self, now: Time, limit: usize) -> usize {
+    /// The messages whose payloads are deleted, and how many records.
+    pub(super) fn expire(&mut self, now: Time, limit: usize) -> (Vec<Arc<Message>>, usize) {
         let is_over = |message: &Message| !message.expunged && message.payload_expires_at.is_some_and(|at| at <= now);
-        let mut over = 0;
+        let mut over = Vec::new();
         for message in self.messages.values_mut().filter(|message| is_over(message)).take(limit) {
             empty(message);
-            over += 1;
+            over.push(message.clone());
         }
-        over + self.records.expire(now, limit - over)
+        let records = self.records.expire(now, limit - over.len());
+        (over, records)
     }
 
     pub(super) fn prune(&mut self, app: AppId, cutoff: Time, limit: usize) -> Vec<MsgId> {

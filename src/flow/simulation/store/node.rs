@@ -32,6 +32,8 @@ pub(in super::super) struct Faults {
     pub(in super::super) dice: Option<Dice>,
     /// Of a thousand verbs, so many are refused.
     pub(in super::super) refused: u64,
+    /// The next verb is refused.
+    pub(in super::super) refuses_next: bool,
     /// Of a thousand changes, so many take place and are not answered.
     pub(in super::super) unanswered: u64,
     /// The node dies at the so many-th verb from now.
@@ -176,6 +178,9 @@ impl Node {
     fn refuses(&self) -> bool {
         let mut faults = self.faults.lock();
         let refused = faults.refused;
+        if std::mem::take(&mut faults.refuses_next) {
+            return true;
+        }
         self.shared.away.load(SeqCst) || faults.dice.as_mut().is_some_and(|dice| dice.permille(refused))
     }
 
@@ -305,7 +310,9 @@ impl Store for Node {
     }
 
     fn lease(&self, number: u64) -> Lease {
-        lease_of(self.number(), number, LATEST)
+        // A lease of a node ends with the node, whatever it says; that there may be others is what it tells.
+        let until = if self.shared.cluster.load(SeqCst) { LATEST.minus(Duration::from_secs(1)) } else { LATEST };
+        lease_of(self.number(), number, until)
     }
 
     fn stands(&self, lease: Lease) -> bool {
@@ -441,7 +448,14 @@ impl Store for Node {
     }
 
     async fn expire(&self, now: Time, limit: usize) -> Result<usize, StoreError> {
-        self.verb(Verb::Change, |state| state.expire(now, limit)).await
+        let expire = |state: &mut State| {
+            let (messages, records) = state.expire(now, limit);
+            if let Some(judge) = self.shared.judge.get() {
+                judge.expunged(&messages, self.shared.now());
+            }
+            messages.len() + records
+        };
+        self.verb(Verb::Change, expire).await
     }
 
     async fn prune(&self, app: AppId, cutoff: Time, limit: usize) -> Result<usize, StoreError> {

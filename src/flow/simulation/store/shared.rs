@@ -2,11 +2,11 @@
 
 use super::{
     super::dice::Dice,
-    state::{State, node_of},
+    state::{Owed, State, node_of},
 };
 use crate::{
     clock::Clock,
-    model::{AppId, Delivery, DeliveryState, EndpointId, MsgId, Time},
+    model::{AppId, Delivery, DeliveryState, EndpointId, Message, MsgId, Time, Trigger},
     store::{Change, Lease, News, Settlement, embedded::SETTLE_SYNC},
 };
 use parking_lot::Mutex;
@@ -30,6 +30,8 @@ pub(in super::super) trait Judge: Send + Sync {
     fn changed(&self, changes: &[Change], now: Time);
     /// Messages were pruned.
     fn pruned(&self, app: AppId, messages: &[MsgId], now: Time);
+    /// Messages have lost their payloads to their retention.
+    fn expunged(&self, messages: &[Arc<Message>], now: Time);
     /// A pending delivery was cancelled.
     fn cancelled(&self, endpoint: EndpointId, msg: MsgId);
 }
@@ -91,6 +93,14 @@ impl Shared {
         let now = self.now();
         let holds = |lease: Lease| !self.is_gone(node_of(lease), now);
         self.state.lock().queue.values().any(|owed| owed.over.is_none() && owed.lease.is_some_and(holds))
+    }
+
+    /// What has been due since then, and is leased by nobody who may still be there.
+    pub(in super::super) fn free_since(&self, since: Time) -> Vec<(EndpointId, MsgId, Trigger)> {
+        let (state, now) = (self.state.lock(), self.now());
+        let is_free = |owed: &Owed| owed.lease.is_none_or(|held| self.is_gone(node_of(held), now));
+        let free = state.queue.iter().filter(|(_, owed)| owed.over.is_none() && owed.due <= since && is_free(owed));
+        free.map(|(key, _)| *key).collect()
     }
 
     /// Tells all nodes.

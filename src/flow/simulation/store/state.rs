@@ -2,7 +2,7 @@
 
 use super::{order::Turn, records::Records};
 use crate::{
-    model::{AppId, Attempt, AttemptId, Delivery, DeliveryState, EndpointId, Message, MsgId, Time, Trigger},
+    model::{AppId, Attempt, AttemptId, Cause, Delivery, DeliveryState, EndpointId, Message, MsgId, Time, Trigger},
     store::{
         Change, Claimed, Claims, Conflict, Lease, NewMessage, PARKED, Requeue, Settled, Settlement, Stats, StoreError, Window,
     },
@@ -193,7 +193,8 @@ impl State {
         }
         let ended = self.queue.remove(&key);
         let turn = ended.and_then(|ended| ended.turn);
-        if ended.is_some_and(|ended| !ended.begun) && attempt.is_some() {
+        let is_sent = attempt.as_ref().is_some_and(|attempt| attempt.outcome.cause != Cause::Expunged);
+        if ended.is_some_and(|ended| !ended.begun) && is_sent {
             // A receiver cannot tell which of two it sees: it was the other one.
             let other = if trigger == Trigger::Manual { Trigger::Scheduled } else { Trigger::Manual };
             self.queue.get_mut(&(endpoint, msg, other)).into_iter().for_each(|owed| owed.begun = false);
@@ -278,6 +279,18 @@ impl State {
     /// A message whose scheduled attempt to the endpoint is under way.
     pub(in super::super) fn begun(&self, endpoint: EndpointId) -> Option<MsgId> {
         entries(&self.queue, endpoint).find(|(_, trigger, owed)| *trigger == Trigger::Scheduled && owed.begun).map(|(msg, ..)| msg)
+    }
+
+    /// A message that waits in a node's memory for its attempt to the endpoint, and whether it goes in order.
+    pub(in super::super) fn waits(&self, endpoint: EndpointId, node: u64) -> Option<(MsgId, bool)> {
+        let is_held = |owed: &Owed| owed.lease.is_some_and(|held| node_of(held) == node) && owed.over.is_none() && !owed.begun;
+        let (msg, _, owed) = entries(&self.queue, endpoint).find(|(_, _, owed)| is_held(owed))?;
+        Some((msg, owed.turn.is_some()))
+    }
+
+    /// When the last payload goes that has an end.
+    pub(in super::super) fn last_payload(&self) -> Option<Time> {
+        self.messages.values().filter(|message| !message.expunged).filter_map(|message| message.payload_expires_at).max()
     }
 
     /// A receiver sees an attempt that a node makes: which entry of the queue it is for.
