@@ -51,7 +51,7 @@ struct BrandingIn {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct LogoIn {
-    /// A PNG, JPEG or WebP of at most 64 KiB (a PNG: of at most 2048 pixels a side), in base64.
+    /// A PNG, JPEG or WebP of at most 64 KiB and 2048 pixels a side, in base64.
     #[schema(example = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")]
     image: String,
 }

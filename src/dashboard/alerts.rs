@@ -2,19 +2,21 @@
 
 use super::{
     Dashboard,
-    error::{Shown, reasons},
+    error::Shown,
     fields::{Fields, Filled, segment},
+    messages::{Choices, names},
     page::{Page, Shell},
+    refused::Refused,
     sift::{Sifted, has},
-    view::{Badge, Listed, Pager, When, span},
+    view::{Badge, Pager, When, span},
     visitor::Visitor,
 };
-use crate::api::Problem;
+use crate::{api::Problem, model::Role};
 use askama::Template;
 use axum::{
     Router,
     extract::Path,
-    http::{Method, StatusCode},
+    http::Method,
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
@@ -80,12 +82,20 @@ struct IncidentView {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct NoticeView {
+    id: String,
     created_at: When,
     began: u64,
     ended: u64,
     emails: Vec<MailView>,
     operational: TellingView,
     next_try: Option<When>,
+}
+
+impl NoticeView {
+    /// Whether any of its ways stands so: `sent`, `waiting` or `failed`.
+    fn is(&self, state: &str) -> bool {
+        self.operational.state == state || self.emails.iter().any(|mail| mail.telling.state == state)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -177,6 +187,7 @@ struct Alerts {
     rows: Vec<AlertView>,
     pager: Pager,
     asked: Fields,
+    refused: Refused,
 }
 
 #[derive(Template)]
@@ -187,9 +198,13 @@ struct AlertPage {
     alert: Option<AlertView>,
     conditions: [(&'static str, &'static str); 6],
     given: Fields,
-    fault: Vec<String>,
+    refused: Refused,
     notices: Vec<NoticeView>,
     pager: Pager,
+    asked: Fields,
+    apps: Choices,
+    /// The URL of the endpoint that is chosen.
+    endpoint: Option<String>,
     /// What came of a test.
     tested: Vec<MailView>,
 }
@@ -215,17 +230,20 @@ async fn list(visitor: Visitor) -> Shown {
         "quiet" => !row.muted && row.holding == 0,
         _ => true,
     };
-    let listed = sifted.rows(&visitor.desk, |row| has(&row.name, part) && in_state(row)).await?;
+    let found = sifted.rows(&visitor.desk, |row| has(&row.name, part) && in_state(row)).await;
+    let (listed, refused) = Refused::filters(found, &asked, &[])?;
     let pager = listed.pager(&visitor.query);
-    Ok(Page(Alerts { shell: Shell::new(&visitor, "Alerts", "alerts"), rows: listed.data, pager, asked }).into_response())
+    let page = Alerts { shell: Shell::new(&visitor, "Alerts", "alerts"), rows: listed.data, pager, asked, refused };
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 async fn fresh(visitor: Visitor) -> Shown {
-    form(visitor, None, (Fields(vec![("operational".into(), "1".into())]), Vec::new()), Vec::new()).await
+    visitor.need(Role::Operator)?;
+    form(visitor, None, (Fields(vec![("operational".into(), "1".into())]), Refused::default()), Vec::new()).await
 }
 
 /// The form, filled as it was given or as the rule is.
-async fn form(visitor: Visitor, id: Option<&str>, (given, fault): (Fields, Vec<String>), tested: Vec<MailView>) -> Shown {
+async fn form(visitor: Visitor, id: Option<&str>, (given, refused): (Fields, Refused), tested: Vec<MailView>) -> Shown {
     let mut alert: Option<AlertView> = match id {
         Some(id) => Some(visitor.desk.get(&format!("/api/v1/alert/{}", segment(id))).await?),
         None => None,
@@ -237,26 +255,45 @@ async fn form(visitor: Visitor, id: Option<&str>, (given, fault): (Fields, Vec<S
     let asked = Fields::parse(visitor.query.as_bytes());
     let (notices, pager) = match &alert {
         Some(alert) => {
-            let path = format!("/api/v1/alert/{}/notice?limit={NOTICES}&iterator={}", alert.id, segment(asked.text("iterator")));
-            let listed: Listed<NoticeView> = visitor.desk.get(&path).await?;
+            let path = format!("/api/v1/alert/{}/notice?", alert.id);
+            let sifted = Sifted { path: &path, from: asked.text("iterator"), limit: NOTICES, id: |row: &NoticeView| &row.id };
+            let state = asked.given("told");
+            let listed = sifted.rows(&visitor.desk, |row| state.is_none_or(|state| row.is(state))).await?;
             let pager = listed.pager(&visitor.query);
             (listed.data, pager)
         }
         None => (Vec::new(), Pager::default()),
     };
     let given = match &alert {
-        Some(alert) if fault.is_empty() => alert.fields(),
+        Some(alert) if !refused.any() => alert.fields(),
         _ => given,
     };
+    let apps = names(&visitor, &given);
+    let endpoint = given.text("endpoint").parse().ok().and_then(|id| visitor.desk.engine().routing.endpoint(id));
+    let endpoint = endpoint.map(|(_, route)| route.url.to_string());
     let title = alert.as_ref().map_or("New alert".to_owned(), |alert| alert.name.clone());
-    let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let shell = Shell::new(&visitor, title, "alerts");
-    let page = AlertPage { shell, alert, conditions: CONDITIONS, given, fault, notices, pager, tested };
-    Ok((status, Page(page)).into_response())
+    let page = AlertPage { shell, alert, conditions: CONDITIONS, given, refused, notices, pager, asked, apps, endpoint, tested };
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 async fn show(visitor: Visitor, Path(id): Path<String>) -> Shown {
-    form(visitor, Some(&id), (Fields::default(), Vec::new()), Vec::new()).await
+    form(visitor, Some(&id), (Fields::default(), Refused::default()), Vec::new()).await
+}
+
+/// The form once more, with why it was refused.
+async fn again(filled: Filled, id: Option<&str>, problem: Problem) -> Shown {
+    const NAMES: [(&str, &str); 7] = [
+        ("appId", "app"),
+        ("endpointId", "endpoint"),
+        ("windowSeconds", "window"),
+        ("minimumAttempts", "attempts"),
+        ("seconds", "minutes"),
+        ("cooldownSeconds", "cooldown"),
+        ("type", "type"),
+    ];
+    let given = filled.fields.clone();
+    form(filled.visitor, id, (given, Refused::new("alert", problem, filled.fields, &NAMES)?), Vec::new()).await
 }
 
 /// What a form asks for, in the API's words.
@@ -300,7 +337,7 @@ async fn make(filled: Filled) -> Shown {
     };
     match made {
         Ok(made) => Ok(Redirect::to(&format!("/dashboard/alerts/{}?note=made", made.id)).into_response()),
-        Err(problem) => form(filled.visitor, None, (filled.fields, reasons(&problem)), Vec::new()).await,
+        Err(problem) => again(filled, None, problem).await,
     }
 }
 
@@ -312,7 +349,7 @@ async fn save(Path(id): Path<String>, filled: Filled) -> Shown {
     };
     match saved {
         Ok(()) => Ok(Redirect::to(&format!("/dashboard/alerts/{}?note=saved", segment(&id))).into_response()),
-        Err(problem) => form(filled.visitor, Some(&id), (filled.fields, reasons(&problem)), Vec::new()).await,
+        Err(problem) => again(filled, Some(&id), problem).await,
     }
 }
 
@@ -325,7 +362,7 @@ async fn act(Path(id): Path<String>, filled: Filled) -> Shown {
     let path = format!("/api/v1/alert/{}", segment(&id));
     match filled.fields.text("act") {
         "test" => match filled.send::<Tested>(Method::POST, &format!("{path}/test"), Value::Null).await {
-            Ok(tested) => form(filled.visitor, Some(&id), (Fields::default(), Vec::new()), tested.emails).await,
+            Ok(tested) => form(filled.visitor, Some(&id), (Fields::default(), Refused::default()), tested.emails).await,
             Err(problem) => Err(problem.into()),
         },
         "delete" => {
@@ -376,5 +413,16 @@ mod tests {
             assert!(!view.sentence().is_empty());
         }
         assert!(asked(&Fields::parse(b"type=held&count=many")).is_err());
+    }
+
+    #[test]
+    fn notices_are_filtered_by_how_they_went() {
+        let mails = json!([{"to": "a@b.c", "state": "sent", "error": null}, {"to": "d@e.f", "state": "failed", "error": "x"}]);
+        let notice = json!({
+            "id": "notice_1", "createdAt": "2026-01-01T00:00:00Z", "began": 1, "ended": 0, "emails": mails,
+            "operational": {"state": "unused", "error": null}, "nextTry": null,
+        });
+        let notice: NoticeView = serde_json::from_value(notice).unwrap();
+        assert!(notice.is("sent") && notice.is("failed") && !notice.is("waiting"));
     }
 }

@@ -5,6 +5,7 @@ use super::{
     error::Shown,
     fields::Fields,
     page::{Page, Shell},
+    refused::Refused,
     view::{Badge, Listed, Pager, When},
     visitor::Visitor,
 };
@@ -87,11 +88,16 @@ struct Audit {
     actions: [&'static str; 3],
     whats: [&'static str; 10],
     filtered: bool,
+    refused: Refused,
 }
 
 async fn list(visitor: Visitor) -> Shown {
     let asked = Fields::parse(visitor.query.as_bytes());
-    let listed: Listed<Entry> = visitor.desk.get(&path(&asked)?).await?;
+    let found = match path(&asked) {
+        Ok(path) => visitor.desk.get::<Listed<Entry>>(&path).await,
+        Err(problem) => Err(problem),
+    };
+    let (listed, refused) = Refused::filters(found, &asked, &[("after", "since"), ("before", "until")])?;
     let page = Audit {
         shell: Shell::new(&visitor, "Audit", "audit"),
         pager: listed.pager(&visitor.query),
@@ -100,8 +106,9 @@ async fn list(visitor: Visitor) -> Shown {
         whats: WHATS,
         filtered: asked.0.iter().any(|(name, value)| !matches!(name.as_str(), "iterator" | "note") && !value.is_empty()),
         asked,
+        refused,
     };
-    Ok(Page(page).into_response())
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 /// The list that a query asks for.

@@ -6,12 +6,17 @@ use super::{
     fields::{Fields, Filled},
     messages::Choices,
     page::{Page, Shell},
-    replay_new::{Choice, Count, Draft, begin, chosen, unchosen},
+    refused::Refused,
+    replay_new::{Choice, Count, Draft, again, begin, chosen, unchosen},
     visitor::Visitor,
 };
-use crate::api::Problem;
+use crate::{api::Problem, model::Role};
 use askama::Template;
-use axum::{Router, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    response::{IntoResponse, Redirect},
+    routing::get,
+};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -31,7 +36,7 @@ struct Cancel {
     asked: Fields,
     query: String,
     count: Option<Count>,
-    fault: Vec<String>,
+    refused: Refused,
 }
 
 /// What the API is asked for.
@@ -48,14 +53,27 @@ pub(super) fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Resu
 
 /// The form, with a count once an application is chosen. It changes nothing, so its URL can be shared.
 async fn form(visitor: Visitor) -> Shown {
+    page(visitor, Refused::default()).await
+}
+
+async fn page(visitor: Visitor, badly: Refused) -> Shown {
+    visitor.need(Role::Operator)?;
     let draft = Draft::of(&visitor, "/api/v1/cancel", request).await?;
     let shell = Shell::new(&visitor, "Cancel deliveries", "replays");
-    let Draft { asked, query, apps, endpoints, types, class, since, count, fault } = draft;
-    Ok(Page(Cancel { shell, apps, endpoints, types, class, since, asked, query, count, fault }).into_response())
+    let Draft { asked, query, apps, endpoints, types, class, since, count, refused } = draft;
+    let refused = badly.or(refused);
+    let page = Cancel { shell, apps, endpoints, types, class, since, asked, query, count, refused };
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 async fn start(filled: Filled) -> Shown {
-    begin(&filled, "/api/v1/cancel", request, "cancelling").await
+    match begin(&filled, "/api/v1/cancel", request, "cancelling").await {
+        Ok(to) => Ok(Redirect::to(&to).into_response()),
+        Err(problem) => {
+            let (visitor, refused) = again(filled, problem)?;
+            page(visitor, refused).await
+        }
+    }
 }
 
 #[cfg(test)]

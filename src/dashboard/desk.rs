@@ -116,8 +116,16 @@ fn told(status: StatusCode, body: &[u8]) -> Problem {
     #[derive(Deserialize)]
     struct Detail {
         message: String,
+        #[serde(default)]
+        field: Option<String>,
     }
-    let said = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| refusal.error.message);
+    let said = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| refusal.error);
+    if let Some(Detail { message, field: Some(field) }) = said.as_ref().filter(|_| status.is_client_error()) {
+        let rule = message.strip_prefix(field.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(message);
+        let place: Vec<&str> = field.split('.').collect();
+        return Problem::field(&place, "refused", rule.to_owned());
+    }
+    let said = said.map(|detail| detail.message);
     let or = |plain: &'static str| said.clone().map_or(Cow::Borrowed(plain), Cow::Owned);
     match status {
         StatusCode::UNAUTHORIZED => Problem::Unauthorized,
@@ -142,8 +150,9 @@ mod tests {
     #[test]
     fn what_a_surface_refuses_is_told_in_its_words() {
         let body = br#"{"error":{"code":"length","message":"name: It is empty.","field":"name"}}"#;
-        let problem = told(StatusCode::BAD_REQUEST, body);
-        assert_eq!((problem.status(), problem.words().detail.as_ref()), (StatusCode::BAD_REQUEST, "name: It is empty."));
+        assert_eq!(told(StatusCode::BAD_REQUEST, body), Problem::field(&["name"], "refused", "It is empty."));
+        let problem = told(StatusCode::BAD_REQUEST, br#"{"error":{"message":"It is none."}}"#);
+        assert_eq!((problem.status(), problem.words().detail.as_ref()), (StatusCode::BAD_REQUEST, "It is none."));
         let problem = told(StatusCode::NOT_FOUND, b"");
         assert_eq!((problem.status(), problem.words().detail.as_ref()), (StatusCode::NOT_FOUND, "There is no such thing."));
         assert_eq!(told(StatusCode::BAD_GATEWAY, body), Problem::Internal);

@@ -10,6 +10,7 @@ use super::{
     fields::{Fields, Filled, segment},
     lane::Lane,
     page::{Page, Shell},
+    refused::{Names, Refused},
     survey::WINDOW,
     view::{Badge, Listed, Pager, When, grouped, millis, percent, pretty},
     visitor::Visitor,
@@ -114,6 +115,7 @@ struct EndpointPage {
     since: String,
     types: Vec<String>,
     secret: Option<String>,
+    refused: Refused,
 }
 
 impl EndpointPage {
@@ -182,21 +184,23 @@ pub(super) struct SecretRow {
 }
 
 async fn show(visitor: Visitor, Path((app, endpoint)): Path<(String, String)>) -> Shown {
-    page(visitor, (&app, &endpoint), None).await
+    page(visitor, (&app, &endpoint), None, Refused::default()).await
 }
 
-async fn page(visitor: Visitor, (app, endpoint): (&str, &str), secret: Option<String>) -> Shown {
+async fn page(visitor: Visitor, (app, endpoint): (&str, &str), secret: Option<String>, refused: Refused) -> Shown {
     let path = format!("/api/v1/app/{}", segment(app));
     let app: AppView = visitor.desk.get(&path).await?;
     let path = format!("{path}/endpoint/{}", segment(endpoint));
     let endpoint: EndpointView = visitor.desk.get(&path).await?;
     let id: EndpointId = endpoint.id.parse().map_err(|_| Problem::Internal)?;
     let asked = Fields::parse(visitor.query.as_bytes());
-    let listed: Listed<AttemptRow> = visitor.desk.get(&attempts_path(&app.id, &endpoint.id, &asked)).await?;
+    let listed = visitor.desk.get::<Listed<AttemptRow>>(&attempts_path(&app.id, &endpoint.id, &asked)).await;
+    let (listed, badly) = Refused::filters(listed, &asked, &FILTER_NAMES)?;
     let now = visitor.now();
     let attempts = newest(&visitor.desk, id).await?;
     let preview = visitor.desk.call(Method::POST, &format!("{path}/preview"), Some(json!({}))).await.ok();
-    let since = asked.time("since")?.unwrap_or_else(|| now.minus(RECOVER));
+    let (since, unlike) = Refused::filters(asked.time("since"), &asked, &[])?;
+    let since = since.unwrap_or_else(|| now.minus(RECOVER));
     let page = EndpointPage {
         shell: Shell::new(&visitor, endpoint.url.clone(), "applications"),
         headers: visitor.desk.get(&format!("{path}/headers")).await?,
@@ -213,8 +217,9 @@ async fn page(visitor: Visitor, (app, endpoint): (&str, &str), secret: Option<St
         endpoint,
         asked,
         secret,
+        refused: refused.or(badly).or(unlike),
     };
-    Ok(Page(page).into_response())
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 /// The list of attempts that a query asks for.
@@ -300,6 +305,24 @@ pub(super) fn back(app: &str, endpoint: &str, note: &str) -> Shown {
     Ok(Redirect::to(&format!("{}?note={note}", page_path(app, endpoint))).into_response())
 }
 
+/// What the API calls the fields of the filter.
+pub(super) const FILTER_NAMES: [(&str, &str); 3] = [("event_types", "type"), ("status_code_class", "class"), ("status", "status")];
+/// What it calls those of the forms.
+pub(super) const FORM_NAMES: [(&str, &str); 2] = [("eventType", "type"), ("gracePeriodSeconds", "grace")];
+
+/// Back to the endpoint's page after a form: with a note, or with the form and why it was refused.
+pub(super) async fn after(
+    (app, endpoint): (&str, &str),
+    filled: Filled,
+    done: Result<(), Problem>,
+    (form, note, names): (&'static str, &str, &Names),
+) -> Shown {
+    match done {
+        Ok(()) => back(app, endpoint, note),
+        Err(problem) => page(filled.visitor, (app, endpoint), None, Refused::new(form, problem, filled.fields, names)?).await,
+    }
+}
+
 /// Holds its deliveries, or lets them go.
 async fn pause(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
     let disabled = filled.fields.truth("disabled")?;
@@ -309,24 +332,30 @@ async fn pause(Path((app, endpoint)): Path<(String, String)>, filled: Filled) ->
 
 async fn test(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
     let (path, [own, bare]) = (format!("{}/send-example", api_path(&app, &endpoint)), examples(&filled.fields));
-    match filled.change(Method::POST, &path, own).await {
-        Err(problem) if lacks_example(&problem) => filled.change(Method::POST, &path, bare).await?,
-        other => other?,
-    }
-    back(&app, &endpoint, "tested")
+    let done = match filled.change(Method::POST, &path, own).await {
+        Err(problem) if lacks_example(&problem) => filled.change(Method::POST, &path, bare).await,
+        other => other,
+    };
+    after((&app, &endpoint), filled, done, ("test", "tested", &FORM_NAMES)).await
 }
 
 /// Queues failed deliveries again.
 async fn recover(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
     let path = format!("{}/recover", api_path(&app, &endpoint));
-    filled.change(Method::POST, &path, window(&filled.fields)?).await?;
-    back(&app, &endpoint, "recovered")
+    let done = match window(&filled.fields) {
+        Ok(body) => filled.change(Method::POST, &path, body).await,
+        Err(problem) => Err(problem),
+    };
+    after((&app, &endpoint), filled, done, ("recover", "recovered", &FORM_NAMES)).await
 }
 
 async fn rotate(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
     let path = format!("{}/secret/rotate", api_path(&app, &endpoint));
-    filled.change(Method::POST, &path, grace(&filled.fields)?).await?;
-    back(&app, &endpoint, "rotated")
+    let done = match grace(&filled.fields) {
+        Ok(body) => filled.change(Method::POST, &path, body).await,
+        Err(problem) => Err(problem),
+    };
+    after((&app, &endpoint), filled, done, ("rotate", "rotated", &FORM_NAMES)).await
 }
 
 /// Shows the secret. A form, so that only who may change things sees it, and no history keeps it.
@@ -336,7 +365,7 @@ async fn secret(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -
         key: String,
     }
     let key: Key = filled.visitor.desk.get(&format!("{}/secret", api_path(&app, &endpoint))).await?;
-    page(filled.visitor, (&app, &endpoint), Some(key.key)).await
+    page(filled.visitor, (&app, &endpoint), Some(key.key), Refused::default()).await
 }
 
 async fn delete(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {

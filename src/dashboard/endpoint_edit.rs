@@ -8,21 +8,34 @@ use super::{
     error::{Shown, reasons},
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
+    refused::Refused,
     view::pretty,
     visitor::Visitor,
 };
-use crate::api::Problem;
+use crate::{api::Problem, model::Role};
 use askama::Template;
 use axum::{
     Router,
     extract::Path,
-    http::{Method, StatusCode},
+    http::Method,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+
+/// Fields of the form, by what the API calls them.
+const NAMES: [(&str, &str); 8] = [
+    ("eventTypes", "types"),
+    ("retryPolicy", "retry"),
+    ("throttleRate", "throttle"),
+    ("path", "ordering_path"),
+    ("filter", "filter"),
+    ("headers", "headers"),
+    ("sample", "sample"),
+    ("channels", "channels"),
+];
 
 pub(super) fn routes() -> Router<Arc<Dashboard>> {
     const OF_APP: &str = "/dashboard/applications/{app}/endpoints";
@@ -115,7 +128,7 @@ struct Edit {
     /// The endpoint; empty: a new one.
     id: String,
     title: &'static str,
-    fault: Vec<String>,
+    refused: Refused,
     given: Fields,
     chosen: Vec<String>,
     types: Vec<String>,
@@ -153,10 +166,11 @@ pub(super) async fn profiles(visitor: &Visitor) -> Result<Vec<String>, Problem> 
 }
 
 async fn fresh(visitor: Visitor, Path(app): Path<String>) -> Shown {
-    page(visitor, (&app, ""), (Fields::default(), Vec::new())).await
+    page(visitor, (&app, ""), (Fields::default(), Refused::default())).await
 }
 
-async fn page(visitor: Visitor, (app, id): (&str, &str), (given, fault): (Fields, Vec<String>)) -> Shown {
+async fn page(visitor: Visitor, (app, id): (&str, &str), (given, refused): (Fields, Refused)) -> Shown {
+    visitor.need(Role::Operator)?;
     let app: AppView = visitor.desk.get(&format!("/api/v1/app/{}", segment(app))).await?;
     let headers: Headers = match id {
         "" => Headers::default(),
@@ -166,21 +180,20 @@ async fn page(visitor: Visitor, (app, id): (&str, &str), (given, fault): (Fields
     let mut types = super::event_types::names(&visitor.desk).await?;
     let chosen = given.all("types");
     types.extend(chosen.iter().filter(|name| !types.contains(name)).cloned().collect::<Vec<_>>());
-    let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = Edit {
         shell: Shell::new(&visitor, title, "applications"),
         profiles: profiles(&visitor).await?,
         id: id.to_owned(),
         app,
         title,
-        fault,
+        refused,
         given,
         chosen,
         types,
         sensitive: headers.sensitive,
         verdict: None,
     };
-    Ok((status, Page(page)).into_response())
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 /// The endpoint's settings as the form's fields.
@@ -247,7 +260,7 @@ pub(super) fn body(fields: &Fields) -> Result<Value, Problem> {
 async fn make(Path(app): Path<String>, filled: Filled) -> Shown {
     match try_make(&app, &filled).await {
         Ok(endpoint) => Ok(Redirect::to(&format!("{}?note=made", page_path(&app, &endpoint.id))).into_response()),
-        Err(problem) => page(filled.visitor, (&app, ""), (filled.fields, reasons(&problem))).await,
+        Err(problem) => again(filled, (&app, ""), problem).await,
     }
 }
 
@@ -266,16 +279,23 @@ async fn try_make(app: &str, filled: &Filled) -> Result<EndpointView, Problem> {
 }
 
 async fn edit(visitor: Visitor, Path((app, endpoint)): Path<(String, String)>) -> Shown {
+    visitor.need(Role::Operator)?;
     let path = format!("/api/v1/app/{}/endpoint/{}", segment(&app), segment(&endpoint));
     let found: EndpointView = visitor.desk.get(&path).await?;
     let headers: Headers = visitor.desk.get(&format!("{path}/headers")).await?;
-    page(visitor, (&app, &endpoint), (fields_of(&found, &headers), Vec::new())).await
+    page(visitor, (&app, &endpoint), (fields_of(&found, &headers), Refused::default())).await
+}
+
+/// The form once more, with why it was refused.
+async fn again(filled: Filled, place: (&str, &str), problem: Problem) -> Shown {
+    let given = filled.fields.clone();
+    page(filled.visitor, place, (given, Refused::new("endpoint", problem, filled.fields, &NAMES)?)).await
 }
 
 async fn save(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
     match try_save(&app, &endpoint, &filled).await {
         Ok(()) => Ok(Redirect::to(&format!("{}?note=saved", page_path(&app, &endpoint))).into_response()),
-        Err(problem) => page(filled.visitor, (&app, &endpoint), (filled.fields, reasons(&problem))).await,
+        Err(problem) => again(filled, (&app, &endpoint), problem).await,
     }
 }
 

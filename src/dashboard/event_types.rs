@@ -3,9 +3,10 @@
 use super::{
     Dashboard,
     desk::Desk,
-    error::{Shown, reasons},
+    error::Shown,
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
+    refused::Refused,
     sift::{Sifted, has},
     view::{Listed, Pager, When, pretty},
     visitor::Visitor,
@@ -15,7 +16,7 @@ use askama::Template;
 use axum::{
     Router,
     extract::Path,
-    http::{Method, StatusCode},
+    http::Method,
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
@@ -27,6 +28,8 @@ use std::sync::Arc;
 const LIMIT: usize = 100;
 /// Names that other pages offer.
 const OFFERED: usize = 250;
+/// Fields of the forms, by what the API calls them.
+const NAMES: [(&str, &str); 2] = [("groupName", "group"), ("schemas", "schema")];
 
 pub(super) fn routes() -> Router<Arc<Dashboard>> {
     Router::new()
@@ -97,8 +100,7 @@ struct EventTypes {
     pager: Pager,
     asked: Fields,
     archived: bool,
-    fault: Vec<String>,
-    given: Fields,
+    refused: Refused,
 }
 
 #[derive(Template)]
@@ -106,6 +108,7 @@ struct EventTypes {
 struct EventTypePage {
     shell: Shell,
     row: TypeView,
+    refused: Refused,
 }
 
 /// Names of event types, for forms of other pages.
@@ -119,27 +122,26 @@ pub(super) async fn names(desk: &Desk) -> Result<Vec<String>, Problem> {
 }
 
 async fn list(visitor: Visitor) -> Shown {
-    page(visitor, Vec::new(), Fields::default()).await
+    page(visitor, Refused::default()).await
 }
 
-async fn page(visitor: Visitor, fault: Vec<String>, given: Fields) -> Shown {
+async fn page(visitor: Visitor, refused: Refused) -> Shown {
     let asked = Fields::parse(visitor.query.as_bytes());
     let archived = asked.ticked("archived");
     let path = format!("/api/v1/event-type?include_archived={archived}");
     let sifted = Sifted { path: &path, from: asked.text("iterator"), limit: LIMIT, id: |row: &TypeView| &row.name };
     let part = asked.text("q");
     let parts = |row: &TypeView| has(&row.name, part) || has(&row.description, part) || has(row.group(), part);
-    let listed = sifted.rows(&visitor.desk, parts).await?;
-    let pager = listed.pager(&visitor.query);
-    let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let (listed, badly) = Refused::filters(sifted.rows(&visitor.desk, parts).await, &asked, &[])?;
+    let (pager, refused) = (listed.pager(&visitor.query), refused.or(badly));
     let shell = Shell::new(&visitor, "Event types", "event-types");
-    Ok((status, Page(EventTypes { shell, rows: listed.data, pager, asked, archived, fault, given })).into_response())
+    Ok((refused.status(), Page(EventTypes { shell, rows: listed.data, pager, asked, archived, refused })).into_response())
 }
 
 async fn make(filled: Filled) -> Shown {
     match try_make(&filled).await {
         Ok(()) => Ok(Redirect::to("/dashboard/event-types?note=made").into_response()),
-        Err(problem) => page(filled.visitor, reasons(&problem), filled.fields).await,
+        Err(problem) => page(filled.visitor, Refused::new("make", problem, filled.fields, &NAMES)?).await,
     }
 }
 
@@ -154,8 +156,13 @@ async fn try_make(filled: &Filled) -> Result<(), Problem> {
 }
 
 async fn show(visitor: Visitor, Path(name): Path<String>) -> Shown {
-    let row: TypeView = visitor.desk.get(&format!("/api/v1/event-type/{}", segment(&name))).await?;
-    Ok(Page(EventTypePage { shell: Shell::new(&visitor, row.name.clone(), "event-types"), row }).into_response())
+    one(visitor, &name, Refused::default()).await
+}
+
+async fn one(visitor: Visitor, name: &str, refused: Refused) -> Shown {
+    let row: TypeView = visitor.desk.get(&format!("/api/v1/event-type/{}", segment(name))).await?;
+    let shell = Shell::new(&visitor, row.name.clone(), "event-types");
+    Ok((refused.status(), Page(EventTypePage { shell, row, refused })).into_response())
 }
 
 /// All schemas with this version as it is now. `None`: it is removed.
@@ -169,15 +176,21 @@ fn merged(schemas: Option<Map<String, Value>>, version: &str, schema: Option<Val
 }
 
 async fn edit(Path(name): Path<String>, filled: Filled) -> Shown {
+    match try_edit(&name, &filled).await {
+        Ok(()) => Ok(Redirect::to(&format!("/dashboard/event-types/{}?note=saved", segment(&name))).into_response()),
+        Err(problem) => one(filled.visitor, &name, Refused::new("edit", problem, filled.fields, &NAMES)?).await,
+    }
+}
+
+async fn try_edit(name: &str, filled: &Filled) -> Result<(), Problem> {
     let fields = &filled.fields;
     let mut body = json!({ "description": fields.text("description"), "groupName": fields.given("group") });
     let schema = fields.json("schema")?;
     if let Some(body) = body.as_object_mut().filter(|_| schema.is_some() || fields.given("version").is_some()) {
-        let row: TypeView = filled.visitor.desk.get(&format!("/api/v1/event-type/{}", segment(&name))).await?;
+        let row: TypeView = filled.visitor.desk.get(&format!("/api/v1/event-type/{}", segment(name))).await?;
         body.insert("schemas".into(), merged(row.schemas, fields.given("version").unwrap_or("1"), schema));
     }
-    filled.change(Method::PATCH, &format!("/api/v1/event-type/{}", segment(&name)), body).await?;
-    Ok(Redirect::to(&format!("/dashboard/event-types/{}?note=saved", segment(&name))).into_response())
+    filled.change(Method::PATCH, &format!("/api/v1/event-type/{}", segment(name)), body).await
 }
 
 async fn archive(Path(name): Path<String>, filled: Filled) -> Shown {

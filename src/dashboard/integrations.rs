@@ -4,18 +4,20 @@
 use super::{
     Dashboard,
     endpoint_edit::headers,
-    error::{Shown, reasons},
+    error::Shown,
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
+    refused::Refused,
+    sift::{has, paged},
     view::{Badge, Pager, When, millis, pretty, with},
     visitor::Visitor,
 };
-use crate::api::Problem;
+use crate::{api::Problem, model::Role};
 use askama::Template;
 use axum::{
     Router,
     extract::Path,
-    http::{Method, StatusCode},
+    http::Method,
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
@@ -33,6 +35,9 @@ const LIMIT: usize = 25;
 const ON_A_PAGE: usize = 50;
 /// Pages of a log that the way back remembers; from before them it leads to the first.
 const MAX_TRAIL: usize = 20;
+/// Fields of the form, by what the surface calls them.
+const NAMES: [(&str, &str); 5] =
+    [("backoff", "backoff"), ("retry_policy", "max_retries"), ("events", "events"), ("filters", "filters"), ("headers", "headers")];
 
 pub(super) fn routes() -> Router<Arc<Dashboard>> {
     Router::new()
@@ -61,13 +66,27 @@ struct Webhook {
     retry_policy: Option<Retries>,
 }
 
+impl Webhook {
+    /// Whether it is what a filter asks for: a part of name or URL, an event, a state.
+    fn is_asked_for(&self, asked: &Fields) -> bool {
+        let (part, event) = (asked.text("q"), asked.text("event"));
+        let in_state = match asked.text("state") {
+            "enabled" => self.enabled,
+            "disabled" => !self.enabled,
+            _ => true,
+        };
+        let has_event = event.is_empty() || self.events.iter().any(|own| has(own, event));
+        in_state && has_event && (has(&self.name, part) || has(&self.url, part))
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Retries {
     max_retries: u32,
     backoff: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Log {
     data: Vec<Entry>,
     next_cursor: Option<String>,
@@ -143,6 +162,7 @@ struct Webhooks {
     shell: Shell,
     rows: Vec<Webhook>,
     pager: Pager,
+    asked: Fields,
 }
 
 #[derive(Template)]
@@ -150,7 +170,7 @@ struct Webhooks {
 struct Edit {
     shell: Shell,
     id: String,
-    fault: Vec<String>,
+    refused: Refused,
     given: Fields,
     chosen: Vec<String>,
     types: Vec<String>,
@@ -168,6 +188,7 @@ struct Logs {
     rows: Vec<Entry>,
     pager: Pager,
     asked: Fields,
+    refused: Refused,
 }
 
 /// Why there is no list: a surface that is on has one.
@@ -195,32 +216,28 @@ async fn list(visitor: Visitor) -> Shown {
         data: Vec<Webhook>,
     }
     let all: All = visitor.desk.get(SURFACE).await.map_err(off)?;
-    // The surface has no pages: what is shown of its list has.
-    let from: usize = Fields::parse(visitor.query.as_bytes()).text("from").parse().unwrap_or(0);
-    let to = |from: usize| with(&visitor.query, "from", &if from == 0 { String::new() } else { from.to_string() });
-    let pager = Pager {
-        previous: (from > 0).then(|| to(from.saturating_sub(ON_A_PAGE))),
-        next: (all.data.len() > from.saturating_add(ON_A_PAGE)).then(|| to(from.saturating_add(ON_A_PAGE))),
-    };
-    let rows = all.data.into_iter().skip(from).take(ON_A_PAGE).collect();
-    Ok(Page(Webhooks { shell: Shell::new(&visitor, "Webhooks", "settings"), rows, pager }).into_response())
+    let asked = Fields::parse(visitor.query.as_bytes());
+    // The surface has neither filters nor pages: what is shown of its list has.
+    let found = all.data.into_iter().filter(|row| row.is_asked_for(&asked)).collect();
+    let (rows, pager) = paged(found, &visitor.query, ON_A_PAGE);
+    Ok(Page(Webhooks { shell: Shell::new(&visitor, "Webhooks", "settings"), rows, pager, asked }).into_response())
 }
 
 async fn fresh(visitor: Visitor) -> Shown {
-    page(visitor, "", (Fields::default(), Vec::new())).await
+    page(visitor, "", (Fields::default(), Refused::default())).await
 }
 
-async fn page(visitor: Visitor, id: &str, (given, fault): (Fields, Vec<String>)) -> Shown {
+async fn page(visitor: Visitor, id: &str, (given, refused): (Fields, Refused)) -> Shown {
+    visitor.need(Role::Operator)?;
     // The catalogue gets the system's event types when its surface is first used.
     let _webhooks: Value = visitor.desk.get(SURFACE).await.map_err(off)?;
     let mut types = super::event_types::names(&visitor.desk).await?;
     let chosen = given.all("events");
     types.extend(chosen.iter().filter(|name| !types.contains(name)).cloned().collect::<Vec<_>>());
-    let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let title = if id.is_empty() { "Add webhook" } else { "Edit webhook" };
     let enabled = given.0.is_empty() || given.ticked("enabled");
     let shell = Shell::new(&visitor, title, "settings");
-    Ok((status, Page(Edit { shell, id: id.to_owned(), fault, given, chosen, types, enabled })).into_response())
+    Ok((refused.status(), Page(Edit { shell, id: id.to_owned(), refused, given, chosen, types, enabled })).into_response())
 }
 
 /// The webhook that a form asks for.
@@ -255,8 +272,14 @@ async fn make(filled: Filled) -> Shown {
     };
     match made {
         Ok(webhook) => after(filled, &webhook.id, "made").await,
-        Err(problem) => page(filled.visitor, "", (filled.fields, reasons(&problem))).await,
+        Err(problem) => again(filled, "", problem).await,
     }
+}
+
+/// The form once more, with why it was refused.
+async fn again(filled: Filled, id: &str, problem: Problem) -> Shown {
+    let given = filled.fields.clone();
+    page(filled.visitor, id, (given, Refused::new("webhook", problem, filled.fields, &NAMES)?)).await
 }
 
 /// "Test and save" also sends an event.
@@ -269,6 +292,7 @@ async fn after(filled: Filled, id: &str, note: &'static str) -> Shown {
 }
 
 async fn edit(visitor: Visitor, Path(id): Path<String>) -> Shown {
+    visitor.need(Role::Operator)?;
     let webhook = one(&visitor, &format!("{SURFACE}/{}", segment(&id))).await?;
     let mut fields = vec![
         ("name".to_owned(), webhook.name),
@@ -284,7 +308,7 @@ async fn edit(visitor: Visitor, Path(id): Path<String>) -> Shown {
         fields.push(("enabled".to_owned(), "on".to_owned()));
     }
     fields.extend(webhook.events.into_iter().map(|name| ("events".to_owned(), name)));
-    page(visitor, &id, (Fields(fields), Vec::new())).await
+    page(visitor, &id, (Fields(fields), Refused::default())).await
 }
 
 async fn save(Path(id): Path<String>, filled: Filled) -> Shown {
@@ -294,7 +318,7 @@ async fn save(Path(id): Path<String>, filled: Filled) -> Shown {
     };
     match saved {
         Ok(()) => after(filled, &id, "saved").await,
-        Err(problem) => page(filled.visitor, &id, (filled.fields, reasons(&problem))).await,
+        Err(problem) => again(filled, &id, problem).await,
     }
 }
 
@@ -329,7 +353,8 @@ async fn logs(visitor: Visitor, Path(id): Path<String>) -> Shown {
     let webhook = one(&visitor, &path).await?;
     let asked = Fields::parse(visitor.query.as_bytes());
     let query = asked.query(&[("limit", &LIMIT.to_string())], &[("status", "status"), ("type", "type"), ("cursor", "cursor")]);
-    let log: Log = visitor.desk.get(&format!("{path}/logs?{query}")).await?;
+    let log = visitor.desk.get::<Log>(&format!("{path}/logs?{query}")).await;
+    let (log, refused) = Refused::filters(log, &asked, &[])?;
     let stats: Stats = visitor.desk.get(&format!("{path}/stats")).await?;
     let pager = trail(&visitor.query, &asked, log.next_cursor.as_deref());
     let page = Logs {
@@ -341,13 +366,23 @@ async fn logs(visitor: Visitor, Path(id): Path<String>) -> Shown {
         stats,
         pager,
         asked,
+        refused,
     };
-    Ok(Page(page).into_response())
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn webhooks_are_filtered_by_what_they_are() {
+        let webhook = json!({"id": "1", "name": "Shop", "url": "https://a.example/in", "events": ["event.a"], "enabled": false});
+        let webhook: Webhook = serde_json::from_value(webhook).unwrap();
+        let asked = |query: &str| webhook.is_asked_for(&Fields::parse(query.as_bytes()));
+        assert!(asked("") && asked("q=SHOP") && asked("q=a.example&state=disabled&event=event.a"));
+        assert!(!asked("q=none") && !asked("state=enabled") && !asked("event=event.b"));
+    }
 
     #[test]
     fn a_log_is_paged_both_ways() {

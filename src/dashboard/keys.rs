@@ -5,6 +5,7 @@ use super::{
     error::Shown,
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
+    refused::Refused,
     sift::{Sifted, has},
     view::{Pager, When},
     visitor::Visitor,
@@ -49,33 +50,45 @@ struct Keys {
     pager: Pager,
     asked: Fields,
     token: Option<String>,
+    refused: Refused,
 }
 
 async fn list(visitor: Visitor) -> Shown {
-    page(visitor, None).await
+    page(visitor, None, Refused::default()).await
 }
 
-async fn page(visitor: Visitor, token: Option<String>) -> Shown {
+async fn page(visitor: Visitor, token: Option<String>, refused: Refused) -> Shown {
     let asked = Fields::parse(visitor.query.as_bytes());
     let sifted = Sifted { path: "/api/v1/key?", from: asked.text("iterator"), limit: LIMIT, id: |row: &KeyView| &row.id };
     let part = asked.text("q");
-    let listed = sifted.rows(&visitor.desk, |row| has(&row.name, part) || row.id == part).await?;
-    let pager = listed.pager(&visitor.query);
-    Ok(Page(Keys { shell: Shell::new(&visitor, "Keys", "keys"), rows: listed.data, pager, asked, token }).into_response())
+    let found = sifted.rows(&visitor.desk, |row| has(&row.name, part) || row.id == part).await;
+    let (listed, badly) = Refused::filters(found, &asked, &[])?;
+    let (pager, refused) = (listed.pager(&visitor.query), refused.or(badly));
+    let page = Keys { shell: Shell::new(&visitor, "Keys", "keys"), rows: listed.data, pager, asked, token, refused };
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 /// Makes a key and shows it, once.
 async fn make(filled: Filled) -> Shown {
+    filled.visitor.need(Role::Admin)?;
+    match try_make(&filled).await {
+        Ok(token) => page(filled.visitor, Some(token), Refused::default()).await,
+        Err(problem) => {
+            let refused = Refused::new("make", problem, filled.fields, &[("expiresIn", "days")])?;
+            page(filled.visitor, None, refused).await
+        }
+    }
+}
+
+async fn try_make(filled: &Filled) -> Result<String, Problem> {
     #[derive(Deserialize)]
     struct Made {
         token: String,
     }
-    filled.visitor.need(Role::Admin)?;
     let days = filled.fields.given("days").map(str::parse::<u64>).transpose();
     let days = days.map_err(|_| Problem::field(&["days"], "type_error", "This is not a number."))?;
     let body = json!({ "name": filled.fields.text("name"), "expiresIn": days.map(|days| days.saturating_mul(86_400)) });
-    let made: Made = filled.send(Method::POST, "/api/v1/key", body).await?;
-    page(filled.visitor, Some(made.token)).await
+    Ok(filled.send::<Made>(Method::POST, "/api/v1/key", body).await?.token)
 }
 
 async fn revoke(Path(key): Path<String>, filled: Filled) -> Shown {

@@ -3,12 +3,12 @@
 use super::{
     Dashboard,
     desk::Desk,
-    endpoint::{api_path, back},
+    endpoint::{after, api_path, back},
     error::Shown,
     fields::Filled,
     view::{Badge, When, grouped, noun, span},
 };
-use crate::api::Problem;
+use crate::{api::Problem, model::Time};
 use axum::{Router, extract::Path, http::Method, routing::post};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -35,6 +35,7 @@ struct LaneView {
     slow: bool,
     limits: Limits,
     drain_seconds: Option<f64>,
+    pace_per_second: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,6 +64,7 @@ impl CatchUpView {
 #[derive(Debug)]
 pub(super) struct Lane {
     view: LaneView,
+    now: Time,
     /// The pace, while it catches up.
     pub(super) pace: Option<CatchUpView>,
 }
@@ -75,7 +77,7 @@ impl Lane {
     pub(super) async fn of(desk: &Desk, path: &str) -> Result<Self, Problem> {
         let view = desk.get(&format!("{path}/lane")).await?;
         let pace = desk.find(&format!("{path}/catch-up")).await?;
-        Ok(Lane { view, pace })
+        Ok(Lane { view, now: desk.now(), pace })
     }
 
     /// Deliveries that are owed an attempt.
@@ -101,6 +103,30 @@ impl Lane {
     /// How long it takes until nothing waits.
     pub(super) fn drain(&self) -> Option<String> {
         self.view.drain_seconds.filter(|_| self.view.depth > 0).map(seconds)
+    }
+
+    /// How long it takes until nothing waits, or why that is not known, and what is known instead.
+    pub(super) fn drains(&self) -> String {
+        let view = &self.view;
+        let pace = view.pace_per_second.filter(|pace| *pace > 0.0);
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        let then = pace.map(|pace| format!("about {} at {}", seconds(view.depth as f64 / pace), a_second(pace)));
+        let unknown = || "as fast as the endpoint takes it, which is not known yet".to_owned();
+        match (view.held, view.circuit.as_str(), self.drain()) {
+            _ if view.depth == 0 => "nothing waits".to_owned(),
+            (true, ..) => format!("not while deliveries are held; then {}", then.unwrap_or_else(unknown)),
+            (_, "open", _) => {
+                let until = view.circuit_until.map(|until| until.0).filter(|until| *until > self.now);
+                let begins =
+                    until.map_or("soon".to_owned(), |until| format!("in {}", seconds(until.since(self.now).as_secs_f64())));
+                format!("starts again with the probe {begins}; then {}", then.unwrap_or_else(unknown))
+            }
+            (_, "half_open", _) => {
+                format!("one attempt finds out now whether the endpoint is back; then {}", then.unwrap_or_else(unknown))
+            }
+            (_, _, Some(drain)) => format!("about {drain}"),
+            _ => "not known yet: nothing was delivered lately".to_owned(),
+        }
     }
 
     /// When the next attempt is made: not before an open circuit lets it, and not while deliveries are held.
@@ -164,6 +190,11 @@ impl Lane {
     }
 }
 
+/// A pace for people.
+fn a_second(pace: f64) -> String {
+    if pace >= 10.0 { format!("{pace:.0}/s") } else { format!("{pace:.1}/s") }
+}
+
 /// A length of time for people; less than a second is one.
 fn seconds(length: f64) -> String {
     let whole = Duration::try_from_secs_f64(length).map_or(u64::MAX, |length| length.as_secs());
@@ -172,9 +203,11 @@ fn seconds(length: f64) -> String {
 
 async fn begin(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
     let refused = |_| Problem::field(&["rate"], "type_error", "A number from 1 to 65,535.");
-    let rate: u16 = filled.fields.text("rate").parse().map_err(refused)?;
-    filled.change(Method::PUT, &format!("{}/catch-up", api_path(&app, &endpoint)), json!({ "rate": rate })).await?;
-    back(&app, &endpoint, "paced")
+    let done = match filled.fields.text("rate").parse::<u16>().map_err(refused) {
+        Ok(rate) => filled.change(Method::PUT, &format!("{}/catch-up", api_path(&app, &endpoint)), json!({ "rate": rate })).await,
+        Err(problem) => Err(problem),
+    };
+    after((&app, &endpoint), filled, done, ("pace", "paced", &[])).await
 }
 
 async fn end(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> Shown {
@@ -191,9 +224,9 @@ mod tests {
         let lane = |due: &str, held: bool, circuit: &str, until: Option<&str>| {
             let view = json!({
                 "depth": 1, "inMemory": 0, "inFlight": 0, "oldestAgeSeconds": null, "nextDue": due, "held": held, "circuit": circuit,
-                "circuitUntil": until, "slow": false, "limits": { "concurrency": 1, "rate": 1 }, "drainSeconds": null,
+                "circuitUntil": until, "slow": false, "limits": { "concurrency": 1, "rate": 1 }, "drainSeconds": null, "pacePerSecond": null,
             });
-            Lane { view: serde_json::from_value(view).unwrap(), pace: None }
+            Lane { view: serde_json::from_value(view).unwrap(), now: Time(0), pace: None }
         };
         let (early, late) = ("2026-01-01T00:00:01Z", "2026-01-01T00:00:09Z");
         let closed = lane(early, false, "closed", None);
@@ -204,6 +237,34 @@ mod tests {
         assert!(lane(late, false, "open", Some(early)).next().is_some());
         assert!(lane(early, false, "half_open", None).next().is_none());
         assert!(lane(early, true, "closed", None).next().is_none());
+    }
+
+    #[test]
+    fn a_drain_that_is_not_known_says_why_and_what_is() {
+        let now = Time::parse("2026-01-01T00:00:00Z").unwrap();
+        let drains = |depth: u64, (held, circuit): (bool, &str), pace: Option<f64>| {
+            let view = json!({
+                "depth": depth, "inMemory": 0, "inFlight": 0, "oldestAgeSeconds": null, "nextDue": null, "held": held, "circuit": circuit,
+                "circuitUntil": (circuit == "open").then_some("2026-01-01T00:00:40Z"), "slow": false,
+                "limits": { "concurrency": 1, "rate": 1 }, "pacePerSecond": pace,
+                "drainSeconds": pace.filter(|_| !held && circuit == "closed").map(|pace| 6000.0 / pace),
+            });
+            Lane { view: serde_json::from_value(view).unwrap(), now, pace: None }.drains()
+        };
+        let open = drains(6000, (false, "open"), Some(50.0));
+        assert_eq!(open, "starts again with the probe in 40 s; then about 2 min at 50/s");
+        let unknown = drains(6000, (false, "open"), None);
+        assert!(
+            unknown.starts_with("starts again with the probe in 40 s; then as fast as the endpoint takes it, which is not known"),
+            "{unknown}"
+        );
+        assert!(drains(9, (false, "half_open"), Some(4.5)).ends_with("then about 2 s at 4.5/s"));
+        assert!(drains(9, (true, "closed"), Some(9.0)).starts_with("not while deliveries are held; then about 1 s at 9.0/s"));
+        assert_eq!(drains(6000, (false, "closed"), Some(50.0)), "about 2 min");
+        assert_eq!(
+            (drains(0, (false, "open"), None).as_str(), drains(1, (false, "closed"), None).is_empty()),
+            ("nothing waits", false)
+        );
     }
 
     #[test]

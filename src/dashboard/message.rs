@@ -4,11 +4,12 @@ use super::{
     Dashboard,
     desk::Desk,
     error::Shown,
-    fields::{Filled, segment},
+    fields::{Fields, Filled, segment},
     page::{Page, Shell},
     search::state,
+    sift::{has, paged},
     survey::sentence,
-    view::{Badge, When, grouped, millis, pretty},
+    view::{Badge, Pager, When, grouped, millis, pretty},
     visitor::Visitor,
 };
 use crate::{
@@ -35,6 +36,8 @@ use std::sync::Arc;
 
 /// Endpoints that one page shows.
 const MAX_ENDPOINTS: usize = 50;
+/// Endpoints that need no search.
+const UNSEARCHED: usize = 10;
 /// Newest attempts that it shows of each.
 const MAX_ATTEMPTS: usize = 20;
 /// Bytes of a payload that are shown; the whole is in the API.
@@ -60,7 +63,10 @@ struct MessagePage {
     cut: bool,
     origin: Option<OriginView>,
     rows: Vec<Row>,
-    hidden: usize,
+    pager: Pager,
+    /// Whether there are so many endpoints that they are searched.
+    many: bool,
+    asked: Fields,
 }
 
 impl MessagePage {
@@ -157,7 +163,8 @@ pub(super) async fn find(desk: &Desk, app: &str, msg: &str) -> Result<(Arc<AppRo
 
 async fn show(visitor: Visitor, Path((app, msg)): Path<(String, String)>) -> Shown {
     let (app, message) = find(&visitor.desk, &app, &msg).await?;
-    let (rows, hidden) = rows(&visitor.desk, &app, &message).await?;
+    let asked = Fields::parse(visitor.query.as_bytes());
+    let (rows, pager) = rows(&visitor.desk, (&app, &message), &visitor.query).await?;
     let (payload, cut) = payload(&message);
     let origin = message.origin.as_ref().map(|origin| OriginView {
         source: origin.source.to_string(),
@@ -171,25 +178,35 @@ async fn show(visitor: Visitor, Path((app, msg)): Path<(String, String)>) -> Sho
         payload,
         cut,
         origin,
+        many: is_long(rows.len(), &pager, &asked),
         rows,
-        hidden,
+        pager,
+        asked,
         app,
         message,
     };
     Ok(Page(page).into_response())
 }
 
-/// What the application's endpoints did with a message, and how many of them are not shown.
-pub(super) async fn rows(desk: &Desk, app: &AppRoutes, message: &Message) -> Result<(Vec<Row>, usize), Problem> {
+/// Whether a list of so many deliveries is one to be searched, or was searched.
+pub(super) fn is_long(rows: usize, pager: &Pager, asked: &Fields) -> bool {
+    rows > UNSEARCHED || pager.is_there() || asked.given("q").is_some()
+}
+
+/// A page of what the application's endpoints did with a message: of those whose URL has what the query's `q` says.
+pub(super) async fn rows(desk: &Desk, (app, message): (&AppRoutes, &Message), query: &str) -> Result<(Vec<Row>, Pager), Problem> {
     let mut ids: Vec<EndpointId> = app.routes.iter().map(|route| route.id).chain(message.endpoints.iter().copied()).collect();
     ids.sort_unstable_by_key(|id| (!message.endpoints.contains(id), *id));
     ids.dedup();
-    let hidden = ids.len().saturating_sub(MAX_ENDPOINTS);
+    let asked = Fields::parse(query.as_bytes());
+    let part = asked.text("q");
+    ids.retain(|id| part.is_empty() || id.to_string() == part || app.route(*id).is_some_and(|route| has(&route.url, part)));
+    let (ids, pager) = paged(ids, query, MAX_ENDPOINTS);
     let mut rows = Vec::new();
-    for id in ids.into_iter().take(MAX_ENDPOINTS) {
+    for id in ids {
         rows.push(row(desk, app, message, id).await?);
     }
-    Ok((rows, hidden))
+    Ok((rows, pager))
 }
 
 /// A payload as people read it, and whether it is cut.

@@ -5,6 +5,7 @@ use super::{
     error::Shown,
     fields::{Fields, Filled},
     page::{Page, Shell},
+    refused::Refused,
     search::{Found, Hit, MAX_APPS, Sought, Standing, search},
     view::{Badge, Pager, When, with},
     visitor::Visitor,
@@ -54,6 +55,7 @@ struct Messages {
     pager: Pager,
     query: String,
     filtered: bool,
+    refused: Refused,
 }
 
 impl Messages {
@@ -122,7 +124,7 @@ fn applications(visitor: &Visitor, asked: &Fields) -> Result<Searched, Problem> 
     if let Some(app) = asked.given("app") {
         return match engine.app(visitor.user.org, app) {
             Some(app) => Ok((vec![app], None)),
-            None => Err(Problem::not_found("application")),
+            None => Err(Problem::field(&["app"], "unknown", "There is no such application.")),
         };
     }
     let mut ids = engine.routing.apps_of(visitor.user.org);
@@ -134,13 +136,7 @@ fn applications(visitor: &Visitor, asked: &Fields) -> Result<Searched, Problem> 
 
 async fn list(visitor: Visitor) -> Shown {
     let asked = Fields::parse(visitor.query.as_bytes());
-    let (apps, partly) = applications(&visitor, &asked)?;
-    let ids: Vec<AppId> = apps.iter().map(|app| app.application.id).collect();
-    let sought = Sought::read(&asked)?;
-    let found = match asked.given("id") {
-        Some(id) => by_id(&visitor, &apps, (id, &sought)).await?,
-        None => search(visitor.desk.engine(), &ids, &sought, LIMIT).await?,
-    };
+    let ((found, partly), refused) = Refused::filters(found(&visitor, &asked).await, &asked, &[])?;
     let (pager, further) = ways(&visitor.query, &asked, &found);
     let page = Messages {
         shell: Shell::new(&visitor, "Messages", "messages"),
@@ -154,16 +150,31 @@ async fn list(visitor: Visitor) -> Shown {
         filtered: asked.0.iter().any(|(name, value)| !matches!(name.as_str(), "before" | "after" | "note") && !value.is_empty()),
         rows: found.hits.into_iter().map(Row::new).collect(),
         asked,
+        refused,
     };
-    Ok(Page(page).into_response())
+    Ok((page.refused.status(), Page(page)).into_response())
+}
+
+/// What a search finds, and how many applications there are and were searched when these are not all.
+async fn found(visitor: &Visitor, asked: &Fields) -> Result<(Found, Option<(usize, usize)>), Problem> {
+    let (apps, partly) = applications(visitor, asked)?;
+    let ids: Vec<AppId> = apps.iter().map(|app| app.application.id).collect();
+    let sought = Sought::read(asked)?;
+    let found = match asked.given("id") {
+        Some(id) => by_id(visitor, &apps, (id, &sought)).await?,
+        None => search(visitor.desk.engine(), &ids, &sought, LIMIT).await?,
+    };
+    Ok((found, partly))
 }
 
 /// Applications to choose from.
 pub(super) struct Choices {
     /// The newest, by what is sent for them and their names; also the one that is asked for.
     pub(super) rows: Vec<(String, String)>,
-    /// Whether there are more than these, so that an id is typed.
+    /// Whether there are more than these, so that they are searched.
     pub(super) more: bool,
+    /// The name of the one that is asked for.
+    pub(super) chosen: Option<String>,
 }
 
 /// Applications to choose from.
@@ -180,7 +191,7 @@ pub(super) fn names(visitor: &Visitor, asked: &Fields) -> Choices {
     if let Some((text, app)) = &chosen {
         rows.insert(0, ((*text).to_owned(), app.application.name.clone()));
     }
-    Choices { rows, more }
+    Choices { rows, more, chosen: chosen.map(|(_, app)| app.application.name.clone()) }
 }
 
 /// The message with this id, or the messages with this event id, if they are what else is asked for.

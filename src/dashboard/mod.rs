@@ -28,7 +28,9 @@ mod oidc;
 mod overview;
 mod page;
 mod password;
+mod pick;
 mod portal;
+mod refused;
 mod replay_new;
 mod replays;
 mod search;
@@ -41,6 +43,7 @@ mod survey;
 mod users;
 mod view;
 mod visitor;
+mod volume;
 
 pub use oidc::{Admission, OidcOptions, SignInOptions};
 pub use portal::Branding;
@@ -118,6 +121,7 @@ pub fn router(api: Shared, service: Router, options: Options) -> Router {
         .merge(replays::routes())
         .merge(replay_new::routes())
         .merge(cancel::routes())
+        .merge(pick::routes())
         .merge(audit::routes())
         .merge(keys::routes())
         .merge(users::routes())

@@ -5,9 +5,10 @@ use super::{
     chart::Latency,
     error::Shown,
     page::{Page, Shell},
-    survey::{Issue, MINUTE, Survey, Surveyed, WINDOW, issues, survey},
+    survey::{ATTEMPTS, Issue, MINUTE, Survey, Surveyed, WINDOW, issues, survey},
     view::{When, grouped, millis, percent, span},
     visitor::Visitor,
+    volume::Volume,
 };
 use crate::model::Time;
 use askama::Template;
@@ -28,8 +29,12 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
 struct Overview {
     shell: Shell,
     figures: Figures,
+    /// Deliveries over the last day.
+    volume: Option<Volume>,
     /// Response times of the newest attempts.
     chart: Option<Latency>,
+    /// Of how many endpoints these are, and how many attempts of each at most.
+    charted: (u64, usize),
     failing: Vec<Row>,
     issues: Vec<Issue>,
     /// How many endpoints the figures are about, and how many there are.
@@ -72,7 +77,9 @@ async fn overview(visitor: Visitor) -> Shown {
         shell: Shell::new(&visitor, "Overview", "overview"),
         figures: Figures::new(&survey, applications, now),
         failing: failing(&survey),
+        volume: Volume::of(visitor.desk.engine(), &survey, now).await?,
         chart: chart(&survey, now),
+        charted: (survey.rows.iter().filter(|row| !row.attempts.is_empty()).count() as u64, ATTEMPTS),
         issues: found.into_iter().filter(|issue| issue.state == "open").take(TOP_ISSUES).collect(),
         surveyed: (survey.rows.len(), survey.endpoints),
         fresh: survey.endpoints == 0,

@@ -38,12 +38,8 @@ pub(super) struct Shell {
 pub(super) struct Who {
     /// Name for people.
     pub(super) name: String,
-    /// What they may do, as a word.
-    pub(super) role: &'static str,
-    /// Whether they may change things.
-    pub(super) works: bool,
-    /// Whether they may do everything.
-    pub(super) admin: bool,
+    /// What they may do.
+    pub(super) role: Role,
     /// What their forms carry.
     pub(super) form_token: String,
 }
@@ -130,9 +126,7 @@ impl Shell {
             script: assets::script(),
             visitor: Some(Who {
                 name: if visitor.user.name.is_empty() { visitor.user.login.clone() } else { visitor.user.name.clone() },
-                role: visitor.user.role.word(),
-                works: visitor.may(Role::Operator),
-                admin: visitor.may(Role::Admin),
+                role: visitor.user.role,
                 form_token: visitor.form_token.clone(),
             }),
             note: note(word.raw("note")),
@@ -162,14 +156,19 @@ impl Shell {
         self.visitor.as_ref().map_or("", |who| &who.form_token)
     }
 
+    /// Whether the visitor may do what takes that role. Pages show no control that answers 403; the server refuses anyway.
+    fn may(&self, role: Role) -> bool {
+        self.visitor.as_ref().is_some_and(|who| who.role >= role)
+    }
+
     /// Whether the visitor may change things.
     pub(super) fn works(&self) -> bool {
-        self.visitor.as_ref().is_some_and(|who| who.works)
+        self.may(Role::Operator)
     }
 
     /// Whether the visitor may do everything.
     pub(super) fn admin(&self) -> bool {
-        self.visitor.as_ref().is_some_and(|who| who.admin)
+        self.may(Role::Admin)
     }
 }
 

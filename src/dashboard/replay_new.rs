@@ -2,15 +2,16 @@
 
 use super::{
     Dashboard,
-    error::{PageError, Shown, reasons},
+    error::{PageError, Shown},
     fields::{Fields, Filled, segment},
     messages::{Choices, names},
     page::{Page, Shell},
+    refused::{FILTERS, Refused},
     search::condition,
     view::Listed,
     visitor::Visitor,
 };
-use crate::api::Problem;
+use crate::{api::Problem, model::Role};
 use askama::Template;
 use axum::{
     Router,
@@ -34,6 +35,19 @@ const STATES: [(&str, &str, &str); 6] = [
     ("held", "held", "that are held"),
     ("cancelled", "cancelled", "that were cancelled"),
     ("missing", "missing", "that there were never, and would be now"),
+];
+
+/// Fields of the form, by what the API calls them.
+const NAMES: [(&str, &str); 9] = [
+    ("appId", "app"),
+    ("endpointId", "endpoint"),
+    ("eventTypes", "type"),
+    ("statuses", "status"),
+    ("statusCodeClass", "class"),
+    ("filter", "field"),
+    ("newestPer", "newest"),
+    ("newestPerOrderingKey", "newest_key"),
+    ("code", "class"),
 ];
 
 pub(super) fn routes() -> Router<Arc<Dashboard>> {
@@ -72,7 +86,7 @@ struct New {
     asked: Fields,
     query: String,
     count: Option<Count>,
-    fault: Vec<String>,
+    refused: Refused,
 }
 
 impl New {
@@ -167,7 +181,7 @@ pub(super) struct Draft {
     pub(super) class: String,
     pub(super) since: String,
     pub(super) count: Option<Count>,
-    pub(super) fault: Vec<String>,
+    pub(super) refused: Refused,
 }
 
 impl Draft {
@@ -175,28 +189,37 @@ impl Draft {
     pub(super) async fn of(visitor: &Visitor, resource: &str, request: Request) -> Result<Self, PageError> {
         let asked = Fields::parse(visitor.query.as_bytes());
         let types = super::event_types::names(&visitor.desk).await?;
-        let (mut count, mut fault, mut endpoints) = (None, Vec::new(), Vec::new());
-        let since = asked.time("since")?.unwrap_or_else(|| visitor.now().minus(REACH)).to_string();
+        let (mut count, mut endpoints) = (None, Vec::new());
+        let (since, mut refused) = Refused::filters(asked.time("since"), &asked, &NAMES)?;
+        let since = since.unwrap_or_else(|| visitor.now().minus(REACH)).to_string();
         if let Some(app) = asked.given("app") {
             let path = format!("/api/v1/app/{}/endpoint?limit={OFFERED}", segment(app));
-            endpoints = visitor.desk.get::<Listed<Choice>>(&path).await?.data;
+            let found = visitor.desk.get::<Listed<Choice>>(&path).await.map_err(|problem| match problem {
+                Problem::NotFound(_) => Problem::field(&["app"], "unknown", "There is no such application."),
+                other => other,
+            });
+            let (found, unknown) = Refused::filters(found, &asked, &NAMES)?;
+            (endpoints, refused) = (found.data, refused.or(unknown));
             let counted = async {
                 let body = request(&asked, &since, &types)?;
                 visitor.desk.call(Method::POST, &format!("{resource}/preview"), Some(body)).await
             };
-            match counted.await {
-                Ok(found) => count = Some(found),
-                Err(problem) => fault = reasons(&problem),
+            if !refused.any() {
+                match counted.await {
+                    Ok(found) => count = Some(found),
+                    Err(problem) => refused = Refused::new(FILTERS, problem, asked.clone(), &NAMES)?,
+                }
             }
         }
         let (class, query) = (asked.text("class").to_owned(), visitor.query.clone());
         let apps = names(visitor, &asked);
-        Ok(Draft { asked, query, apps, endpoints, types, class, since, count, fault })
+        Ok(Draft { asked, query, apps, endpoints, types, class, since, count, refused })
     }
 }
 
-/// Begins what was counted: the form carries the query of the page that showed the count.
-pub(super) async fn begin(filled: &Filled, resource: &str, request: Request, note: &str) -> Shown {
+/// Begins what was counted: the form carries the query of the page that showed the count. It answers with the path of what has
+/// begun.
+pub(super) async fn begin(filled: &Filled, resource: &str, request: Request, note: &str) -> Result<String, Problem> {
     #[derive(Deserialize)]
     struct Begun {
         id: String,
@@ -205,21 +228,40 @@ pub(super) async fn begin(filled: &Filled, resource: &str, request: Request, not
     let since = filled.fields.time("since")?.ok_or_else(|| Problem::field(&["since"], "missing", "Since when?"))?.to_string();
     let types = super::event_types::names(&filled.visitor.desk).await?;
     let begun: Begun = filled.send(Method::POST, resource, request(&asked, &since, &types)?).await?;
-    Ok(Redirect::to(&format!("/dashboard/replays/{}?note={note}", segment(&begun.id))).into_response())
+    Ok(format!("/dashboard/replays/{}?note={note}", segment(&begun.id)))
+}
+
+/// Back to the form as it was counted, with why it was refused.
+pub(super) fn again(filled: Filled, problem: Problem) -> Result<(Visitor, Refused), Problem> {
+    let query = filled.fields.raw("query").to_owned();
+    let refused = Refused::new(FILTERS, problem, Fields::parse(query.as_bytes()), &NAMES)?;
+    Ok((Visitor { query, ..filled.visitor }, refused))
 }
 
 /// The form, with a count once an application is chosen. It changes nothing, so its URL can be shared.
 async fn form(visitor: Visitor) -> Shown {
+    page(visitor, Refused::default()).await
+}
+
+async fn page(visitor: Visitor, badly: Refused) -> Shown {
+    visitor.need(Role::Operator)?;
     let draft = Draft::of(&visitor, "/api/v1/replay", request).await?;
     let shell = Shell::new(&visitor, "New replay", "replays");
-    let Draft { asked, query, apps, endpoints, types, class, since, count, fault } = draft;
+    let Draft { asked, query, apps, endpoints, types, class, since, count, refused } = draft;
+    let refused = badly.or(refused);
     let state = state(&asked).map_or("failed", |(ours, _)| ours);
-    let page = New { shell, apps, endpoints, types, states: STATES, state, class, since, asked, query, count, fault };
-    Ok(Page(page).into_response())
+    let page = New { shell, apps, endpoints, types, states: STATES, state, class, since, asked, query, count, refused };
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 async fn start(filled: Filled) -> Shown {
-    begin(&filled, "/api/v1/replay", request, "begun").await
+    match begin(&filled, "/api/v1/replay", request, "begun").await {
+        Ok(to) => Ok(Redirect::to(&to).into_response()),
+        Err(problem) => {
+            let (visitor, refused) = again(filled, problem)?;
+            page(visitor, refused).await
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::{
     error::Shown,
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
+    refused::Refused,
     sift::{Sifted, has},
     view::{Badge, Pager, When, grouped, noun},
     visitor::Visitor,
@@ -142,6 +143,7 @@ struct Replays {
     rows: Vec<Row>,
     pager: Pager,
     asked: Fields,
+    refused: Refused,
 }
 
 impl Replays {
@@ -167,10 +169,11 @@ async fn list(visitor: Visitor) -> Shown {
         id.to_lowercase().contains(&part) || app.is_some_and(|app| has(&app.application.name, &part))
     };
     let wanted = |row: &ReplayView| state.is_none_or(|state| row.status == state) && of_app(&row.app_id);
-    let listed = sifted.rows(&visitor.desk, wanted).await?;
+    let (listed, refused) = Refused::filters(sifted.rows(&visitor.desk, wanted).await, &asked, &[])?;
     let pager = listed.pager(&visitor.query);
     let rows = listed.data.into_iter().map(|replay| Row::new(&visitor, replay)).collect();
-    Ok(Page(Replays { shell: Shell::new(&visitor, "Replays", "replays"), rows, pager, asked }).into_response())
+    let page = Replays { shell: Shell::new(&visitor, "Replays", "replays"), rows, pager, asked, refused };
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 async fn show(visitor: Visitor, Path(id): Path<String>) -> Shown {

@@ -2,9 +2,10 @@
 
 use super::{
     Dashboard,
-    error::{Shown, reasons},
+    error::Shown,
     fields::{Filled, segment},
     page::{Page, Shell},
+    refused::{Names, Refused},
     view::{pretty, span},
     visitor::Visitor,
 };
@@ -13,7 +14,7 @@ use askama::Template;
 use axum::{
     Router,
     extract::Path,
-    http::{Method, StatusCode},
+    http::Method,
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
@@ -65,6 +66,7 @@ struct Settings {
     public: String,
     retention: Retained,
     ip_ranges: Vec<String>,
+    refused: Refused,
 }
 
 /// How long things are kept, as the API shows it.
@@ -92,10 +94,14 @@ struct ProfilePage {
     url: String,
     headers: Vec<(String, String)>,
     body: String,
-    fault: Vec<String>,
+    refused: Refused,
 }
 
 async fn show(visitor: Visitor) -> Shown {
+    page(visitor, Refused::default()).await
+}
+
+async fn page(visitor: Visitor, refused: Refused) -> Shown {
     let all: All = visitor.desk.get("/api/v1/profile").await?;
     let chosen: Chosen = visitor.desk.get("/api/v1/profile/default").await?;
     let settings = &visitor.desk.api().engine.settings;
@@ -109,39 +115,53 @@ async fn show(visitor: Visitor) -> Shown {
     let retention: Retained = visitor.desk.get("/api/v1/retention").await?;
     let ip_ranges = visitor.desk.dashboard().ip_ranges.clone();
     let shell = Shell::new(&visitor, "Settings", "settings");
-    let page = Settings { shell, profiles: all.data, chosen: chosen.profile, facts, public: visitor.base, retention, ip_ranges };
-    Ok(Page(page).into_response())
+    let (profiles, chosen, public) = (all.data, chosen.profile, visitor.base);
+    let page = Settings { shell, profiles, chosen, facts, public, retention, ip_ranges, refused };
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 /// Chooses how the organization's deliveries look unless told otherwise.
 async fn choose(filled: Filled) -> Shown {
     filled.visitor.need(Role::Admin)?;
-    filled.change(Method::PUT, "/api/v1/profile/default", json!({ "profile": filled.fields.given("profile") })).await?;
-    Ok(Redirect::to("/dashboard/settings?note=saved").into_response())
+    let chosen = filled.change(Method::PUT, "/api/v1/profile/default", json!({ "profile": filled.fields.given("profile") })).await;
+    saved(chosen, filled, ("profile", &[])).await
+}
+
+/// The page, with what was refused.
+async fn saved(done: Result<(), Problem>, filled: Filled, (form, names): (&'static str, &Names)) -> Shown {
+    match done {
+        Ok(()) => Ok(Redirect::to("/dashboard/settings?note=saved").into_response()),
+        Err(problem) => page(filled.visitor, Refused::new(form, problem, filled.fields, names)?).await,
+    }
 }
 
 /// Says how long the organization keeps messages and payloads.
 async fn retain(filled: Filled) -> Shown {
     filled.visitor.need(Role::Admin)?;
+    let done = try_retain(&filled).await;
+    saved(done, filled, ("retention", &[("messageHours", "messages"), ("payloadHours", "payloads")])).await
+}
+
+async fn try_retain(filled: &Filled) -> Result<(), Problem> {
     let hours = |name: &'static str| {
         let read = filled.fields.given(name).map(str::parse::<u32>).transpose();
         read.map_err(|_| Problem::field(&[name], "type_error", "This is not a number of hours."))
     };
     let body = json!({ "messageHours": hours("messages")?, "payloadHours": hours("payloads")? });
-    filled.change(Method::PUT, "/api/v1/retention", body).await?;
-    Ok(Redirect::to("/dashboard/settings?note=saved").into_response())
+    filled.change(Method::PUT, "/api/v1/retention", body).await
 }
 
 /// One profile, and what a delivery looks like with it.
 async fn profile(visitor: Visitor, Path(name): Path<String>) -> Shown {
-    profile_page(visitor, &name, (None, Vec::new())).await
+    profile_page(visitor, &name, Refused::default()).await
 }
 
 /// Changes, copies or deletes a profile.
 async fn edit_profile(Path(name): Path<String>, filled: Filled) -> Shown {
     filled.visitor.need(Role::Admin)?;
-    let (path, text) = (format!("/api/v1/profile/{}", segment(&name)), filled.fields.raw("profile").to_owned());
-    let (done, to) = match filled.fields.text("act") {
+    let path = format!("/api/v1/profile/{}", segment(&name));
+    let act = filled.fields.text("act");
+    let (done, to) = match act {
         "copy" => {
             let copy = filled.fields.text("name").to_owned();
             let body = json!({ "name": copy, "changes": {} });
@@ -159,14 +179,15 @@ async fn edit_profile(Path(name): Path<String>, filled: Filled) -> Shown {
     match done {
         Ok(()) => Ok(Redirect::to(&format!("/dashboard/settings{to}")).into_response()),
         Err(problem) => {
-            let given = Some(text).filter(|text| !text.is_empty());
-            profile_page(filled.visitor, &name, (given, reasons(&problem))).await
+            let form = if act == "copy" { "copy" } else { "save" };
+            let refused = Refused::new(form, problem, filled.fields, &[])?;
+            profile_page(filled.visitor, &name, refused).await
         }
     }
 }
 
-/// A profile's page; `given` is what was just refused.
-async fn profile_page(visitor: Visitor, name: &str, (given, fault): (Option<String>, Vec<String>)) -> Shown {
+/// A profile's page.
+async fn profile_page(visitor: Visitor, name: &str, refused: Refused) -> Shown {
     #[derive(Deserialize)]
     struct Preview {
         method: String,
@@ -179,8 +200,8 @@ async fn profile_page(visitor: Visitor, name: &str, (given, fault): (Option<Stri
     let preview: Preview = visitor.desk.call(Method::POST, "/api/v1/profile/preview", Some(ask)).await?;
     let page = ProfilePage {
         shell: Shell::new(&visitor, found.name.clone(), "settings"),
-        text: given.unwrap_or_else(|| pretty(&found.profile.to_string())),
-        fault,
+        text: pretty(&found.profile.to_string()),
+        refused,
         name: found.name,
         built_in: found.built_in,
         method: preview.method,
@@ -188,6 +209,5 @@ async fn profile_page(visitor: Visitor, name: &str, (given, fault): (Option<Stri
         headers: preview.headers.into_iter().collect(),
         body: pretty(&preview.body),
     };
-    let status = if page.fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok((status, Page(page)).into_response())
+    Ok((page.refused.status(), Page(page)).into_response())
 }

@@ -2,10 +2,11 @@
 
 use super::{
     Dashboard,
-    error::{Shown, reasons},
+    error::Shown,
     fields::{Fields, Filled},
     page::{Page, Shell},
     portal::{Shades, own_branding, shades},
+    refused::Refused,
     visitor::Visitor,
 };
 use crate::{api::Problem, model::Role};
@@ -51,18 +52,18 @@ struct LogoView {
 struct Portal {
     shell: Shell,
     given: Fields,
-    fault: Vec<String>,
+    refused: Refused,
     logo: Option<LogoView>,
     /// How its colours are shown.
     shades: Vec<(&'static str, Shades)>,
 }
 
 async fn show(visitor: Visitor) -> Shown {
-    page(visitor, None, Vec::new()).await
+    page(visitor, None, Refused::default()).await
 }
 
 /// `given` is what was just refused.
-async fn page(visitor: Visitor, given: Option<Fields>, fault: Vec<String>) -> Shown {
+async fn page(visitor: Visitor, given: Option<Fields>, refused: Refused) -> Shown {
     let view: BrandingView = visitor.desk.get("/api/v1/branding").await?;
     let shades = shades(view.color.as_deref(), view.dark_color.as_deref());
     let given = given.unwrap_or_else(|| {
@@ -81,9 +82,8 @@ async fn page(visitor: Visitor, given: Option<Fields>, fault: Vec<String>) -> Sh
         ];
         Fields(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.unwrap_or_default())).collect())
     });
-    let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let page = Portal { shell: Shell::new(&visitor, "Portal", "settings"), given, fault, logo: view.logo, shades };
-    Ok((status, Page(page)).into_response())
+    let page = Portal { shell: Shell::new(&visitor, "Portal", "settings"), given, refused, logo: view.logo, shades };
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 async fn save(filled: Filled) -> Shown {
@@ -126,14 +126,18 @@ async fn set_logo(filled: Filled) -> Shown {
     match result {
         Ok(()) => Ok(Redirect::to(&format!("{PATH}?note=saved")).into_response()),
         // What the other form of the page says is as it was.
-        Err(problem) => page(filled.visitor, None, reasons(&problem)).await,
+        Err(problem) => page(filled.visitor, None, Refused::new("logo", problem, filled.fields, &[])?).await,
     }
 }
 
 async fn done(result: Result<(), Problem>, filled: Filled) -> Shown {
     match result {
         Ok(()) => Ok(Redirect::to(&format!("{PATH}?note=saved")).into_response()),
-        Err(problem) => page(filled.visitor, Some(filled.fields), reasons(&problem)).await,
+        Err(problem) => {
+            let given = filled.fields.clone();
+            let refused = Refused::new("brand", problem, filled.fields, &[("darkColor", "dark_color")])?;
+            page(filled.visitor, Some(given), refused).await
+        }
     }
 }
 

@@ -1,7 +1,11 @@
 //! Sifting: filters for lists of which the API has none of its own, in pages that lead both ways and that are bounded: a page
 //! looks at so many rows, and where it stopped, the way on begins.
 
-use super::{desk::Desk, view::Listed};
+use super::{
+    desk::Desk,
+    fields::Fields,
+    view::{Listed, Pager, with},
+};
 use crate::api::Problem;
 use serde::de::DeserializeOwned;
 
@@ -58,7 +62,32 @@ impl<T: DeserializeOwned> Sifted<'_, T> {
     }
 }
 
+/// A page of rows that are all at hand, from the query's `from` on, and the ways to its neighbours.
+pub(super) fn paged<T>(rows: Vec<T>, query: &str, limit: usize) -> (Vec<T>, Pager) {
+    let from: usize = Fields::parse(query.as_bytes()).text("from").parse().unwrap_or(0);
+    let to = |from: usize| with(query, "from", &if from == 0 { String::new() } else { from.to_string() });
+    let pager = Pager {
+        previous: (from > 0).then(|| to(from.saturating_sub(limit))),
+        next: (rows.len() > from.saturating_add(limit)).then(|| to(from.saturating_add(limit))),
+    };
+    (rows.into_iter().skip(from).take(limit).collect(), pager)
+}
+
 /// Whether a text has a part, whatever the case of its letters.
 pub(super) fn has(text: &str, part: &str) -> bool {
     text.to_lowercase().contains(&part.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_at_hand_are_paged_both_ways() {
+        let page = |query: &str| paged((0..5).collect(), query, 2);
+        assert_eq!(page("q=x"), (vec![0, 1], Pager { previous: None, next: Some("?q=x&from=2".into()) }));
+        assert_eq!(page("q=x&from=2"), (vec![2, 3], Pager { previous: Some("?q=x".into()), next: Some("?q=x&from=4".into()) }));
+        assert_eq!(page("from=4"), (vec![4], Pager { previous: Some("?from=2".into()), next: None }));
+        assert_eq!(page(&format!("from={}", usize::MAX)).0, [0; 0]);
+    }
 }

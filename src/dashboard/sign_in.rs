@@ -6,6 +6,7 @@ use super::{
     fields::{Fields, Filled, dashboard_host, same_site},
     page::{Bare, Page, Shell, note},
     password,
+    refused::Refused,
     view::When,
     visitor::{self, Visitor, theme},
 };
@@ -81,7 +82,7 @@ struct Account {
     shell: Shell,
     user: User,
     sessions: Vec<Row>,
-    fault: Option<String>,
+    refused: Refused,
     min: usize,
     /// Whether the current password is asked for.
     asks: bool,
@@ -279,10 +280,10 @@ fn asks_for_the_old(visitor: &Visitor) -> bool {
 }
 
 async fn account(visitor: Visitor) -> Shown {
-    account_page(visitor, None).await
+    account_page(visitor, Refused::default()).await
 }
 
-async fn account_page(visitor: Visitor, fault: Option<String>) -> Shown {
+async fn account_page(visitor: Visitor, refused: Refused) -> Shown {
     let sessions = own_sessions(&visitor).await?.into_iter().filter(|session| session.opens == Opens::Dashboard);
     let here = visitor.session.id;
     let sessions = sessions.map(|session| Row {
@@ -292,11 +293,10 @@ async fn account_page(visitor: Visitor, fault: Option<String>) -> Shown {
         until: When(session.expires_at),
         agent: session.agent,
     });
-    let status = if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let shell = Shell::new(&visitor, "Your account", "account");
     let (asks, min) = (asks_for_the_old(&visitor), password::MIN_PASSWORD);
-    let page = Account { shell, sessions: sessions.collect(), user: visitor.user, fault, min, asks };
-    Ok((status, Page(page)).into_response())
+    let page = Account { shell, sessions: sessions.collect(), user: visitor.user, refused, min, asks };
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 /// Sets the password; every other session of the account ends.
@@ -307,12 +307,13 @@ async fn set_password(Filled { visitor, fields }: Filled) -> Shown {
         let counted = counted(&visitor.user.login, visitor.user.org, dashboard.api.options.first_org);
         let right = dashboard.doorman.admits(&counted, Some(hash), fields.raw("current"), now).await;
         if !matches!(right, Ok(true)) {
-            return account_page(visitor, Some("The current password is wrong.".into())).await;
+            let wrong = Problem::field(&["current"], "wrong", "The current password is wrong.");
+            return account_page(visitor, Refused::new("password", wrong, fields, &[])?).await;
         }
     }
     let hash = match dashboard.doorman.hash(&engine.random, fields.raw("password")).await {
         Ok(hash) => hash,
-        Err(problem) => return account_page(visitor, Some(reasons(&problem).join(" "))).await,
+        Err(problem) => return account_page(visitor, Refused::new("password", problem, fields, &[])?).await,
     };
     let address = Address::new(Kind::User, visitor.user.org, visitor.user.id);
     let stored = engine.store.find(&address, now).await?.ok_or(Problem::Unauthorized)?;

@@ -2,21 +2,29 @@
 
 use super::{
     Dashboard,
-    error::{Shown, reasons},
+    error::Shown,
     fields::{Fields, Filled, segment},
+    messages::{Choices, names},
     page::{Page, Shell},
+    refused::Refused,
+    sift::{Sifted, has},
     view::{Listed, Pager, When, pretty},
     visitor::Visitor,
 };
-use crate::{api::Problem, inbound::Reason};
+use crate::{
+    api::Problem,
+    inbound::Reason,
+    model::{AppId, MsgId},
+};
 use askama::Template;
 use axum::{
     Router,
     extract::Path,
-    http::{Method, StatusCode},
+    http::Method,
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -25,6 +33,8 @@ use std::sync::Arc;
 const LIMIT: usize = 50;
 /// Recent events and rejections of one source.
 const RECENT: usize = 20;
+/// Messages that the store is asked for at once.
+const AT_ONCE: usize = 8;
 
 pub(super) fn routes() -> Router<Arc<Dashboard>> {
     Router::new()
@@ -107,8 +117,8 @@ struct Sources {
     pager: Pager,
     providers: Vec<Provider>,
     asked: Fields,
-    fault: Vec<String>,
-    given: Fields,
+    apps: Choices,
+    refused: Refused,
 }
 
 #[derive(Template)]
@@ -127,6 +137,7 @@ struct SourcePage {
     asked: Fields,
     verdict: Option<Verdict>,
     given: Fields,
+    refused: Refused,
 }
 
 #[derive(Template)]
@@ -161,31 +172,35 @@ struct Hint {
 }
 
 async fn list(visitor: Visitor) -> Shown {
-    page(visitor, Vec::new(), Fields::default()).await
+    page(visitor, Refused::default()).await
 }
 
-async fn page(visitor: Visitor, fault: Vec<String>, given: Fields) -> Shown {
+async fn page(visitor: Visitor, refused: Refused) -> Shown {
     #[derive(Deserialize)]
     struct Providers {
         data: Vec<Provider>,
     }
     let asked = Fields::parse(visitor.query.as_bytes());
-    let limit = LIMIT.to_string();
-    let names = [("provider", "provider"), ("paused", "paused"), ("iterator", "iterator")];
-    let query = asked.query(&[("limit", &limit), ("order", "descending")], &names);
-    let listed: Listed<SourceView> = visitor.desk.get(&format!("/api/v1/source?{query}")).await?;
+    let query = asked.query(&[("order", "descending")], &[("provider", "provider"), ("paused", "paused")]);
+    let path = format!("/api/v1/source?{query}");
+    let sifted = Sifted { path: &path, from: asked.text("iterator"), limit: LIMIT, id: |row: &SourceView| &row.id };
+    let part = asked.text("q");
+    let named =
+        |row: &SourceView| has(row.title(), part) || has(&row.url, part) || row.uid.as_ref().is_some_and(|uid| has(uid, part));
+    let found = sifted.rows(&visitor.desk, named).await;
+    let (listed, badly) = Refused::filters(found, &asked, &[])?;
     let providers: Providers = visitor.desk.get("/api/v1/source/provider").await?;
     let pager = listed.pager(&visitor.query);
-    let status = if fault.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let shell = Shell::new(&visitor, "Sources", "sources");
-    let page = Sources { shell, rows: listed.data, pager, providers: providers.data, asked, fault, given };
-    Ok((status, Page(page)).into_response())
+    let apps = names(&visitor, refused.given());
+    let page = Sources { shell, rows: listed.data, pager, providers: providers.data, asked, apps, refused: refused.or(badly) };
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 async fn make(filled: Filled) -> Shown {
     match try_make(&filled).await {
         Ok(source) => Ok(Redirect::to(&format!("/dashboard/sources/{}?note=made", source.id)).into_response()),
-        Err(problem) => page(filled.visitor, reasons(&problem), filled.fields).await,
+        Err(problem) => page(filled.visitor, Refused::new("make", problem, filled.fields, &[("appId", "app")])?).await,
     }
 }
 
@@ -199,20 +214,24 @@ async fn try_make(filled: &Filled) -> Result<SourceView, Problem> {
 }
 
 async fn show(visitor: Visitor, Path(source): Path<String>) -> Shown {
-    one(visitor, &source, None, Fields::default()).await
+    one(visitor, &source, (None, Fields::default()), Refused::default()).await
 }
 
-async fn one(visitor: Visitor, source: &str, verdict: Option<Verdict>, given: Fields) -> Shown {
+async fn one(visitor: Visitor, source: &str, (verdict, given): (Option<Verdict>, Fields), refused: Refused) -> Shown {
     let path = format!("/api/v1/source/{}", segment(source));
     let source: SourceView = visitor.desk.get(&path).await?;
     let stats: StatsView = visitor.desk.get(&format!("{path}/stats")).await?;
     let asked = Fields::parse(visitor.query.as_bytes());
-    let from = segment(asked.text("iterator"));
-    let events: Listed<EventRow> =
-        visitor.desk.get(&format!("{path}/event?limit={RECENT}&with_content=false&iterator={from}")).await?;
+    let limit = RECENT.to_string();
+    let fixed = [("limit", limit.as_str()), ("with_content", "false")];
+    let names = [("type", "event_types"), ("their_id", "event_id"), ("iterator", "iterator")];
+    let events = visitor.desk.get::<Listed<EventRow>>(&format!("{path}/event?{}", asked.query(&fixed, &names))).await;
+    let (mut events, badly) = Refused::filters(events, &asked, &[("event_types", "type"), ("event_id", "their_id")])?;
+    identify(&visitor, &source.app_id, &mut events.data).await?;
     let reason = asked.given("reason").map(|reason| format!("&reason={}", segment(reason))).unwrap_or_default();
-    let rejections: Listed<RejectionView> =
-        visitor.desk.get(&format!("{path}/rejection?limit={RECENT}&iterator={}{reason}", segment(asked.text("refused")))).await?;
+    let rejections = format!("{path}/rejection?limit={RECENT}&iterator={}{reason}", segment(asked.text("refused")));
+    let rejections = visitor.desk.get::<Listed<RejectionView>>(&rejections).await;
+    let (rejections, unlike) = Refused::filters(rejections, &asked, &[])?;
     let app = visitor.desk.engine().app(visitor.desk.org(), &source.app_id);
     let page = SourcePage {
         shell: Shell::new(&visitor, source.title().to_owned(), "sources"),
@@ -227,8 +246,23 @@ async fn one(visitor: Visitor, source: &str, verdict: Option<Verdict>, given: Fi
         asked,
         verdict,
         given,
+        refused: refused.or(badly).or(unlike),
     };
-    Ok(Page(page).into_response())
+    Ok((page.refused.status(), Page(page)).into_response())
+}
+
+/// Fills in the sender's ids: a message has an event id of its own only where the organization gave it one.
+async fn identify(visitor: &Visitor, app: &str, events: &mut [EventRow]) -> Result<(), Problem> {
+    let (Ok(app), store) = (app.parse::<AppId>(), &visitor.desk.engine().store) else { return Ok(()) };
+    let wanted: Vec<MsgId> = events.iter().filter_map(|row| row.id.parse().ok()).collect();
+    let found = stream::iter(wanted.into_iter().map(|id| store.message(app, id))).buffered(AT_ONCE).collect::<Vec<_>>().await;
+    for message in found {
+        let Some(message) = message? else { continue };
+        let Some(theirs) = message.origin.as_ref().and_then(|origin| origin.event_id.clone()) else { continue };
+        let row = events.iter_mut().find(|row| row.id == message.id.to_string());
+        row.into_iter().for_each(|row| row.event_id = Some(theirs.clone()));
+    }
+    Ok(())
 }
 
 /// A request as people paste it: a request line and headers, an empty line, the body. The request line may be left out.
@@ -252,13 +286,22 @@ fn pasted(text: &str) -> Value {
 
 /// Judges a pasted request by the source's rules. Nothing is recorded.
 async fn judge(Path(source): Path<String>, filled: Filled) -> Shown {
+    match verdict(&source, &filled).await {
+        Ok(verdict) => one(filled.visitor, &source, (Some(verdict), filled.fields), Refused::default()).await,
+        Err(problem) => {
+            let given = filled.fields.clone();
+            let names = [("headers", "request"), ("body", "request"), ("method", "request"), ("url", "request")];
+            one(filled.visitor, &source, (None, given), Refused::new("judge", problem, filled.fields, &names)?).await
+        }
+    }
+}
+
+async fn verdict(source: &str, filled: &Filled) -> Result<Verdict, Problem> {
     let mut ask = pasted(filled.fields.raw("request"));
     if let (Some(at), Some(ask)) = (filled.fields.time("now")?, ask.as_object_mut()) {
         ask.insert("now".into(), json!(at.to_string()));
     }
-    let judged = filled.send(Method::POST, &format!("/api/v1/source/{}/verify", segment(&source)), ask).await;
-    let verdict = judged.unwrap_or_else(|problem| Verdict { detail: Some(reasons(&problem).join(" ")), ..Verdict::default() });
-    one(filled.visitor, &source, Some(verdict), filled.fields).await
+    filled.send(Method::POST, &format!("/api/v1/source/{}/verify", segment(source)), ask).await
 }
 
 /// Pauses, resumes, moves, or deletes.
@@ -276,9 +319,15 @@ async fn act(Path(source): Path<String>, filled: Filled) -> Shown {
             filled.change(Method::DELETE, &path, Value::Null).await?;
             return Ok(Redirect::to("/dashboard/sources?note=deleted").into_response());
         }
-        _ => Err(Problem::not_found("action")),
-    }?;
-    Ok(Redirect::to(&format!("/dashboard/sources/{}?note={note}", segment(&source))).into_response())
+        _ => return Err(Problem::not_found("action").into()),
+    };
+    match note {
+        Ok(note) => Ok(Redirect::to(&format!("/dashboard/sources/{}?note={note}", segment(&source))).into_response()),
+        Err(problem) => {
+            let refused = Refused::new("act", problem, filled.fields, &[])?;
+            one(filled.visitor, &source, (None, Fields::default()), refused).await
+        }
+    }
 }
 
 async fn rejection(visitor: Visitor, Path((source, rejection)): Path<(String, String)>) -> Shown {

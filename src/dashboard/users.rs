@@ -5,6 +5,7 @@ use super::{
     error::Shown,
     fields::{Fields, Filled},
     page::{Page, Shell},
+    refused::Refused,
     sift::{Sifted, has},
     view::{Pager, When},
     visitor::Visitor,
@@ -48,6 +49,7 @@ struct Users {
     link: Option<(String, String)>,
     pager: Pager,
     asked: Fields,
+    refused: Refused,
 }
 
 /// A user, as the API shows it.
@@ -64,30 +66,39 @@ struct UserView {
 
 async fn list(visitor: Visitor) -> Shown {
     visitor.need(Role::Admin)?;
-    page(visitor, None).await
+    page(visitor, None, Refused::default()).await
 }
 
-async fn page(visitor: Visitor, link: Option<(String, String)>) -> Shown {
+async fn page(visitor: Visitor, link: Option<(String, String)>, refused: Refused) -> Shown {
     let asked = Fields::parse(visitor.query.as_bytes());
     let sifted = Sifted { path: "/api/v1/user?", from: asked.text("iterator"), limit: LIMIT, id: |row: &UserView| &row.id };
     let (part, role) = (asked.text("q"), asked.given("role"));
     let wanted = |row: &UserView| (has(&row.login, part) || has(&row.name, part)) && role.is_none_or(|role| row.role == role);
-    let listed = sifted.rows(&visitor.desk, wanted).await?;
+    let (listed, badly) = Refused::filters(sifted.rows(&visitor.desk, wanted).await, &asked, &[])?;
+    let refused = refused.or(badly);
     let pager = listed.pager(&visitor.query);
     let me = visitor.user.id.to_string();
     let shell = Shell::new(&visitor, "Users", "users");
-    Ok(Page(Users { shell, rows: listed.data, me, roles: Role::ALL, link, pager, asked }).into_response())
+    let page = Users { shell, rows: listed.data, me, roles: Role::ALL, link, pager, asked, refused };
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 /// Makes a user without a password, and the link with which they choose one.
 async fn make(Filled { visitor, fields }: Filled) -> Shown {
     visitor.need(Role::Admin)?;
+    match try_make(&visitor, &fields).await {
+        Ok(made) => page(visitor, Some(made), Refused::default()).await,
+        Err(problem) => page(visitor, None, Refused::new("make", problem, fields, &[])?).await,
+    }
+}
+
+/// The new user's login, and their link.
+async fn try_make(visitor: &Visitor, fields: &Fields) -> Result<(String, String), Problem> {
     let role = Role::named(fields.text("role")).ok_or_else(|| Problem::field(&["role"], "enum", "This is not a role."))?;
     let wanted = UserIn { login: fields.text("login").to_owned(), name: fields.text("name").to_owned(), role };
     let (now, engine) = (visitor.now(), &visitor.desk.api().engine);
     let (user, path) = add(|changes| engine.change(changes), &engine.random, now, (visitor.user.org, wanted)).await?;
-    let link = format!("{}{path}", visitor.base);
-    page(visitor, Some((user.login, link))).await
+    Ok((user.login, format!("{}{path}", visitor.base)))
 }
 
 /// Whether a path that names a user, by id or login, names this one.
@@ -105,10 +116,16 @@ fn others_only(visitor: &Visitor, id: &str) -> Result<(), Problem> {
 
 async fn role(Path(id): Path<String>, Filled { visitor, fields }: Filled) -> Shown {
     visitor.need(Role::Admin)?;
-    others_only(&visitor, &id)?;
+    match try_role(&visitor, &id, &fields).await {
+        Ok(()) => Ok(Redirect::to("/dashboard/users?note=role").into_response()),
+        Err(problem) => page(visitor, None, Refused::new("role", problem, fields, &[])?).await,
+    }
+}
+
+async fn try_role(visitor: &Visitor, id: &str, fields: &Fields) -> Result<(), Problem> {
+    others_only(visitor, id)?;
     let role = Role::named(fields.text("role")).ok_or_else(|| Problem::field(&["role"], "enum", "This is not a role."))?;
-    change(visitor.desk.api(), (visitor.user.org, &id), &UserPatch { name: None, role: Some(role) }).await?;
-    Ok(Redirect::to("/dashboard/users?note=role").into_response())
+    change(visitor.desk.api(), (visitor.user.org, id), &UserPatch { name: None, role: Some(role) }).await.map(drop)
 }
 
 async fn link(Path(id): Path<String>, Filled { visitor, .. }: Filled) -> Shown {
@@ -117,7 +134,7 @@ async fn link(Path(id): Path<String>, Filled { visitor, .. }: Filled) -> Shown {
     let (user, path) =
         relink(&*engine.store, |changes| engine.change(changes), &engine.random, now, (visitor.user.org, &id)).await?;
     let link = format!("{}{path}", visitor.base);
-    page(visitor, Some((user.login, link))).await
+    page(visitor, Some((user.login, link)), Refused::default()).await
 }
 
 /// Deletes a user with all their sessions.

@@ -1,7 +1,7 @@
 //! Small things that pages show: instants, states, sizes, ways to the next page.
 
 use crate::model::Time;
-use askama::filters::HtmlSafe;
+use askama::filters::{Html, HtmlSafe, escape};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 
@@ -56,6 +56,25 @@ impl fmt::Display for Badge {
 
 // Both words are of our own making.
 impl HtmlSafe for Badge {}
+
+/// A sentence in which code stands between backticks.
+pub(super) struct Marked<'t>(pub(super) &'t str);
+
+impl fmt::Display for Marked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, part) in self.0.split('`').enumerate() {
+            let Ok(part) = escape(part, Html);
+            match at % 2 {
+                0 => write!(f, "{part}")?,
+                _ => write!(f, "<code>{part}</code>")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+// The text is escaped.
+impl HtmlSafe for Marked<'_> {}
 
 /// Milliseconds for people.
 pub(super) fn millis(ms: f64) -> String {
@@ -194,6 +213,12 @@ impl Pager {
     }
 }
 
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Listed { data: Vec::new(), iterator: None, prev_iterator: None, done: true }
+    }
+}
+
 impl<T> Listed<T> {
     /// A page that was put together here.
     pub(super) fn of(data: Vec<T>, iterator: Option<String>, prev_iterator: Option<String>, done: bool) -> Self {
@@ -284,6 +309,13 @@ mod tests {
         }
         let deep = "[".repeat(100) + &"]".repeat(100);
         assert!(pretty(&deep).lines().count() > 100);
+    }
+
+    #[test]
+    fn code_in_sentences_is_marked_and_harmless() {
+        assert_eq!(Marked("a `b` c").to_string(), "a <code>b</code> c");
+        let text = Marked("<i> `<script>`").to_string();
+        assert!(text.contains("<code>&#60;script&#62;</code>") && !text.contains("<i>"), "{text}");
     }
 
     #[test]

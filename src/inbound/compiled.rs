@@ -203,6 +203,17 @@ impl Compiled {
         self.secrets.iter().filter(|secret| now < secret.until).map(|secret| secret.text.as_str()).collect()
     }
 
+    /// Until when the secrets that are live are good, in the order of [`Compiled::secrets`].
+    pub fn ends(&self, now: Time) -> impl Iterator<Item = Time> {
+        self.secrets.iter().map(|secret| secret.until).filter(move |until| now < *until)
+    }
+
+    /// Secrets that have run out and are still known.
+    #[must_use]
+    pub fn past(&self, now: Time) -> Vec<&str> {
+        self.secrets.iter().filter(|secret| now >= secret.until).map(|secret| secret.text.as_str()).collect()
+    }
+
     /// Whether it may be called from that address.
     #[must_use]
     pub fn allows(&self, from: IpAddr) -> bool {

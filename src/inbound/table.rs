@@ -70,6 +70,20 @@ impl Sources {
         self.maps.read().ids.get(&id).cloned()
     }
 
+    /// Other sources beside this one: of the same application, owned by the same, at most so many.
+    #[must_use]
+    pub fn of_app(&self, beside: &Source, limit: usize) -> Vec<Arc<Compiled>> {
+        let maps = self.maps.read();
+        let like = |other: &&Arc<Compiled>| {
+            let other = &other.source;
+            other.id != beside.id && (other.org, other.app, other.app_owned) == (beside.org, beside.app, beside.app_owned)
+        };
+        let mut others: Vec<Arc<Compiled>> = maps.ids.values().filter(like).cloned().collect();
+        others.sort_unstable_by_key(|other| other.source.id);
+        others.truncate(limit);
+        others
+    }
+
     /// How many sources send their messages to an application.
     #[must_use]
     pub fn count(&self, app: AppId) -> usize {

@@ -11,7 +11,7 @@ pub const MAX_ORIGINS: usize = 20;
 const MAX_LOGO_BYTES: usize = 256 << 10;
 /// The largest logo that an organization uploads, in bytes: it is kept in a record.
 const MAX_UPLOAD_BYTES: usize = 64 << 10;
-/// The widest and the highest PNG that is uploaded, in pixels: a small file may stand for a picture that fills a memory.
+/// The widest and the highest picture that is uploaded, in pixels: a small file may stand for one that fills a memory.
 const MAX_PIXELS: u32 = 2048;
 
 /// A colour: red, green, blue.
@@ -123,14 +123,17 @@ impl Logo {
     /// Reads a logo that an organization uploads.
     ///
     /// # Errors
-    /// It is none of PNG, JPEG and WebP, larger than 64 KiB, or a PNG of more than 2048 pixels a side.
+    /// It is none of PNG, JPEG and WebP, larger than 64 KiB, of more than 2048 pixels a side, or says nothing of its sides.
     pub fn uploaded(bytes: Vec<u8>) -> Result<Self, &'static str> {
         if bytes.len() > MAX_UPLOAD_BYTES {
             return Err("It is larger than 64 KiB.");
         }
         match LogoKind::of(&bytes) {
-            Some(LogoKind::Png) if !png_is_small(&bytes) => Err("It has more than 2048 pixels a side."),
-            Some(kind @ (LogoKind::Png | LogoKind::Jpeg | LogoKind::Webp)) => Ok(Logo { kind, bytes }),
+            Some(kind @ (LogoKind::Png | LogoKind::Jpeg | LogoKind::Webp)) => match sides(kind, &bytes) {
+                None => Err("It does not say how wide and how high it is: it is damaged."),
+                Some(sides) if sides.iter().all(|pixels| (1..=MAX_PIXELS).contains(pixels)) => Ok(Logo { kind, bytes }),
+                Some(_) => Err("It has more than 2048 pixels a side, or none."),
+            },
             _ => Err("It is neither PNG, JPEG nor WebP."),
         }
     }
@@ -150,10 +153,62 @@ mod in_base64 {
     }
 }
 
-/// Whether a PNG's header says that it is no larger than [`MAX_PIXELS`] a side.
-fn png_is_small(bytes: &[u8]) -> bool {
-    let side = |at: usize| bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()).map(|four| u32::from_be_bytes(*four));
-    [16, 20].into_iter().all(|at| side(at).is_some_and(|pixels| (1..=MAX_PIXELS).contains(&pixels)))
+/// How wide and how high a picture says it is.
+fn sides(kind: LogoKind, bytes: &[u8]) -> Option<[u32; 2]> {
+    match kind {
+        LogoKind::Png => Some([u32::from_be_bytes(*chunk(bytes, 16)?), u32::from_be_bytes(*chunk(bytes, 20)?)]),
+        LogoKind::Jpeg => jpeg_sides(bytes),
+        LogoKind::Webp => webp_sides(bytes),
+        LogoKind::Gif | LogoKind::Svg => None,
+    }
+}
+
+fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
+    bytes.get(at..)?.first_chunk()
+}
+
+/// From the frame header of a JPEG, behind the segments that stand before it (ITU-T T.81, B.2.2). Of several frames the largest
+/// counts.
+fn jpeg_sides(bytes: &[u8]) -> Option<[u32; 2]> {
+    let (mut at, mut found) = (2, None::<[u32; 2]>);
+    while let Some([0xff, marker]) = chunk::<2>(bytes, at) {
+        match marker {
+            // A filling byte, and markers without a segment.
+            0xff => at += 1,
+            0x01 | 0xd0..=0xd8 => at += 2,
+            // The picture itself begins, or it ends.
+            0xd9 | 0xda => break,
+            _ => {
+                let length = usize::from(u16::from_be_bytes(*chunk(bytes, at + 2)?));
+                if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
+                    let [high, wide] = [at + 5, at + 7].map(|at| chunk(bytes, at).map(|two| u32::from(u16::from_be_bytes(*two))));
+                    let (high, wide) = (high?, wide?);
+                    found = Some(found.map_or([wide, high], |[w, h]| [w.max(wide), h.max(high)]));
+                }
+                at += 2 + length.max(2);
+            }
+        }
+    }
+    found
+}
+
+/// From the first chunk of a WebP: lossy, lossless or extended (RFC 9649, sections 2.5 to 2.7).
+fn webp_sides(bytes: &[u8]) -> Option<[u32; 2]> {
+    let three = |at| chunk::<3>(bytes, at).map(|[a, b, c]| u32::from_le_bytes([*a, *b, *c, 0]));
+    match chunk::<4>(bytes, 12)? {
+        b"VP8X" => Some([three(24)? + 1, three(27)? + 1]),
+        b"VP8L" => {
+            let [mark, rest @ ..] = chunk::<5>(bytes, 20)?;
+            let bits = u32::from_le_bytes(*rest);
+            (*mark == 0x2f).then_some([(bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1])
+        }
+        b"VP8 " => {
+            let side = |at| chunk(bytes, at).map(|two| u32::from(u16::from_le_bytes(*two)) & 0x3fff);
+            let begins = chunk::<3>(bytes, 23)? == &[0x9d, 0x01, 0x2a];
+            Some([side(26)?, side(28)?]).filter(|_| begins)
+        }
+        _ => None,
+    }
 }
 
 /// What an organization says of its portal. What it does not say, the server's configuration does.
@@ -211,12 +266,60 @@ mod tests {
     #[test]
     fn what_is_uploaded_is_small_and_cannot_run() {
         assert_eq!(Logo::uploaded(png(2048)).unwrap().kind, LogoKind::Png);
-        assert_eq!(Logo::uploaded(b"\xff\xd8\xff\xe0".to_vec()).unwrap().kind, LogoKind::Jpeg);
         for bad in [png(2049), png(0), b"\x89PNG".to_vec(), b"<svg onload='x'/>".to_vec(), b"GIF89a".to_vec(), Vec::new()] {
             assert!(Logo::uploaded(bad.clone()).is_err(), "{bad:?}");
         }
+        assert!(Logo::uploaded(b"\xff\xd8\xff\xe0".to_vec()).unwrap_err().contains("damaged"));
         let large = [b"\xff\xd8\xff".as_slice(), &vec![0; MAX_UPLOAD_BYTES]].concat();
         assert!(Logo::uploaded(large).unwrap_err().contains("64 KiB"));
+    }
+
+    /// The first bytes of a JPEG: a segment of an application, a table, and a frame of that kind.
+    fn jpeg(marker: u8, wide: u16, high: u16) -> Vec<u8> {
+        let frame = [&[0xff, marker, 0, 11, 8], high.to_be_bytes().as_slice(), &wide.to_be_bytes(), &[1, 1, 0x11, 0]].concat();
+        [b"\xff\xd8\xff\xe0\0\x04ab\xff\xff\xc4\0\x03x".as_slice(), &frame, b"\xff\xda\0\x02"].concat()
+    }
+
+    /// The first bytes of a WebP with that chunk.
+    fn webp(kind: &[u8; 4], chunk: &[u8]) -> Vec<u8> {
+        [b"RIFF\0\0\0\0WEBP".as_slice(), kind, &[0; 4], chunk].concat()
+    }
+
+    #[test]
+    fn every_picture_says_its_sides() {
+        let fits = |bytes: Vec<u8>| Logo::uploaded(bytes).map(|logo| logo.kind);
+        for marker in [0xc0, 0xc1, 0xc2] {
+            assert_eq!(fits(jpeg(marker, 2048, 31)), Ok(LogoKind::Jpeg));
+            assert!(
+                fits(jpeg(marker, 2049, 31)).is_err()
+                    && fits(jpeg(marker, 31, 65_535)).is_err()
+                    && fits(jpeg(marker, 0, 1)).is_err()
+            );
+        }
+        let two = [jpeg(0xc0, 8, 8)[..27].to_vec(), jpeg(0xc2, 9_000, 8)[2..].to_vec()].concat();
+        assert!(fits(two).is_err(), "the largest frame counts");
+        let extended = |side: u32| {
+            let [a, b, c, _] = (side - 1).to_le_bytes();
+            webp(b"VP8X", &[0, 0, 0, 0, a, b, c, a, b, c])
+        };
+        let lossless =
+            |wide: u32, high: u32| webp(b"VP8L", &[&[0x2f], ((wide - 1) | ((high - 1) << 14)).to_le_bytes().as_slice()].concat());
+        let lossy =
+            |side: u16| webp(b"VP8 ", &[&[0, 0, 0, 0x9d, 1, 0x2a], side.to_le_bytes().as_slice(), &side.to_le_bytes()].concat());
+        assert_eq!(
+            (fits(extended(2048)), fits(lossless(2048, 7)), fits(lossy(2048))),
+            (Ok(LogoKind::Webp), Ok(LogoKind::Webp), Ok(LogoKind::Webp))
+        );
+        for bad in
+            [extended(2049), extended(1 << 24), lossless(7, 2049), lossy(2049), webp(b"VP8 ", &[0; 10]), webp(b"ALPH", &[0; 20])]
+        {
+            assert!(fits(bad.clone()).is_err(), "{bad:?}");
+        }
+        for kind in [jpeg(0xc0, 8, 8), extended(8), lossless(8, 8), lossy(8), png(8)] {
+            for end in 0..kind.len() {
+                let _no_panic = Logo::uploaded(kind[..end].to_vec());
+            }
+        }
     }
 
     #[test]

@@ -237,6 +237,7 @@ try {
   await browser.sees("Nothing was rejected");
   await go(pages.source);
   await browser.sees("Duplicates dropped");
+  await browser.sees("72d3162e-cc78-11e3-81ab-4c9367dc0958");
   await browser.sees("Northwind Traders");
 
   // A pasted request is judged.
@@ -244,7 +245,14 @@ try {
   await browser.fill("textarea[name=request]", "X-GitHub-Event: push\nX-Hub-Signature-256: sha256=00\n\n{}");
   await browser.click("#judge button.primary");
   await browser.sees("refused");
+  await browser.sees("None of the usual mistakes explains it");
+  await browser.sees("HMAC-SHA256");
   await browser.picture(pictures, "source-judged");
+  await browser.fill("textarea[name=request]", `X-GitHub-Event: push\nX-Hub-Signature-256: sha256=${signed}\n\n${JSON.stringify(JSON.parse(pushed), null, 2)}`);
+  await browser.click("#judge button.primary");
+  await browser.sees("The body was changed on its way");
+  await browser.picture(pictures, "source-judged-body");
+  await accessible("a judged request");
   ok("why a signature fails");
 
   // Filters and paging, both ways, by URLs that can be shared.
@@ -349,11 +357,23 @@ try {
   assert.equal(await path(), "/dashboard/audit?user=admin");
   ok("the audit log, filtered and paged");
 
-  // The live tail.
-  await go("/dashboard/messages");
+  // The live tail: what comes in while somebody looks is there without a reload, and what the search does not want is not.
+  await go("/dashboard/messages?tag=live");
+  assert.deepEqual(await rows(), []);
+  await browser.run("window.unloaded = false");
   await browser.click("[data-tail-switch]");
-  const late = await api("POST", `/api/v1/app/${acme}/msg`, { eventType: "order.placed", payload: { late: true } });
-  await eventually("the tail shows it", async () => (await rows())[0] === late.id);
+  await browser.sees("Watching");
+  const late = [];
+  for (const tags of [["live"], ["other"], ["live"]]) {
+    late.push((await api("POST", `/api/v1/app/${acme}/msg`, { eventType: "order.placed", tags, payload: { late: true } })).id);
+  }
+  await eventually("the tail shows them", async () => (await rows()).join() === [late[2], late[0]].join());
+  await eventually("how many", async () => / new$/.test(await browser.text("[data-tail-status]")));
+  assert.equal(await browser.run("return window.unloaded"), false, "the page was not loaded again");
+  assert.ok(!(await browser.text()).includes("Nothing found"));
+  await browser.picture(pictures, "messages-tail");
+  await browser.click("[data-tail-switch]", "Stop the tail");
+  await go("/dashboard/messages");
   await browser.picture(pictures, "messages");
   ok("the live tail");
 
@@ -484,6 +504,39 @@ try {
   await browser.sees("Deleted.");
   ok("an alert made, muted, changed and deleted");
 
+  // More applications than a list of choices holds: found by a part of their names, and chosen.
+  const many = [];
+  for (let n = 10; n < 65; n += 1) many.push((await api("POST", "/api/v1/app", { name: `Customer number ${n}` })).id);
+  const offered = (list) => browser.run(`return [...document.querySelector("#${list}").options].map((one) => one.textContent)`);
+  const pick = async (field, list, part, name) => {
+    await browser.fill(field, part);
+    const value = await eventually(`${name} is offered`, () => browser.run(
+      "return [...document.querySelector(arguments[0]).options].find((one) => one.textContent === arguments[1])?.value ?? null", `#${list}`, name));
+    assert.ok((await offered(list)).every((text) => text.toLowerCase().includes(part.toLowerCase())), `${list} for ${part}`);
+    await browser.fill(field, value);
+    await eventually("its name is shown", async () => (await browser.text("main")).includes(name));
+    return value;
+  };
+  const oldest = await api("POST", `/api/v1/app/${many[0]}/msg`, { eventType: "order.placed", payload: {} });
+  await go("/dashboard/messages");
+  assert.equal(await pick("input[name=app]", "apps", "NUMBER 10", "Customer number 10"), many[0]);
+  await browser.picture(pictures, "messages-picked");
+  await browser.click("button.primary", "Search");
+  await eventually("its message", async () => (await rows()).join() === oldest.id);
+  await api("POST", `/api/v1/app/${many[1]}/endpoint`, { url: `${hooks}/chosen` });
+  await go("/dashboard/alerts/new");
+  await browser.fill("input[name=name]", "Of one endpoint");
+  assert.equal(await pick("input[name=app]", "apps", "number 11", "Customer number 11"), many[1]);
+  const chosen = await pick("input[name=endpoint]", "endpoints", "chosen", `${hooks}/chosen`);
+  await accessible("an alert with choices");
+  await browser.picture(pictures, "alert-picked");
+  await browser.click("button.primary", "Create the alert");
+  await browser.sees("Created.");
+  const { data: rules } = await api("GET", "/api/v1/alert");
+  assert.deepEqual(rules.filter((rule) => rule.name === "Of one endpoint").map((rule) => [rule.appId, rule.endpointId]), [[many[1], chosen]]);
+  for (const id of many) await api("DELETE", `/api/v1/app/${id}`);
+  ok("chosen from more than fifty applications");
+
   // A viewer looks and changes nothing.
   await go("/dashboard/users");
   await browser.fill("input[name=login]", "vic@example.com");
@@ -500,6 +553,22 @@ try {
   const token = await browser.run("return document.querySelector('input[name=form_token]').value");
   assert.equal(await status(`fetch('${endpoint}/pause', {method: 'POST', body: new URLSearchParams({form_token: '${token}', disabled: 'true'})})`), 403);
   assert.equal(await status("fetch('/dashboard/users')"), 403);
+  const own = ["/dashboard/account/password", "/dashboard/account/revoke"];
+  const edits = ["users", "endpoint-edit", "webhook-new", "alert-new", "replay-new", "cancel"];
+  for (const [name, page] of Object.entries(pages)) {
+    if (edits.includes(name)) {
+      assert.equal(await status(`fetch(${JSON.stringify(page)})`), 403, name);
+      continue;
+    }
+    await go(page);
+    await browser.one("h1");
+    const sent = await browser.run("return [...document.querySelectorAll('main form[method=post]')].map((form) => new URL(form.action).pathname)");
+    assert.deepEqual(sent.filter((to) => !own.includes(to)), [], `a viewer's ${name}`);
+    const links = await browser.run("return [...document.querySelectorAll('main a[href]')].map((link) => link.pathname)");
+    assert.deepEqual(links.filter((to) => /\/(new|edit|cancel)$/.test(to)), [], `a viewer's ${name}`);
+    await accessible(`a viewer's ${name}`);
+    if (["application", "endpoint", "message", "settings-portal", "source", "replays"].includes(name)) await browser.picture(pictures, `viewer-${name}`);
+  }
   ok("a viewer only looks");
 } catch (error) {
   console.error(error, await browser.url().catch(() => ""));

@@ -251,6 +251,11 @@ try {
   await go(`${home}/event-types`);
   const catalogue = await browser.text();
   assert.ok(catalogue.includes("invoice.overdue") && catalogue.includes("Billing") && !catalogue.includes("secret.beta"));
+  await browser.fill("input[name=q]", "SHIPPED");
+  await browser.click("form[role=search] button");
+  await eventually("one event type", async () => (await browser.all("ul.types li")).length === 1);
+  assert.equal(await path(), `${home}/event-types?q=SHIPPED`);
+  await go(`${home}/event-types`);
   await browser.click("main a", "order.placed");
   await browser.sees("ord_1001");
   await browser.click("main a.button.primary", "Receive it");

@@ -77,6 +77,10 @@ try {
   await browser.fill("input[name=messages]", "99999999");
   await browser.click("form[action$=retention] button");
   await noted("A number from 1 to 87,600");
+  const marked = () => browser.run("const one = document.activeElement; return [one.name, one.value, one.getAttribute('aria-invalid'), document.getElementById(one.getAttribute('aria-describedby'))?.textContent ?? '']");
+  assert.deepEqual(await marked(), ["messages", "99999999", "true", "A number from 1 to 87,600."], "what was entered is kept, and gone to");
+  assert.equal(await browser.run("return document.querySelector('input[name=payloads]').value"), "24");
+  await looked("settings-refused");
   await go("/dashboard/settings");
   for (const name of ["messages", "payloads"]) await browser.fill(`input[name=${name}]`, "");
   await browser.click("form[action$=retention] button");
@@ -291,6 +295,20 @@ try {
   ok("a colour by keyboard");
 
   // Users: one is added, gets another role and another link.
+  await go("/dashboard/users");
+  await browser.fill("input[name=login]", "two words");
+  await browser.fill("form.grid input[name=name]", EVIL.slice(0, 100));
+  await browser.run("document.querySelector('form.grid select[name=role]').value = 'operator'");
+  await browser.click("button.primary", "Add and make a link");
+  await eventually("the refusal at its field", async () => (await marked())[0] === "login");
+  assert.equal(await browser.run("return document.querySelector('form.grid input[name=name]').value"), EVIL.slice(0, 100));
+  assert.equal(await browser.run("return document.querySelector('form.grid select[name=role]').value"), "operator");
+  await harmless("a refused user with markup");
+  await looked("users-refused");
+  await go("/dashboard/messages?code=abc&tag=kept");
+  await noted("This is not a status");
+  assert.equal(await browser.run("return document.querySelector('input[name=tag]').value"), "kept");
+  await looked("messages-refused");
   await go("/dashboard/users");
   await browser.fill("input[name=login]", "bob@example.com");
   await browser.fill("form.grid input[name=name]", EVIL.slice(0, 100));

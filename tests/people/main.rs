@@ -6,8 +6,11 @@
 mod support;
 
 mod commands;
+mod forms;
+mod lists;
 mod oidc;
 mod passwords;
 mod provider;
 mod users;
+mod viewers;
 mod visit;

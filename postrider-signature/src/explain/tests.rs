@@ -22,6 +22,10 @@ const RIGHT: Mistaken<'_> =
 
 impl Mistaken<'_> {
     fn codes(self) -> Vec<&'static str> {
+        self.hints().iter().map(|hint| hint.code).collect()
+    }
+
+    fn hints(self) -> Vec<Hint> {
         let provider = provider(self.name).unwrap();
         let unsigned = Unsigned {
             method: "POST",
@@ -34,7 +38,7 @@ impl Mistaken<'_> {
         let signed = provider.sign(self.signer, &Settings::new(), &unsigned).unwrap();
         let headers: Vec<(&str, &[u8])> = signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let request = Request { method: "POST", url: self.url, headers: &headers, body: self.body.as_bytes() };
-        provider.explain(&[self.secret], &Settings::new(), &request, self.now).iter().map(|hint| hint.code).collect()
+        provider.explain(&[self.secret], &Settings::new(), &request, self.now)
     }
 }
 
@@ -50,7 +54,8 @@ fn a_changed_body_is_seen() {
     for body in [format!("{BODY}\n"), format!("{BODY}\r\n"), format!(" {BODY}"), spaced] {
         assert_eq!(Mistaken { body: &body, ..RIGHT }.codes(), ["body_changed"], "{body}");
     }
-    assert!(Mistaken { body: &pretty, ..RIGHT }.codes().is_empty(), "the order of members was changed too, which nobody can undo");
+    let codes = Mistaken { body: &pretty, ..RIGHT }.codes();
+    assert_eq!(codes, ["expected", "unexplained"], "the order of members was changed too, which nobody can undo");
 }
 
 #[test]
@@ -110,4 +115,50 @@ fn another_provider_and_another_header_are_seen() {
     let hints = github.explain(&["s"], &Settings::new(), &request, NOW);
     assert_eq!(hints.iter().map(|hint| hint.code).collect::<Vec<_>>(), ["missing_header", "provider"], "{hints:?}");
     assert!(hints[0].text.contains("X-Shopify-Hmac-SHA256"), "{hints:?}");
+}
+
+#[test]
+fn an_age_is_told_by_how_much() {
+    let text = Mistaken { now: NOW + 1_000_000, ..RIGHT }.hints()[0].text.clone();
+    assert!(text.contains("1000 s behind") && text.contains("700 s more than the 300 s"), "{text}");
+    let text = Mistaken { now: NOW - 400_000, ..RIGHT }.hints()[0].text.clone();
+    assert!(text.contains("400 s ahead of") && text.contains("100 s more"), "{text}");
+    // Old, and with another secret: both are told.
+    let both = Mistaken { now: NOW + 1_000_000, secret: "another", ..RIGHT }.hints();
+    assert_eq!(both.iter().map(|hint| hint.code).collect::<Vec<_>>(), ["age", "expected", "unexplained"]);
+    assert!(both[0].text.contains("700 s more"), "{}", both[0].text);
+}
+
+#[test]
+fn what_is_expected_is_told_beside_what_came() {
+    let none = Request { method: "POST", url: "", headers: &[], body: BODY.as_bytes() };
+    let github = provider("github").unwrap();
+    let told = |request: &Request<'_>| github.explain(&["s"], &Settings::new(), request, NOW);
+    let missing = told(&none);
+    assert_eq!(missing.iter().map(|hint| hint.code).collect::<Vec<_>>(), ["missing_header", "expected"]);
+    assert!(missing[1].text.contains("HMAC-SHA256") && missing[1].text.contains("none of the headers"), "{}", missing[1].text);
+    let headers: [(&str, &[u8]); 2] = [("X-Hub-Signature-256", b"sha256=nothing hexadecimal"), ("Host", b"h")];
+    let malformed = told(&Request { headers: &headers, ..none });
+    assert_eq!(malformed.iter().map(|hint| hint.code).collect::<Vec<_>>(), ["malformed", "expected"]);
+    assert!(malformed[0].text.starts_with("X-Hub-Signature-256 is there, but "), "{}", malformed[0].text);
+    assert!(malformed[1].text.contains("may hold a signature: X-Hub-Signature-256"), "{}", malformed[1].text);
+    let other = Mistaken { secret: "another", ..RIGHT }.hints();
+    assert_eq!(other.iter().map(|hint| hint.code).collect::<Vec<_>>(), ["expected", "unexplained"]);
+    assert!(other[1].text.contains("the secret is another one"));
+}
+
+#[test]
+fn every_hint_says_what_to_do() {
+    let whsec = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let undecoded = Mistaken { name: "svix", signer: whsec, secret: "whsec_c2hvcnQ=", ..RIGHT };
+    let all = [
+        Mistaken { body: &format!("{BODY}\n"), ..RIGHT }.hints(),
+        Mistaken { secret: " s\n", ..RIGHT }.hints(),
+        Mistaken { now: NOW + 4_000_000, ..RIGHT }.hints(),
+        undecoded.hints(),
+    ];
+    for hint in all.iter().flatten() {
+        assert!(hint.text.contains(": ") || hint.text.contains(". "), "{hint:?}");
+        assert!(hint.text.ends_with('.'), "{hint:?}");
+    }
 }

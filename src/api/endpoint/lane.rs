@@ -54,6 +54,8 @@ pub(super) struct LaneOut {
     /// In how many seconds what waits would be delivered at the pace of the last answers, within the limits in force: in strict
     /// order one at a time, or one of each key that is at hand. Null when nothing is known of that, or nothing goes out now.
     drain_seconds: Option<f64>,
+    /// Deliveries a second of that pace, also while nothing goes out. Null when nothing is known of it.
+    pace_per_second: Option<f64>,
 }
 
 /// Limits in force.
@@ -145,6 +147,7 @@ impl LaneOut {
             slow: view.is_some_and(|view| view.slow),
             limits: LaneLimits { concurrency, rate },
             drain_seconds: pace.filter(|_| !held && circuit == CircuitName::Closed).map(|pace| depth as f64 / pace),
+            pace_per_second: pace,
         }
     }
 }
@@ -204,7 +207,9 @@ mod tests {
         let shown = LaneOut::new(Some(view()), around);
         assert_eq!((shown.drain_seconds, shown.oldest_age_seconds), (Some(0.5), Some(1.0)));
         assert_eq!(LaneOut::new(Some(view()), Around { rate: Some(50), ..around }).drain_seconds, Some(2.0));
-        assert_eq!(LaneOut::new(Some(view()), Around { held: true, ..around }).drain_seconds, None);
+        let held = LaneOut::new(Some(view()), Around { held: true, ..around });
+        assert_eq!((held.drain_seconds, held.pace_per_second), (None, shown.pace_per_second));
+        assert!(held.pace_per_second.is_some());
         // One answer takes 0.1 s.
         let fixed = LaneOut::new(Some(view()), Around { fixed: Some(2), ..around });
         assert_eq!((fixed.drain_seconds, fixed.limits.concurrency), (Some(5.0), 2));

@@ -48,8 +48,8 @@ for (const link of document.querySelectorAll("[data-go-back]")) {
 // Fields of date and time are in the reader's zone here; what is sent is an exact instant.
 for (const field of document.querySelectorAll("input[type=datetime-local]")) {
   const instant = field.dataset.instant;
-  if (instant) {
-    const at = new Date(instant);
+  const at = new Date(instant || NaN);
+  if (!Number.isNaN(at.getTime())) {
     field.value = new Date(at.getTime() - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
   }
   field.form.addEventListener("formdata", (event) => {
@@ -85,6 +85,8 @@ if (tail) {
         if (!known.has(row.id)) row.classList.add("fresh");
       }
       tail.replaceChildren(...rows);
+      const empty = document.querySelector("[data-tail-empty]");
+      if (empty) empty.hidden = rows.length > 0;
       if (fresh) status.textContent = `${fresh} new`;
       else if (lost && on) status.textContent = "Watching";
       lost = false;
@@ -141,6 +143,29 @@ for (const trial of document.querySelectorAll("[data-trial]")) {
       timer = setTimeout(judge, PAUSE_MS);
     });
   }
+}
+
+// What is typed is looked for among all that can be chosen, and what was found is offered.
+for (const field of document.querySelectorAll("[data-pick]")) {
+  const PAUSE_MS = 200;
+  const named = field.parentElement.querySelector("[data-picked-name]");
+  let timer = 0;
+  const look = async () => {
+    const asked = new URLSearchParams({ q: field.value });
+    if (field.dataset.pickOf) asked.set("app", field.form.elements[field.dataset.pickOf].value);
+    const answer = await fetch(`${field.dataset.pick}?${asked}`, { headers: { "x-part": "1" }, credentials: "same-origin" }).catch(() => null);
+    const page = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+    const found = page && page.querySelector("[data-picked]");
+    if (!found || asked.get("q") !== field.value) return;
+    field.list.replaceChildren(...found.children);
+    const one = [...field.list.options].find((option) => option.value === field.value);
+    if (named) named.textContent = one ? one.textContent : "";
+  };
+  field.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(look, PAUSE_MS);
+  });
+  field.addEventListener("focus", look);
 }
 
 // Choosing an event type means that only those that are chosen come.

@@ -6,6 +6,7 @@ use super::{
         fields::Fields,
         messages::ways,
         page::Page,
+        refused::Refused,
         search::{Hit, Sought, search},
         view::{Badge, Pager, When},
     },
@@ -58,6 +59,7 @@ struct Deliveries {
     types: Vec<String>,
     endpoints: Vec<(String, String)>,
     asked: Fields,
+    refused: Refused,
 }
 
 impl Row {
@@ -81,7 +83,11 @@ async fn list(guest: Guest) -> Shown {
     let asked = Fields::parse(guest.query.as_bytes());
     let app = guest.app.id.parse().map_err(|_| Problem::Internal)?;
     let engine = guest.desk.engine();
-    let found = search(engine, &[app], &Sought::read(&asked)?, LIMIT).await?;
+    let found = match Sought::read(&asked) {
+        Ok(sought) => search(engine, &[app], &sought, LIMIT).await,
+        Err(problem) => Err(problem),
+    };
+    let (found, refused) = Refused::filters(found, &asked, &[])?;
     let (pager, further) = ways(&guest.query, &asked, &found);
     let routes = engine.routing.by_id(app);
     let endpoints = routes.iter().flat_map(|app| app.routes.iter()).map(|route| (route.id.to_string(), route.url.to_string()));
@@ -96,6 +102,7 @@ async fn list(guest: Guest) -> Shown {
         endpoints: endpoints.collect(),
         rows: found.hits.into_iter().map(|hit| Row::new(hit, &asked)).collect(),
         asked,
+        refused,
     };
-    Ok(Page(page).into_response())
+    Ok((page.refused.status(), Page(page)).into_response())
 }

@@ -5,13 +5,14 @@ use super::{
         Dashboard,
         chart::Latency,
         endpoint::{
-            AttemptRow, Health, RECOVER, SecretRow, attempts_path, charted_from, examples, grace, health, lacks_example, newest,
-            secrets, suggested, window,
+            AttemptRow, FILTER_NAMES, FORM_NAMES, Health, RECOVER, SecretRow, attempts_path, charted_from, examples, grace, health,
+            lacks_example, newest, secrets, suggested, window,
         },
         endpoint_edit::{EndpointView, Headers},
         fields::{Fields, segment},
         lane::Lane,
         page::Page,
+        refused::Refused,
         view::{Listed, Pager},
     },
     guest::{Guest, Sent},
@@ -59,6 +60,7 @@ struct EndpointPage {
     since: String,
     types: Vec<String>,
     secret: Option<String>,
+    refused: Refused,
 }
 
 impl EndpointPage {
@@ -69,19 +71,21 @@ impl EndpointPage {
 }
 
 async fn show(guest: Guest, Path((_app, endpoint)): Path<(String, String)>) -> Shown {
-    page(guest, &endpoint, None).await
+    page(guest, &endpoint, None, Refused::default()).await
 }
 
-async fn page(guest: Guest, endpoint: &str, secret: Option<String>) -> Shown {
+async fn page(guest: Guest, endpoint: &str, secret: Option<String>, refused: Refused) -> Shown {
     let desk = &guest.desk;
     let path = format!("{}/endpoint/{}", guest.api(), segment(endpoint));
     let endpoint: EndpointView = desk.get(&path).await?;
     let id: EndpointId = endpoint.id.parse().map_err(|_| Problem::Internal)?;
     let asked = Fields::parse(guest.query.as_bytes());
-    let listed: Listed<AttemptRow> = desk.get(&attempts_path(&guest.app.id, &endpoint.id, &asked)).await?;
+    let listed = desk.get::<Listed<AttemptRow>>(&attempts_path(&guest.app.id, &endpoint.id, &asked)).await;
+    let (listed, badly) = Refused::filters(listed, &asked, &FILTER_NAMES)?;
     let now = desk.now();
     let attempts = newest(desk, id).await?;
-    let since = asked.time("since")?.unwrap_or_else(|| now.minus(RECOVER));
+    let (since, unlike) = Refused::filters(asked.time("since"), &asked, &[])?;
+    let since = since.unwrap_or_else(|| now.minus(RECOVER));
     let page = EndpointPage {
         shell: Shell::new(&guest, endpoint.url.clone(), "endpoints"),
         headers: desk.get(&format!("{path}/headers")).await?,
@@ -96,8 +100,9 @@ async fn page(guest: Guest, endpoint: &str, secret: Option<String>) -> Shown {
         endpoint,
         asked,
         secret,
+        refused: refused.or(badly).or(unlike),
     };
-    Ok(Page(page).into_response())
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 /// The API's path of an endpoint.
@@ -109,6 +114,14 @@ fn back(sent: &Sent, endpoint: &str, note: &str) -> Shown {
     Ok(Redirect::to(&format!("{}/endpoints/{}?note={note}", sent.guest.home(), segment(endpoint))).into_response())
 }
 
+/// Back to the endpoint's page after a form: with a note, or with the form and why it was refused.
+async fn after(endpoint: &str, sent: Sent, done: Result<(), Problem>, (form, note): (&'static str, &str)) -> Shown {
+    match done {
+        Ok(()) => back(&sent, endpoint, note),
+        Err(problem) => page(sent.guest, endpoint, None, Refused::new(form, problem, sent.fields, &FORM_NAMES)?).await,
+    }
+}
+
 /// Holds its deliveries, or lets them go.
 async fn pause(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
     let disabled = sent.fields.truth("disabled")?;
@@ -118,29 +131,36 @@ async fn pause(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Sh
 
 async fn test(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
     let (path, [own, bare]) = (format!("{}/send-example", api_path(&sent, &endpoint)), examples(&sent.fields));
-    match sent.change(Method::POST, &path, own).await {
-        Err(problem) if lacks_example(&problem) => sent.change(Method::POST, &path, bare).await?,
-        other => other?,
-    }
-    back(&sent, &endpoint, "tested")
+    let done = match sent.change(Method::POST, &path, own).await {
+        Err(problem) if lacks_example(&problem) => sent.change(Method::POST, &path, bare).await,
+        other => other,
+    };
+    after(&endpoint, sent, done, ("test", "tested")).await
+}
+
+/// Asks the API for what a form says, if it is understood.
+async fn asked(sent: &Sent, path: &str, body: Result<Value, Problem>) -> Result<(), Problem> {
+    sent.change(Method::POST, path, body?).await
 }
 
 /// Queues failed deliveries again.
 async fn recover(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
-    sent.change(Method::POST, &format!("{}/recover", api_path(&sent, &endpoint)), window(&sent.fields)?).await?;
-    back(&sent, &endpoint, "recovered")
+    let path = format!("{}/recover", api_path(&sent, &endpoint));
+    let done = asked(&sent, &path, window(&sent.fields)).await;
+    after(&endpoint, sent, done, ("recover", "recovered")).await
 }
 
 /// Sends what it was never to get and would get now.
 async fn missing(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
-    sent.change(Method::POST, &format!("{}/replay-missing", api_path(&sent, &endpoint)), window(&sent.fields)?).await?;
-    back(&sent, &endpoint, "begun")
+    let path = format!("{}/replay-missing", api_path(&sent, &endpoint));
+    let done = asked(&sent, &path, window(&sent.fields)).await;
+    after(&endpoint, sent, done, ("recover", "begun")).await
 }
 
 async fn rotate(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {
     let path = format!("{}/secret/rotate", api_path(&sent, &endpoint));
-    sent.change(Method::POST, &path, grace(&sent.fields)?).await?;
-    back(&sent, &endpoint, "rotated")
+    let done = asked(&sent, &path, grace(&sent.fields)).await;
+    after(&endpoint, sent, done, ("rotate", "rotated")).await
 }
 
 /// Shows the secret. A form, so that only who may change things sees it, and no history keeps it.
@@ -150,7 +170,7 @@ async fn secret(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> S
         key: String,
     }
     let key: Key = sent.guest.desk.get(&format!("{}/secret", api_path(&sent, &endpoint))).await?;
-    page(sent.guest, &endpoint, Some(key.key)).await
+    page(sent.guest, &endpoint, Some(key.key), Refused::default()).await
 }
 
 async fn delete(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Shown {

@@ -8,6 +8,7 @@ use super::{
         event_types::TypeView,
         fields::{Fields, segment},
         page::Page,
+        refused::sentence,
         view::Listed,
     },
     guest::{Guest, Sent},
@@ -55,25 +56,31 @@ pub(in crate::dashboard) fn named(event_type: &str) -> String {
 
 /// The catalogue as the guest may see it, by category.
 pub(super) async fn catalogue(guest: &Guest) -> Result<Vec<Category>, Problem> {
-    let mut found: BTreeMap<String, Vec<TypeView>> = BTreeMap::new();
+    let mut found = Vec::new();
     let mut from = String::new();
     for _ in 0..MAX_PAGES {
         let path = format!("/api/v1/event-type?with_content=true&limit={LIMIT}&iterator={}", segment(&from));
         let listed: Listed<TypeView> = guest.desk.get(&path).await?;
         let next = listed.next();
-        for entry in listed.data {
-            found.entry(entry.group_name.clone().unwrap_or_default()).or_default().push(entry);
-        }
+        found.extend(listed.data);
         match next {
             Some(next) => from = next,
             None => break,
         }
     }
+    Ok(grouped(found))
+}
+
+/// Event types by category; those without one come last.
+pub(super) fn grouped(types: Vec<TypeView>) -> Vec<Category> {
+    let mut found: BTreeMap<String, Vec<TypeView>> = BTreeMap::new();
+    for entry in types {
+        found.entry(entry.group_name.clone().unwrap_or_default()).or_default().push(entry);
+    }
     let category = |(name, types): (String, Vec<TypeView>)| Category { whole: format!("{CATEGORY}{name}"), name, types };
     let mut categories: Vec<Category> = found.into_iter().map(category).collect();
-    // Those without a category come last.
     categories.sort_by_key(|category| category.name.is_empty());
-    Ok(categories)
+    categories
 }
 
 #[derive(Template)]
@@ -130,16 +137,6 @@ fn faults(problem: &Problem) -> Vec<(&'static str, String)> {
         }
     };
     items.iter().map(of_item).collect()
-}
-
-/// A rule as a sentence of its own.
-fn sentence(rule: &str) -> String {
-    let mut letters = rule.chars();
-    let mut text: String = letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
-    if !text.ends_with(['.', '?', '!']) {
-        text.push('.');
-    }
-    text
 }
 
 async fn fresh(guest: Guest) -> Shown {

@@ -5,6 +5,7 @@ use super::{
         Dashboard,
         fields::Fields,
         page::Page,
+        refused::Refused,
         sift::{Sifted, has},
         survey::WINDOW,
         view::{Badge, Pager, When, grouped, percent},
@@ -70,6 +71,7 @@ struct Endpoints {
     pager: Pager,
     first: bool,
     asked: String,
+    refused: Refused,
 }
 
 async fn list(guest: Guest) -> Shown {
@@ -77,7 +79,8 @@ async fn list(guest: Guest) -> Shown {
     let path = format!("{}/endpoint?order=descending", guest.api());
     let sifted = Sifted { path: &path, from: asked.text("iterator"), limit: LIMIT, id: |row: &Listing| &row.id };
     let part = asked.text("q");
-    let listed = sifted.rows(&guest.desk, |row| has(&row.url, part) || has(&row.description, part)).await?;
+    let found = sifted.rows(&guest.desk, |row| has(&row.url, part) || has(&row.description, part)).await;
+    let (listed, refused) = Refused::filters(found, &asked, &[])?;
     let pager = listed.pager(&guest.query);
     let (engine, now) = (guest.desk.engine(), guest.desk.now());
     let failing: HashSet<EndpointId> = engine.failing(usize::MAX).into_iter().map(|failing| failing.endpoint).collect();
@@ -103,5 +106,6 @@ async fn list(guest: Guest) -> Shown {
     }
     let shell = Shell::new(&guest, "Endpoints", "endpoints");
     let first = rows.is_empty() && asked.text("iterator").is_empty() && part.is_empty();
-    Ok(Page(Endpoints { shell, rows, pager, first, asked: asked.text("q").to_owned() }).into_response())
+    let page = Endpoints { shell, rows, pager, first, asked: asked.text("q").to_owned(), refused };
+    Ok((page.refused.status(), Page(page)).into_response())
 }

@@ -3,10 +3,10 @@
 use super::{
     super::{
         Dashboard,
-        fields::segment,
-        message::{Row, failed, find, payload, resend_failed, rows},
+        fields::{Fields, segment},
+        message::{Row, failed, find, is_long, payload, resend_failed, rows},
         page::Page,
-        view::When,
+        view::{Pager, When},
     },
     guest::{Guest, Sent},
     page::{Shell, Shown},
@@ -40,7 +40,9 @@ struct MessagePage {
     payload: String,
     cut: bool,
     rows: Vec<Row>,
-    hidden: usize,
+    pager: Pager,
+    many: bool,
+    asked: Fields,
 }
 
 impl MessagePage {
@@ -57,7 +59,8 @@ impl MessagePage {
 
 async fn show(guest: Guest, Path((_app, msg)): Path<(String, String)>) -> Shown {
     let (app, message) = find(&guest.desk, &guest.app.id, &msg).await?;
-    let (rows, hidden) = rows(&guest.desk, &app, &message).await?;
+    let asked = Fields::parse(guest.query.as_bytes());
+    let (rows, pager) = rows(&guest.desk, (&app, &message), &guest.query).await?;
     let (payload, cut) = payload(&message);
     let page = MessagePage {
         shell: Shell::new(&guest, message.event_type.clone(), "deliveries"),
@@ -65,8 +68,10 @@ async fn show(guest: Guest, Path((_app, msg)): Path<(String, String)>) -> Shown 
         deliver_at: message.deliver_at.map(When),
         payload,
         cut,
+        many: is_long(rows.len(), &pager, &asked),
         rows,
-        hidden,
+        pager,
+        asked,
         message,
     };
     Ok(Page(page).into_response())
