@@ -19,15 +19,12 @@ const MAX_SLEEP: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(500);
 
 impl Engine {
-    /// Starts what the lane may start; whether it started anything.
-    pub(super) fn pump(self: &Arc<Self>, lane: &Arc<Lane>) -> bool {
-        let mut started = false;
+    /// Starts what the lane may start.
+    pub(super) fn pump(self: &Arc<Self>, lane: &Arc<Lane>) {
         while let Some(work) = self.next(lane) {
-            started = true;
             tokio::spawn(run(self.clone(), lane.clone(), work));
         }
         self.claim(lane);
-        started
     }
 
     /// The lane's next delivery, with a slot taken for it.
@@ -139,9 +136,10 @@ impl Engine {
 async fn run(engine: Arc<Engine>, lane: Arc<Lane>, work: Work) {
     let mut next = Some(work);
     while let Some(work) = next {
-        let (msg, kept) = (work.message.id, work.clone());
+        let (msg, trigger, kept) = (work.message.id, work.trigger, work.clone());
         let delivered = AssertUnwindSafe(deliver(&engine, work)).catch_unwind().await;
         let report = match delivered {
+            Ok(Report::Bad) if trigger == Trigger::Manual => Report::InVain,
             Ok(report) => report,
             // Whatever a second one does, the slot is to be free again.
             Err(_) => AssertUnwindSafe(Box::pin(broke(&engine, kept))).catch_unwind().await.unwrap_or(Report::Bad),
@@ -157,15 +155,13 @@ async fn run(engine: Arc<Engine>, lane: Arc<Lane>, work: Work) {
     engine.pump(&lane);
 }
 
-/// Offers a free slot to lanes that wait for one, until one takes it. Those that do not leave the line: each is called once for
-/// each time that it stood in it.
+/// Offers free slots to lanes that wait for one and may have it, until there is no such lane. Each is called once for each time
+/// that it stood in line.
 fn call_waiting(engine: &Arc<Engine>) {
     while let Some(endpoint) = engine.lanes.budget.next_waiting() {
         let Some(lane) = engine.lanes.get(endpoint) else { continue };
         lane.called();
-        if engine.pump(&lane) {
-            return;
-        }
+        engine.pump(&lane);
     }
 }
 

@@ -84,14 +84,27 @@ impl Circuit {
             Some(false) => {
                 self.failures = self.failures.saturating_add(1);
                 if probed || self.failures >= OPEN_AFTER {
-                    let pause = FIRST.saturating_mul(1 << self.opened.min(16)).min(LONGEST);
+                    self.open_until = Some(now.plus(pause(self.opened)));
                     self.opened += 1;
-                    self.open_until = Some(now.plus(pause));
                 }
                 false
             }
         }
     }
+
+    /// Somebody's own attempt has failed. That says nothing of how the endpoint does by itself; but while it is left alone, it is
+    /// for as long again, or what is replayed would be tried without a pause. Whether the endpoint is back: it is not.
+    pub(super) fn tried_in_vain(&mut self, now: Time) -> bool {
+        if std::mem::replace(&mut self.probing, false) && self.open_until.is_some() {
+            self.open_until = Some(now.plus(pause(self.opened.saturating_sub(1))));
+        }
+        false
+    }
+}
+
+/// How long it is open after it has been opened so many times in a row.
+fn pause(opened: u32) -> Duration {
+    FIRST.saturating_mul(1 << opened.min(16)).min(LONGEST)
 }
 
 #[cfg(test)]
@@ -129,6 +142,20 @@ mod tests {
             circuit.learn(Some(true), Time(0));
         }
         assert_eq!(circuit.gate(Time(0)), Gate::Go);
+    }
+
+    #[test]
+    fn what_somebody_tries_in_vain_opens_nothing_and_prolongs_no_pause() {
+        let mut circuit = Circuit::default();
+        (0..100).for_each(|_| assert!(!circuit.tried_in_vain(Time(0))));
+        assert_eq!(circuit.state(Time(0)), CircuitState::Closed);
+        let mut circuit = opened(Time(0));
+        for at in [1000, 2500, 4000] {
+            assert_eq!(circuit.gate(Time(at)), Gate::Go);
+            circuit.starts();
+            circuit.tried_in_vain(Time(at + 500));
+            assert_eq!(circuit.state(Time(at + 500)), CircuitState::Open(Time(at + 1500)), "as long as before");
+        }
     }
 
     proptest! {

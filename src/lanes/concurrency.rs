@@ -18,6 +18,10 @@ const MEAN_PART: f32 = 0.05;
 /// Failures in a row after which a lane counts as slow.
 const SLOW_AFTER: u32 = 3;
 
+/// Microseconds: an endpoint whose answers take longer in the mean counts as slow, for it holds what it gets as long as one that
+/// hangs.
+const SLOW_US: f32 = 2e6;
+
 /// What bounds a limit from outside.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -47,9 +51,9 @@ impl Concurrency {
         in_flight < self.limit(bounds)
     }
 
-    /// Whether the endpoint has failed often enough to be kept from what others need.
+    /// Whether the endpoint has failed so often, or takes so long to answer, that it is to be kept from what others need.
     pub(super) fn is_slow(&self) -> bool {
-        self.failures >= SLOW_AFTER
+        self.failures >= SLOW_AFTER || self.mean_us > SLOW_US
     }
 
     /// Attempts at once that it allows now. A number that the endpoint has fixed holds as it is, but for a slow start.
@@ -116,6 +120,17 @@ mod tests {
         (0..3).for_each(|_| limit.learn(None, true, MOST));
         assert!(limit.is_slow() && !limit.allows(40, FREE));
         limit.learn(Some(500), true, MOST);
+        assert!(!limit.is_slow());
+    }
+
+    #[test]
+    fn who_takes_seconds_to_answer_is_slow_until_it_answers_in_less() {
+        let mut limit = Concurrency::default();
+        limit.learn(Some(1_900_000), true, MOST);
+        assert!(!limit.is_slow());
+        limit.learn(Some(13_000_000), true, MOST);
+        assert!(limit.is_slow());
+        (0..50).for_each(|_| limit.learn(Some(500), true, MOST));
         assert!(!limit.is_slow());
     }
 

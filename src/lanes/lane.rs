@@ -5,6 +5,7 @@ use super::{
     bucket::Bucket,
     circuit::{Circuit, CircuitState, Gate},
     concurrency::{Bounds, Concurrency},
+    slots::{Asks, Slot},
 };
 use crate::{
     model::{AppId, EndpointId, Message, MsgId, Time, Trigger},
@@ -62,6 +63,8 @@ pub enum Report {
     Good(u32),
     /// It failed, in whatever way.
     Bad,
+    /// It failed, and somebody had asked for it: what is tried out or replayed does not say how the endpoint does by itself.
+    InVain,
     /// There was no attempt.
     None,
 }
@@ -108,7 +111,7 @@ pub struct LaneView {
     pub running: usize,
     /// Attempts at once that it allows now.
     pub limit: usize,
-    /// Whether the endpoint has failed often enough to be kept from what others need.
+    /// Whether the endpoint has failed so often, or takes so long to answer, that it is kept from what others need.
     pub slow: bool,
     /// Whether the endpoint is left alone.
     pub circuit: CircuitState,
@@ -133,6 +136,8 @@ struct State {
     claimed: VecDeque<Work>,
     reserved: usize,
     running: Vec<(MsgId, bool)>,
+    /// Whose endpoint it is; known once anything was to start.
+    app: AppId,
     turn: u32,
     concurrency: Concurrency,
     /// The endpoint's own number of attempts at once, as it was when it was last asked.
@@ -299,17 +304,7 @@ impl Lane {
         if let Err(later) = state.has_token(rate, now) {
             return Next::At(later);
         }
-        let slow = state.concurrency.is_slow();
-        if !budget.take(slow) {
-            // A lane that has become slow, or no longer is, stands in the other line.
-            if state.waits_for_slot.replace(slow) != Some(slow) {
-                budget.wait(self.endpoint, slow);
-            }
-            // The last slot may have been given back before this lane stood in line, and then nobody calls it.
-            if !budget.take(slow) {
-                return Next::Rest;
-            }
-        }
+        let Some((app, slow)) = state.take_slot(self.endpoint, budget) else { return Next::Rest };
         let _there_is_one = state.bucket.as_mut().map(|bucket| bucket.take(now));
         match state.pop(paced.is_none(), now) {
             Some(work) => {
@@ -319,7 +314,7 @@ impl Lane {
                 Next::Start(work)
             }
             None => {
-                budget.give_back(slow);
+                budget.give_back(app, slow);
                 Next::Rest
             }
         }
@@ -331,19 +326,20 @@ impl Lane {
         let (busy, most) = (!state.has_place(budget), budget.most());
         let Some(at) = state.running.iter().position(|(m, _)| *m == msg) else { return };
         let (_, slow) = state.running.swap_remove(at);
-        budget.give_back(slow);
+        budget.give_back(state.app, slow);
         match report {
             Report::Good(us) => state.concurrency.learn(Some(us), busy, most),
             Report::Bad => state.concurrency.learn(None, busy, most),
-            Report::None => {}
+            Report::InVain | Report::None => {}
         }
-        let good = match report {
-            Report::Good(_) => Some(true),
-            Report::Bad => Some(false),
-            Report::None => None,
-        };
         state.recount(budget);
-        if state.circuit.learn(good, now) {
+        let is_back = match report {
+            Report::Good(_) => state.circuit.learn(Some(true), now),
+            Report::Bad => state.circuit.learn(Some(false), now),
+            Report::InVain => state.circuit.tried_in_vain(now),
+            Report::None => state.circuit.learn(None, now),
+        };
+        if is_back {
             state.concurrency.start_slowly();
         }
     }
@@ -467,13 +463,29 @@ impl State {
         self.concurrency.allows(self.running.len(), self.bounds(budget))
     }
 
+    /// Takes a slot for the application whose work waits; whether as a slow lane.
+    fn take_slot(&mut self, endpoint: EndpointId, budget: &Budget) -> Option<(AppId, bool)> {
+        self.app = self.fresh.front().or(self.claimed.front())?.app;
+        let slow = self.concurrency.is_slow();
+        // A lane that has become slow, or no longer is, stands in the other line.
+        let in_line = self.waits_for_slot == Some(slow);
+        match budget.ask(Asks { app: self.app, endpoint, slow, running: self.running.len(), in_line }) {
+            Slot::Taken => Some((self.app, slow)),
+            Slot::Enough => None,
+            Slot::Waits => {
+                self.waits_for_slot = Some(slow);
+                None
+            }
+        }
+    }
+
     /// What runs counts as what the lane has become: else one that turns out slow would keep the slots that it took as one like
     /// any other, and take the share of slow ones on top.
     fn recount(&mut self, budget: &Budget) {
         let slow = self.concurrency.is_slow();
         if self.running.first().is_some_and(|(_, counted)| *counted != slow) {
             self.running.iter_mut().for_each(|(_, counted)| *counted = slow);
-            budget.recount(self.running.len(), slow);
+            budget.recount(self.app, self.running.len(), slow);
         }
     }
 

@@ -9,6 +9,7 @@ mod budget;
 mod circuit;
 mod concurrency;
 mod lane;
+mod slots;
 
 pub use alarm::Alarm;
 pub use budget::Budget;

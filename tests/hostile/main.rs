@@ -4,6 +4,7 @@
 mod clock;
 mod crowd;
 mod descriptors;
+mod greedy;
 mod jumps;
 #[path = "../security/peers.rs"]
 #[allow(dead_code, reason = "a part of it is used here")]

@@ -48,7 +48,7 @@ pub(super) struct LaneOut {
     /// Until when the circuit is open.
     #[schema(value_type = Option<String>, format = DateTime)]
     circuit_until: Option<Stamp>,
-    /// Whether the endpoint fails so that it gets slots only from the half that healthy ones can spare.
+    /// Whether the endpoint fails, or takes so long to answer, that it gets slots only from the half that others can spare.
     slow: bool,
     limits: LaneLimits,
     /// In how many seconds what waits would be delivered at the pace of the last answers, within the limits in force: in strict

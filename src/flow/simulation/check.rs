@@ -183,13 +183,13 @@ impl Driver {
         let seen = self.referee.seen.lock();
         let manners = self.manners.0.lock();
         let bad = u32::try_from(manners.values().filter(|manner| !manner.is_good()).count()).unwrap();
-        // With S slots, lanes get them by turns, and each attempt ends by its deadline T: in every T all S slots pass on. A lane
-        // that only fails is slow after 3 failures (`SLOW_AFTER`), whatever it holds counts as slow from then on, and slow lanes
-        // together take no more than S/2, so that a slot that others have got stays with others. With n such lanes that is so
-        // after 3n failures, in ceil(3n/S) T; S is 3 at least here, so that is n T at most. Lanes that fail now and then are no
-        // worse: they never hold a slot for longer than T, and it passes on in turn.
+        // With S slots, lanes of an application get at least S/2 by turns, and each attempt ends by its deadline T: in every T those
+        // pass on. A lane that only fails is slow after 3 failures (`SLOW_AFTER`), whatever it holds counts as slow from then on, and
+        // slow lanes together take no more than S/2, so that a slot that others have got stays with others. With n such lanes that
+        // is so after 3n failures, in ceil(3n/(S/2)) T; S is 3 at least here, which gives 2 slots, so that is 2n T at most. Lanes that
+        // fail now and then are no worse: they never hold a slot for longer than T, and it passes on in turn.
         let crowded = self.plan.slots < 10 * (self.endpoints.len() + 1);
-        let bound = SOON + if crowded { Duration::from_secs(self.plan.timeout_s) * bad } else { Duration::ZERO };
+        let bound = SOON + if crowded { Duration::from_secs(self.plan.timeout_s) * 2 * bad } else { Duration::ZERO };
         if self.plan.refused + self.plan.unanswered > 0 {
             return Vec::new();
         }
