@@ -5,6 +5,7 @@ use super::{
     body::MaybeJson,
     limits::{self, Limits},
     page::{FixedPageQuery, ListResponse, Ordering},
+    patch::given,
     rules::{Check, MAX_TEXT},
 };
 use crate::{
@@ -44,9 +45,10 @@ const MAX_KEY_S: u64 = 3650 * 86_400;
 /// The rules below, for the description of the API.
 pub(super) fn limits() -> Limits {
     let name = limits::title(0, MAX_TEXT);
+    let key_name = limits::title(1, MAX_TEXT);
     let scopes = json!({ "minItems": 1, "items": { "enum": ["read", "send", "manage", "portal"] } });
     vec![
-        ("KeyIn", json!({ "name": name, "expiresIn": limits::range(1_u64, MAX_KEY_S), "scopes": scopes })),
+        ("KeyIn", json!({ "name": key_name, "expiresIn": limits::range(1_u64, MAX_KEY_S), "scopes": scopes })),
         ("SessionIn", json!({ "name": name, "expiresIn": limits::range(1_u64, MAX_SESSION_S) })),
     ]
 }
@@ -109,9 +111,10 @@ impl KeyKind {
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeyIn {
-    /// For people.
-    #[serde(default)]
-    pub name: String,
+    /// For people: left out, or not empty.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, required = false)]
+    pub name: Option<String>,
     /// Seconds until it is refused; absent: never.
     #[serde(default)]
     pub expires_in: Option<u64>,
@@ -212,7 +215,10 @@ async fn create(
     let grant = granted(key.scopes).ok_or_else(|| {
         Problem::field(&["body", "scopes"], "length", "It names at least one scope; leave it out for a key that may do everything.")
     })?;
-    make(&api, &caller, idempotent, (grant, key.name, key.expires_in), &bytes).await
+    if key.name.as_ref().is_some_and(String::is_empty) {
+        return Err(Problem::field(&["body", "name"], "length", format!("It has 1 to {MAX_TEXT} characters.")));
+    }
+    make(&api, &caller, idempotent, (grant, key.name.unwrap_or_default(), key.expires_in), &bytes).await
 }
 
 /// Create Session.

@@ -99,7 +99,25 @@ pub(super) struct OrderView {
     path: Option<String>,
 }
 
+/// Whether somebody paused an endpoint; otherwise it was disabled for how it answered.
+pub(super) fn paused(reason: Option<&str>) -> bool {
+    !matches!(reason, Some("failing" | "gone"))
+}
+
 impl EndpointView {
+    /// Whether somebody paused it; otherwise it was disabled for how it answered.
+    pub(super) fn is_paused(&self) -> bool {
+        paused(self.disabled_reason.as_deref())
+    }
+
+    /// Why it was disabled, in a sentence.
+    pub(super) fn why(&self) -> &'static str {
+        match self.disabled_reason.as_deref() {
+            Some("gone") => "It was disabled because it answered 410 Gone, which says that it wants no more webhooks.",
+            _ => "It was disabled because every delivery to it failed for a long time.",
+        }
+    }
+
     /// Its filter as people read it.
     pub(super) fn filter_text(&self) -> String {
         self.filter.as_ref().map(|filter| pretty(&filter.to_string())).unwrap_or_default()
@@ -301,13 +319,27 @@ async fn save(Path((app, endpoint)): Path<(String, String)>, filled: Filled) -> 
 
 async fn try_save(app: &str, endpoint: &str, filled: &Filled) -> Result<(), Problem> {
     let path = format!("/api/v1/app/{}/endpoint/{}", segment(app), segment(endpoint));
-    let wanted = headers(filled.fields.raw("headers"))?;
-    filled.change(Method::PATCH, &path, body(&filled.fields)?).await?;
-    // Values that are not shown stay unless they are named anew, or taken away by their box.
-    let known: Headers = filled.visitor.desk.get(&format!("{path}/headers")).await?;
-    let mut gone: Vec<String> = known.headers.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
-    gone.extend(filled.fields.all("drop"));
-    filled.change(Method::PATCH, &format!("{path}/headers"), json!({ "headers": wanted, "deleteHeaders": gone })).await
+    let body = body(&filled.fields)?;
+    let change = with_headers(&filled.visitor.desk, &path, body, &filled.fields).await?;
+    filled.change(Method::PATCH, &path, change).await
+}
+
+/// A change of an endpoint with what its form says of headers: all of it is made, or nothing.
+pub(super) async fn with_headers(desk: &Desk, path: &str, mut change: Value, fields: &Fields) -> Result<Value, Problem> {
+    let wanted = headers(fields.raw("headers"))?;
+    let known: Headers = desk.get(&format!("{path}/headers")).await?;
+    if let Some(change) = change.as_object_mut() {
+        change.insert("headers".into(), Value::Object(changed(wanted, known, fields.all("drop"))));
+    }
+    Ok(change)
+}
+
+/// What becomes of headers. Values that are not shown stay unless they are named anew, or taken away by their box.
+fn changed(mut wanted: Map<String, Value>, known: Headers, drop: Vec<String>) -> Map<String, Value> {
+    let mut gone: Vec<String> = known.headers.into_iter().map(|(name, _)| name).chain(drop).collect();
+    gone.retain(|name| !wanted.keys().any(|kept| kept.eq_ignore_ascii_case(name)));
+    wanted.extend(gone.into_iter().map(|name| (name, Value::Null)));
+    wanted
 }
 
 /// Judges a payload by a filter; nothing is changed.
@@ -344,6 +376,14 @@ async fn verdict(desk: &Desk, fields: &Fields) -> Result<Option<Verdict>, Proble
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_that_are_not_named_go_and_those_that_are_not_shown_stay() {
+        let map = |value: Value| value.as_object().unwrap().clone();
+        let known = Headers { headers: map(json!({"x-a": "1", "x-b": "2"})), sensitive: vec!["authorization".into()] };
+        let after = changed(map(json!({"X-A": "3"})), known, vec!["x-token".into()]);
+        assert_eq!(after, map(json!({"X-A": "3", "x-b": null, "x-token": null})));
+    }
 
     #[test]
     fn a_form_becomes_an_endpoint() {

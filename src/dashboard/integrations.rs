@@ -8,6 +8,7 @@ use super::{
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
     refused::Refused,
+    secret::{self, Secret},
     sift::{has, paged},
     view::{Badge, Pager, When, millis, pretty, with},
     visitor::Visitor,
@@ -31,10 +32,14 @@ const SURFACE: &str = "/v1/integrations/webhooks";
 const PAGES: &str = "/dashboard/settings/integrations/webhooks";
 /// Entries of a log's page.
 const LIMIT: usize = 25;
+/// What is said of a secret that was just made.
+const MADE: &str = "This secret was made for the webhook. It is shown only now: give it to whoever receives, to verify what comes.";
 /// Webhooks of a page.
 const ON_A_PAGE: usize = 50;
 /// Pages of a log that the way back remembers; from before them it leads to the first.
 const MAX_TRAIL: usize = 20;
+/// How delays grow unless something else is chosen.
+const BACKOFF: &str = "exponential";
 /// Fields of the form, by what the surface calls them.
 const NAMES: [(&str, &str); 5] =
     [("backoff", "backoff"), ("retry_policy", "max_retries"), ("events", "events"), ("filters", "filters"), ("headers", "headers")];
@@ -61,9 +66,14 @@ struct Webhook {
     #[serde(default)]
     headers: Map<String, Value>,
     #[serde(default)]
+    hidden_headers: Vec<String>,
+    #[serde(default)]
     filters: Option<Value>,
     #[serde(default)]
     retry_policy: Option<Retries>,
+    /// The secret that was made with it, in the answer that made it.
+    #[serde(default)]
+    secret: Option<String>,
 }
 
 impl Webhook {
@@ -175,6 +185,8 @@ struct Edit {
     chosen: Vec<String>,
     types: Vec<String>,
     enabled: bool,
+    /// Names of headers whose values are not shown, and whether each is to go.
+    hidden: Vec<(String, bool)>,
 }
 
 #[derive(Template)]
@@ -237,7 +249,10 @@ async fn page(visitor: Visitor, id: &str, (given, refused): (Fields, Refused)) -
     let title = if id.is_empty() { "Add webhook" } else { "Edit webhook" };
     let enabled = given.0.is_empty() || given.ticked("enabled");
     let shell = Shell::new(&visitor, title, "settings");
-    Ok((refused.status(), Page(Edit { shell, id: id.to_owned(), refused, given, chosen, types, enabled })).into_response())
+    let gone = given.all("drop");
+    let hidden = given.all("hidden").into_iter().map(|name| (name.clone(), gone.contains(&name))).collect();
+    let page = Edit { shell, id: id.to_owned(), refused, given, chosen, types, enabled, hidden };
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 /// The webhook that a form asks for.
@@ -251,15 +266,25 @@ pub(super) fn body(fields: &Fields, new: bool) -> Result<Value, Problem> {
     let retries = fields.given("max_retries").map(str::parse::<u32>).transpose();
     let retries = retries.map_err(|_| Problem::field(&["retry_policy"], "type_error", "This is not a number."))?;
     let Some(body_of) = body.as_object_mut() else { return Err(Problem::Internal) };
-    if let Some(retries) = retries {
-        let backoff = fields.given("backoff").unwrap_or("exponential");
-        body_of.insert("retry_policy".into(), json!({ "max_retries": retries, "backoff": backoff }));
+    match (retries, fields.given("backoff").unwrap_or(BACKOFF)) {
+        (None, BACKOFF) if new => {}
+        (None, BACKOFF) => drop(body_of.insert("retry_policy".into(), Value::Null)),
+        (None, backoff) => drop(body_of.insert("retry_policy".into(), json!({ "backoff": backoff }))),
+        (retries, backoff) => {
+            body_of.insert("retry_policy".into(), json!({ "max_retries": retries, "backoff": backoff }));
+        }
     }
     if let Some(secret) = fields.given("secret") {
         body_of.insert("secret".into(), json!(secret));
     }
     let wanted = headers(fields.raw("headers"))?;
-    if !wanted.is_empty() || (!new && fields.ticked("drop_headers")) {
+    if !new {
+        // Those whose values are not shown stay, unless they are taken away by their box.
+        let gone = fields.all("drop");
+        let kept: Vec<String> = fields.all("hidden").into_iter().filter(|name| !gone.contains(name)).collect();
+        body_of.insert("hidden_headers".into(), json!(kept));
+    }
+    if !new || !wanted.is_empty() {
         body_of.insert("headers".into(), Value::Object(wanted));
     }
     Ok(body)
@@ -271,7 +296,7 @@ async fn make(filled: Filled) -> Shown {
         Err(problem) => Err(problem),
     };
     match made {
-        Ok(webhook) => after(filled, &webhook.id, "made").await,
+        Ok(webhook) => after(filled, &webhook, "made").await,
         Err(problem) => again(filled, "", problem).await,
     }
 }
@@ -283,12 +308,21 @@ async fn again(filled: Filled, id: &str, problem: Problem) -> Shown {
 }
 
 /// "Test and save" also sends an event.
-async fn after(filled: Filled, id: &str, note: &'static str) -> Shown {
+async fn after(filled: Filled, webhook: &Webhook, note: &'static str) -> Shown {
+    let id = segment(&webhook.id);
     let note = match filled.fields.text("then") {
-        "test" => filled.change(Method::POST, &format!("{SURFACE}/{}/test", segment(id)), json!({})).await.map(|()| "tested")?,
-        _ => note,
+        "test" => filled.change(Method::POST, &format!("{SURFACE}/{id}/test"), json!({})).await.map(|()| "tested"),
+        _ => Ok(note),
     };
-    Ok(Redirect::to(&format!("{PAGES}/{}/logs?note={note}", segment(id))).into_response())
+    // A secret that was made is shown whatever became of the test: nobody can ask for it again.
+    let next = |note: &str| format!("{PAGES}/{id}/logs?note={note}");
+    match &webhook.secret {
+        Some(text) => {
+            let next = next(note.unwrap_or("made"));
+            secret::shown(&filled.visitor, Secret { text, owner: &webhook.name, next: &next, section: "settings", about: MADE })
+        }
+        None => Ok(Redirect::to(&next(note?)).into_response()),
+    }
 }
 
 async fn edit(visitor: Visitor, Path(id): Path<String>) -> Shown {
@@ -308,16 +342,17 @@ async fn edit(visitor: Visitor, Path(id): Path<String>) -> Shown {
         fields.push(("enabled".to_owned(), "on".to_owned()));
     }
     fields.extend(webhook.events.into_iter().map(|name| ("events".to_owned(), name)));
+    fields.extend(webhook.hidden_headers.into_iter().map(|name| ("hidden".to_owned(), name)));
     page(visitor, &id, (Fields(fields), Refused::default())).await
 }
 
 async fn save(Path(id): Path<String>, filled: Filled) -> Shown {
     let saved = match body(&filled.fields, false) {
-        Ok(body) => filled.change(Method::PUT, &format!("{SURFACE}/{}", segment(&id)), body).await,
+        Ok(body) => filled.send::<Webhook>(Method::PATCH, &format!("{SURFACE}/{}", segment(&id)), body).await,
         Err(problem) => Err(problem),
     };
     match saved {
-        Ok(()) => after(filled, &id, "saved").await,
+        Ok(webhook) => after(filled, &webhook, "saved").await,
         Err(problem) => again(filled, &id, problem).await,
     }
 }
@@ -382,6 +417,19 @@ mod tests {
         let asked = |query: &str| webhook.is_asked_for(&Fields::parse(query.as_bytes()));
         assert!(asked("") && asked("q=SHOP") && asked("q=a.example&state=disabled&event=event.a"));
         assert!(!asked("q=none") && !asked("state=enabled") && !asked("event=event.b"));
+    }
+
+    #[test]
+    fn what_is_emptied_is_sent() {
+        let read = |text: &str, new| body(&Fields::parse(text.as_bytes()), new).unwrap();
+        let form = "name=a&url=https://a.example&events=event.a&headers=&hidden=authorization&hidden=x-token&drop=x-token";
+        let edited = read(form, false);
+        assert_eq!((&edited["headers"], &edited["hidden_headers"]), (&json!({}), &json!(["authorization"])));
+        assert_eq!(edited.get("retry_policy"), Some(&Value::Null));
+        let fresh = read("name=a&backoff=exponential", true);
+        assert!(fresh.get("headers").is_none() && fresh.get("hidden_headers").is_none() && fresh.get("retry_policy").is_none());
+        assert_eq!(read("backoff=fixed", false)["retry_policy"], json!({"backoff": "fixed"}));
+        assert_eq!(read("max_retries=3", true)["retry_policy"], json!({"max_retries": 3, "backoff": "exponential"}));
     }
 
     #[test]

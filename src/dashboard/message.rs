@@ -350,14 +350,17 @@ fn bar(phases: crate::model::Phases) -> Vec<Piece> {
     pieces
 }
 
-/// The request as a line for a shell. Headers of the connection are the tool's own to make.
+/// The request as a line for a shell. Headers of the connection are the tool's own to make. Nothing in it is more than text: braces
+/// in a URL stand for no others, and a body that begins with `@` names no file.
 fn curl(method: &str, url: &str, headers: &[(String, String)], body: &str) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
-    let mut line = format!("curl -X {method} {}", quoted(url));
+    let mut line = format!("curl --globoff -X {method} {}", quoted(url));
     for (name, value) in headers.iter().filter(|(name, _)| !matches!(name.as_str(), "host" | "content-length" | "connection")) {
-        line.push_str(&format!(" \\\n  -H {}", quoted(&format!("{name}: {value}"))));
+        // The tool takes a header without a value for one that is not to be sent, unless a semicolon ends its name.
+        let header = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
+        line.push_str(&format!(" \\\n  -H {}", quoted(&header)));
     }
-    line.push_str(&format!(" \\\n  --data-binary {}", quoted(body)));
+    line.push_str(&format!(" \\\n  --data-raw {}", quoted(body)));
     line
 }
 
@@ -420,8 +423,11 @@ mod tests {
         let line = curl("POST", "https://a.example/x?y='", &headers, "{\"a\":\"b'c\"}");
         assert_eq!(
             line,
-            "curl -X POST 'https://a.example/x?y='\\''' \\\n  -H 'webhook-id: it'\\''s' \\\n  --data-binary '{\"a\":\"b'\\''c\"}'"
+            "curl --globoff -X POST 'https://a.example/x?y='\\''' \\\n  -H 'webhook-id: it'\\''s' \\\n  --data-raw '{\"a\":\"b'\\''c\"}'"
         );
+        let line = curl("POST", "https://a.example/{a,b}/[1-9]", &[("x-none".to_owned(), String::new())], "@/etc/passwd");
+        let safe = "curl --globoff -X POST 'https://a.example/{a,b}/[1-9]' \\\n  -H 'x-none;' \\\n  --data-raw '@/etc/passwd'";
+        assert_eq!(line, safe, "a body names no file, a URL no others");
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod refused;
 mod replay_new;
 mod replays;
 mod search;
+mod secret;
 mod settings;
 mod settings_portal;
 mod sift;

@@ -5,7 +5,7 @@ use super::{
     error::{PageError, Shown, reasons},
     fields::{Fields, Filled, dashboard_host, same_site},
     page::{Bare, Page, Shell, note},
-    password,
+    password::{self, Whence},
     refused::Refused,
     view::When,
     visitor::{self, Visitor, theme},
@@ -23,12 +23,12 @@ use askama::Template;
 use axum::{
     Router,
     body::Bytes,
-    extract::{FromRequestParts, Request, State},
+    extract::{ConnectInfo, FromRequestParts, Request, State},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// How long somebody stays signed in.
 const SESSION_LASTS: Duration = Duration::from_secs(7 * 86_400);
@@ -101,6 +101,8 @@ pub(super) struct Guest {
     theme: &'static str,
     pub(super) secure: bool,
     agent: String,
+    /// From where, as wrong passwords are counted.
+    whence: Whence,
     pub(super) fields: Fields,
 }
 
@@ -110,8 +112,11 @@ impl FromRequestParts<Arc<Dashboard>> for Guest {
     async fn from_request_parts(parts: &mut Parts, dashboard: &Arc<Dashboard>) -> Result<Self, Response> {
         let Ok(Base(base)) = Base::from_request_parts(parts, &dashboard.api).await;
         let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let client = peer.and_then(|peer| dashboard.api.options.trusted_proxies.client(peer, &parts.headers));
         Ok(Guest {
             theme: theme(parts),
+            whence: Whence::of(client),
             secure: base.starts_with("https:"),
             agent: agent.chars().take(MAX_AGENT).collect(),
             fields: Fields::parse(parts.uri.query().unwrap_or_default().as_bytes()),
@@ -183,13 +188,13 @@ async fn sign_in(State(dashboard): State<Arc<Dashboard>>, guest: Guest, request:
     let users = namesakes(&dashboard, &login, now).await?;
     let mut fault = "The name or the password is wrong.".to_owned();
     if users.is_empty()
-        && let Err(problem) = dashboard.doorman.admits(&login, None, fields.raw("password"), now).await
+        && let Err(problem) = dashboard.doorman.admits((&login, &guest.whence), None, fields.raw("password"), now).await
     {
         fault = reasons(&problem).join(" ");
     }
     for user in users {
         let (hash, counted) = (user.password.as_deref(), counted(&login, user.org, first));
-        match dashboard.doorman.admits(&counted, hash, fields.raw("password"), now).await {
+        match dashboard.doorman.admits((&counted, &guest.whence), hash, fields.raw("password"), now).await {
             Ok(true) => return open(&dashboard, &guest, &user, ours(fields.raw("next"))).await,
             Ok(false) => {}
             Err(problem) => fault = reasons(&problem).join(" "),
@@ -305,7 +310,10 @@ async fn set_password(Filled { visitor, fields }: Filled) -> Shown {
     let (now, engine) = (visitor.now(), &dashboard.api.engine);
     if let Some(hash) = visitor.user.password.as_ref().filter(|_| asks_for_the_old(&visitor)) {
         let counted = counted(&visitor.user.login, visitor.user.org, dashboard.api.options.first_org);
-        let right = dashboard.doorman.admits(&counted, Some(hash), fields.raw("current"), now).await;
+        let right = dashboard
+            .doorman
+            .admits((&counted, &Whence::Session(visitor.session.id)), Some(hash), fields.raw("current"), now)
+            .await;
         if !matches!(right, Ok(true)) {
             let wrong = Problem::field(&["current"], "wrong", "The current password is wrong.");
             return account_page(visitor, Refused::new("password", wrong, fields, &[])?).await;

@@ -7,6 +7,7 @@ use super::{
     messages::{Choices, names},
     page::{Page, Shell},
     refused::Refused,
+    secret::{self, Secret},
     sift::{Sifted, has},
     view::{Listed, Pager, When, pretty},
     visitor::Visitor,
@@ -33,6 +34,10 @@ use std::sync::Arc;
 const LIMIT: usize = 50;
 /// Recent events and rejections of one source.
 const RECENT: usize = 20;
+/// What is said of a secret that was just made.
+const MADE: &str = "This secret was made for the source. Give it to whoever sends to it, and to nobody else.";
+/// What is said of the one there is.
+const CURRENT: &str = "Requests to the source are verified with this secret.";
 /// Messages that the store is asked for at once.
 const AT_ONCE: usize = 8;
 
@@ -42,6 +47,7 @@ pub(super) fn routes() -> Router<Arc<Dashboard>> {
         .route("/dashboard/sources/{source}", get(show))
         .route("/dashboard/sources/{source}/judge", post(judge))
         .route("/dashboard/sources/{source}/act", post(act))
+        .route("/dashboard/sources/{source}/secret", post(show_secret))
         .route("/dashboard/sources/{source}/rejections/{rejection}", get(rejection))
 }
 
@@ -63,6 +69,15 @@ struct SourceView {
     dedup_window: u64,
     event_type_prefix: String,
     created_at: When,
+    /// The secret that was made with it, in the answer that made it.
+    #[serde(default)]
+    secret: Option<String>,
+}
+
+/// A source's current secret, as the API shows it.
+#[derive(Debug, Deserialize)]
+struct SecretView {
+    secret: Option<String>,
 }
 
 impl SourceView {
@@ -199,7 +214,13 @@ async fn page(visitor: Visitor, refused: Refused) -> Shown {
 
 async fn make(filled: Filled) -> Shown {
     match try_make(&filled).await {
-        Ok(source) => Ok(Redirect::to(&format!("/dashboard/sources/{}?note=made", source.id)).into_response()),
+        Ok(source) => {
+            let next = format!("/dashboard/sources/{}?note=made", source.id);
+            match &source.secret {
+                Some(text) => secret::shown(&filled.visitor, Secret { text, next: &next, owner: source.title(), ..of(MADE) }),
+                None => Ok(Redirect::to(&next).into_response()),
+            }
+        }
         Err(problem) => page(filled.visitor, Refused::new("make", problem, filled.fields, &[("appId", "app")])?).await,
     }
 }
@@ -211,6 +232,42 @@ async fn try_make(filled: &Filled) -> Result<SourceView, Problem> {
         "appId": fields.given("app"),
     });
     filled.send(Method::POST, "/api/v1/source", body).await
+}
+
+/// A secret of a source.
+fn of(about: &'static str) -> Secret<'static> {
+    Secret { text: "", owner: "", next: "", section: "sources", about }
+}
+
+/// The page of a source's secret.
+async fn secret_of(filled: &Filled, source: &str, (text, about, note): (&str, &'static str, &str)) -> Shown {
+    let path = format!("/api/v1/source/{}", segment(source));
+    let source: SourceView = filled.visitor.desk.get(&path).await?;
+    let next = format!("/dashboard/sources/{}{note}", source.id);
+    secret::shown(&filled.visitor, Secret { text, next: &next, owner: source.title(), ..of(about) })
+}
+
+/// Shows the secret. A form, so that only who may change things sees it, and no history keeps it.
+async fn show_secret(Path(source): Path<String>, filled: Filled) -> Shown {
+    let found: SecretView = filled.visitor.desk.get(&format!("/api/v1/source/{}/secret", segment(&source))).await?;
+    match found.secret {
+        Some(text) => secret_of(&filled, &source, (&text, CURRENT, "")).await,
+        None => {
+            let none = Problem::not_found("secret of this source");
+            one(filled.visitor, &source, (None, Fields::default()), Refused::new("act", none, filled.fields, &[])?).await
+        }
+    }
+}
+
+/// Puts a new secret in place, and shows it if it was made here.
+async fn rotate(source: &str, filled: Filled) -> Shown {
+    let given = filled.fields.given("secret");
+    let path = format!("/api/v1/source/{}/secret/rotate", segment(source));
+    let rotated = filled.send::<SecretView>(Method::POST, &path, json!({ "secret": given })).await;
+    match rotated {
+        Ok(SecretView { secret: Some(text) }) if given.is_none() => secret_of(&filled, source, (&text, MADE, "?note=secret")).await,
+        other => acted(source, filled, other.map(|_| "secret")).await,
+    }
 }
 
 async fn show(visitor: Visitor, Path(source): Path<String>) -> Shown {
@@ -311,21 +368,23 @@ async fn act(Path(source): Path<String>, filled: Filled) -> Shown {
         "pause" => filled.change(Method::POST, &format!("{path}/pause"), Value::Null).await.map(|()| "paused"),
         "resume" => filled.change(Method::POST, &format!("{path}/resume"), Value::Null).await.map(|()| "saved"),
         "rotate-url" => filled.change(Method::POST, &format!("{path}/url/rotate"), json!({})).await.map(|()| "moved"),
-        "rotate-secret" => {
-            let body = json!({ "secret": filled.fields.given("secret") });
-            filled.change(Method::POST, &format!("{path}/secret/rotate"), body).await.map(|()| "secret")
-        }
+        "rotate-secret" => return rotate(&source, filled).await,
         "delete" => {
             filled.change(Method::DELETE, &path, Value::Null).await?;
             return Ok(Redirect::to("/dashboard/sources?note=deleted").into_response());
         }
         _ => return Err(Problem::not_found("action").into()),
     };
-    match note {
-        Ok(note) => Ok(Redirect::to(&format!("/dashboard/sources/{}?note={note}", segment(&source))).into_response()),
+    acted(&source, filled, note).await
+}
+
+/// Back to the source's page after a form: with a note, or with the form and why it was refused.
+async fn acted(source: &str, filled: Filled, done: Result<&str, Problem>) -> Shown {
+    match done {
+        Ok(note) => Ok(Redirect::to(&format!("/dashboard/sources/{}?note={note}", segment(source))).into_response()),
         Err(problem) => {
             let refused = Refused::new("act", problem, filled.fields, &[])?;
-            one(filled.visitor, &source, (None, Fields::default()), refused).await
+            one(filled.visitor, source, (None, Fields::default()), refused).await
         }
     }
 }

@@ -437,6 +437,33 @@ try {
   await accessible("logs");
   ok("webhooks as the document walks them");
 
+  // The same webhook edited: what is written is there, and what is emptied is gone.
+  const [{ id: hook }] = (await api("GET", "/v1/integrations/webhooks")).data;
+  const hookPage = `/dashboard/settings/integrations/webhooks/${hook}`;
+  const hookNow = () => api("GET", `/v1/integrations/webhooks/${hook}`);
+  const documented = (await hookNow()).retry_policy;
+  await go(hookPage);
+  await browser.fill("input[name=name]", "Renamed");
+  await browser.fill("textarea[name=headers]", "X-Team: shop\nAuthorization: Bearer abc");
+  await browser.fill("input[name=max_retries]", "2");
+  await browser.click("button[value=save]");
+  await browser.sees("Saved.");
+  let edited = await hookNow();
+  assert.deepEqual([edited.name, edited.headers, edited.hidden_headers, edited.retry_policy.max_retries], ["Renamed", { "x-team": "shop" }, ["authorization"], 2]);
+  await go(hookPage);
+  await browser.fill("textarea[name=headers]", "");
+  await browser.fill("input[name=max_retries]", "");
+  await browser.click("button[value=save]");
+  await browser.sees("Saved.");
+  edited = await hookNow();
+  assert.deepEqual([edited.headers, edited.hidden_headers, edited.retry_policy], [{}, ["authorization"], documented]);
+  await go(hookPage);
+  await browser.click("input[name=drop]");
+  await browser.click("button[value=save]");
+  await browser.sees("Saved.");
+  assert.deepEqual((await hookNow()).hidden_headers, []);
+  ok("a webhook edited");
+
   // Every page: accessible in light and dark, and no wider than a small screen.
   pages["webhook-logs"] = await path();
   pages.endpoint = endpoint;

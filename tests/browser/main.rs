@@ -20,7 +20,7 @@ use tokio::{
 };
 
 /// Checks of the flow, each a line of its script.
-const CHECKS: usize = 18;
+const CHECKS: usize = 19;
 /// The same of the settings'.
 const SETTINGS_CHECKS: usize = 12;
 /// The same of the portal's.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 /// The page says which field is at fault, where the refusal stands, and what had been entered.
 #[track_caller]
-fn at_fault(answer: &Answer, field: &str, kept: &[&str]) {
+pub(crate) fn at_fault(answer: &Answer, field: &str, kept: &[&str]) {
     let text = answer.text();
     assert_eq!(answer.status, 422, "{text}");
     let named = format!("name=\"{field}\"");
@@ -23,7 +23,7 @@ fn at_fault(answer: &Answer, field: &str, kept: &[&str]) {
 }
 
 /// What a test needs: somebody who may do everything, an application and its endpoint.
-async fn admin() -> (Server, Visit, String, String) {
+pub(crate) async fn admin() -> (Server, Visit, String, String) {
     let server = Server::start().await;
     let mut visit = Visit::of(&server);
     assert_eq!(visit.enter(&server.link().await).await.status, 303);
@@ -138,6 +138,7 @@ fn of_things(app: &str, endpoint: &str, source: &str) -> Vec<Form> {
             "payload",
             &["\"order.placed\"", ">[kept<", "\"t1\""],
         ),
+        form(&app, ("", "/portal"), &[("expiry", "soon"), ("read_only", "1")], "expiry", &["value=\"1\" checked"]),
         form(
             &app,
             ("/endpoints/new", "/endpoints/new"),

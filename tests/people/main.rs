@@ -6,6 +6,7 @@
 mod support;
 
 mod commands;
+mod edits;
 mod forms;
 mod lists;
 mod oidc;

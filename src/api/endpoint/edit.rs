@@ -12,6 +12,7 @@ use crate::{
     outbound::Target,
 };
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Bytes of an endpoint's URL at most, from the contract.
 pub(super) const MAX_URL_BYTES: usize = 65_536;
@@ -28,6 +29,8 @@ pub(super) struct Edit {
     pub(super) uid: Option<Option<String>>,
     pub(super) throttle_rate: Option<Option<u16>>,
     pub(super) disabled: Option<bool>,
+    /// Checked when they are sealed.
+    pub(super) headers: Option<BTreeMap<String, Option<String>>>,
     pub(super) event_types: Option<Option<Vec<String>>>,
     pub(super) channels: Option<Option<Vec<String>>>,
     pub(super) metadata: Option<Metadata>,
@@ -51,6 +54,7 @@ impl Edit {
             uid: patch(body.uid),
             throttle_rate: patch(body.throttle_rate),
             disabled: Patch::Value(body.disabled.unwrap_or_default()),
+            headers: Patch::Absent,
             event_types: patch(body.event_types),
             channels: patch(body.channels),
             metadata: Patch::Value(body.metadata.unwrap_or_default()),
@@ -79,6 +83,7 @@ impl Edit {
             uid: optional(body.uid),
             throttle_rate: optional(body.throttle_rate).map(|rate| rate.filter(|rate| *rate > 0)),
             disabled: required("disabled", body.disabled)?,
+            headers: required("headers", body.headers)?,
             event_types: list("eventTypes", body.event_types, MAX_EVENT_TYPES, event_types)?,
             channels: list("channels", body.channels, MAX_CHANNELS, labels::channel)?,
             metadata: required("metadata", body.metadata)?,
@@ -125,7 +130,7 @@ impl Edit {
         check.done()
     }
 
-    /// Applies the change.
+    /// Applies the change, but for headers, which are sealed.
     pub(super) fn apply(self, endpoint: &mut Endpoint, now: Time) {
         fn set<T>(slot: &mut T, value: Option<T>) {
             if let Some(value) = value {

@@ -87,11 +87,17 @@ pub(super) fn patched(
     for name in removed {
         kept.remove(&name.to_ascii_lowercase());
     }
-    kept.extend(seal(added, vault, random)?);
-    if kept.len() > MAX_HEADERS {
-        return Err(too_many());
-    }
+    add(&mut kept, seal(added, vault, random)?)?;
     Ok(kept)
+}
+
+/// Adds headers to others, in place of those with the same names.
+///
+/// # Errors
+/// There are too many.
+pub(super) fn add(to: &mut SealedHeaders, more: SealedHeaders) -> Result<(), Problem> {
+    to.extend(more);
+    if to.len() > MAX_HEADERS { Err(too_many()) } else { Ok(()) }
 }
 
 /// What is shown of the headers.

@@ -34,6 +34,7 @@ pub(in crate::api) fn limits() -> Limits {
         ("EndpointUpdate", json!({ "throttleRate": limits::rate() })),
         ("EndpointPatch", fields()),
         ("EndpointPatch", patch),
+        ("EndpointPatch", json!({ "headers": patched })),
         ("EndpointHeadersIn", json!({ "headers": headers })),
         ("EndpointHeadersPatchIn", json!({ "headers": patched })),
         ("CatchUpIn", json!({ "rate": limits::rate() })),

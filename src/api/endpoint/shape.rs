@@ -173,6 +173,10 @@ pub(in crate::api) struct EndpointPatch {
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
     pub(in crate::api) disabled: Patch<bool>,
+    /// Custom headers to set, with null to remove; those that are not named stay. Not in the compatible contract.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Option<String>>, required = false)]
+    pub(in crate::api) headers: Patch<BTreeMap<String, Option<String>>>,
     /// Event types it wants. Null: all.
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>)]

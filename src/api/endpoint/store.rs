@@ -2,7 +2,7 @@
 
 use super::{
     edit::{Edit, MAX_EVENT_TYPES},
-    headers,
+    headers::{self, EndpointHeadersPatchIn},
     secrets::Forge,
     shape::{EndpointIn, EndpointUpdate},
 };
@@ -240,6 +240,11 @@ pub(super) async fn edit(api: &Api, app: &AppRoutes, id_or_uid: &str, edit: Edit
     let now = api.engine.clock.now();
     revise(api, id, id_or_uid, |endpoint| {
         edit.clone().apply(endpoint, now);
+        if let Some(headers) = edit.headers.clone() {
+            let (kept, engine) = (std::mem::take(&mut endpoint.headers), &api.engine);
+            let patch = EndpointHeadersPatchIn { headers, delete_headers: Vec::new() };
+            endpoint.headers = headers::patched(kept, patch, &engine.vault, &engine.random)?;
+        }
         if edit.url.is_some() || edit.profile.is_some() { check_compiles(api, app, endpoint) } else { Ok(()) }
     })
     .await

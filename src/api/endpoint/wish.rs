@@ -72,6 +72,8 @@ pub(crate) struct Wish {
     pub(crate) method: Option<RequestMethod>,
     /// All its custom headers.
     pub(crate) headers: Option<BTreeMap<String, String>>,
+    /// Of headers that are replaced, the names of those that stay as they are.
+    pub(crate) kept_headers: Vec<String>,
     /// How often and at what growing pace failed deliveries are tried again, where that differs from the profile; null: as
     /// the profile says.
     pub(crate) retries: Patch<(Option<u32>, Option<Backoff>)>,
@@ -157,11 +159,18 @@ impl Wish {
             policy.check().map_err(|rule| Problem::field(&["body", "retryPolicy"], "range", rule))?;
         }
         retries.apply(&mut endpoint.retry_policy);
-        if let Some(headers) = self.headers
-            && !holds(api, &endpoint.headers, &headers)
-        {
-            unsigned(&headers, &profile)?;
-            endpoint.headers = headers::seal(headers, forge.vault, forge.random)?;
+        if let Some(wanted) = self.headers {
+            let is_kept = |name: &str| self.kept_headers.iter().any(|one| one.eq_ignore_ascii_case(name));
+            let is_given = |name: &str| wanted.keys().any(|one| one.eq_ignore_ascii_case(name));
+            let (kept, other) = endpoint.headers.into_iter().partition(|(name, _)| is_kept(name) && !is_given(name));
+            endpoint.headers = match holds(api, &other, &wanted) {
+                true => other,
+                false => {
+                    unsigned(&wanted, &profile)?;
+                    headers::seal(wanted, forge.vault, forge.random)?
+                }
+            };
+            headers::add(&mut endpoint.headers, kept)?;
         }
         if let Some(given) = self.secret {
             let text = secret(&forge, Some(&given), &profile)?;

@@ -3,7 +3,7 @@
 use super::{
     super::{
         Dashboard,
-        endpoint_edit::{EndpointView, Headers, body, fields_of, headers, judged},
+        endpoint_edit::{EndpointView, Headers, body, fields_of, headers, judged, with_headers},
         error::reasons,
         event_types::TypeView,
         fields::{Fields, segment},
@@ -23,7 +23,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Event types of one page of the API.
@@ -221,13 +221,8 @@ async fn save(Path((_app, endpoint)): Path<(String, String)>, sent: Sent) -> Sho
 
 async fn try_save(endpoint: &str, sent: &Sent) -> Result<(), Problem> {
     let path = format!("{}/endpoint/{}", sent.guest.api(), segment(endpoint));
-    let given = headers(sent.fields.raw("headers"))?;
-    sent.change(Method::PATCH, &path, wanted(&sent.fields)?).await?;
-    // Values that are not shown stay unless they are named anew, or taken away by their box.
-    let known: Headers = sent.guest.desk.get(&format!("{path}/headers")).await?;
-    let mut gone: Vec<String> = known.headers.keys().filter(|name| !given.contains_key(*name)).cloned().collect();
-    gone.extend(sent.fields.all("drop"));
-    sent.change(Method::PATCH, &format!("{path}/headers"), json!({ "headers": given, "deleteHeaders": gone })).await
+    let change = with_headers(&sent.guest.desk, &path, wanted(&sent.fields)?, &sent.fields).await?;
+    sent.change(Method::PATCH, &path, change).await
 }
 
 /// Judges a payload by a filter; nothing is changed.
@@ -238,6 +233,7 @@ async fn judge(sent: Sent) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_form_says_which_events_it_means() {

@@ -3,6 +3,7 @@
 use super::{
     super::{
         Dashboard,
+        endpoint_edit::paused,
         fields::Fields,
         page::Page,
         refused::Refused,
@@ -39,6 +40,8 @@ struct Listing {
     url: String,
     description: String,
     disabled: bool,
+    #[serde(default)]
+    disabled_reason: Option<String>,
     #[serde(default)]
     event_types: Option<Vec<String>>,
     created_at: When,
@@ -97,7 +100,8 @@ async fn list(guest: Guest) -> Shown {
             waiting = (stats.pending > 0).then(|| grouped(stats.pending));
         }
         let badge = match (listing.disabled, id.is_some_and(|id| failing.contains(&id))) {
-            (true, _) => Badge("held", "paused"),
+            (true, _) if paused(listing.disabled_reason.as_deref()) => Badge("held", "paused"),
+            (true, _) => Badge("bad", "disabled"),
             (_, true) => Badge("bad", "failing"),
             _ => Badge("ok", "active"),
         };

@@ -48,6 +48,8 @@ pub(super) struct WebhookIn {
     enabled: Option<bool>,
     /// Headers of its deliveries, replaced as a whole.
     headers: Option<BTreeMap<String, String>>,
+    /// Of headers that are replaced, the names of those that stay although their values are not shown.
+    hidden_headers: Option<Vec<String>>,
     /// When failed deliveries are tried again; null: as documented.
     #[serde(default)]
     #[schema(value_type = Option<Retries>)]
@@ -74,6 +76,7 @@ impl WebhookIn {
             secret: self.secret,
             enabled: self.enabled,
             headers: self.headers,
+            kept_headers: self.hidden_headers.unwrap_or_default(),
             retries: self.retry_policy.map(Retries::wished),
             filter: self.filters,
             ..Wish::default()
