@@ -198,10 +198,31 @@ fn plain(said: &str) -> String {
     if said.starts_with("data did not match any variant") {
         return "it has none of the forms that are allowed here".to_owned();
     }
-    match said.split_once("expected struct ") {
-        Some((before, _)) => format!("{before}expected an object"),
+    if let Some((before, _)) = said.split_once("expected struct ") {
+        return format!("{before}expected an object");
+    }
+    // What is wrong with a number in a query is said without what it should be.
+    if ["invalid digit found in string", "number too large to fit in target type"].contains(&said) {
+        return format!("{said}: expected a whole number within the bounds that are described");
+    }
+    match said.rsplit_once("expected ").and_then(|(before, name)| Some((before, whole_number(name)?))) {
+        Some((before, rule)) => format!("{before}expected {rule}"),
         None => said.to_owned(),
     }
+}
+
+/// What a whole number of this type may be.
+fn whole_number(name: &str) -> Option<String> {
+    let (least, most) = match name {
+        "u8" => (0, u64::from(u8::MAX)),
+        "u16" => (0, u64::from(u16::MAX)),
+        "u32" => (0, u64::from(u32::MAX)),
+        "u64" | "usize" => return Some("a whole number from 0".to_owned()),
+        "i32" => (i64::from(i32::MIN), i32::MAX.unsigned_abs().into()),
+        "i64" => return Some("a whole number".to_owned()),
+        _ => return None,
+    };
+    Some(format!("a whole number from {least} to {most}"))
 }
 
 /// The query, read into a struct; what the struct does not name is ignored, so that a handler may take several of them.
@@ -374,6 +395,14 @@ mod tests {
     fn our_types_are_not_named() {
         let Err(Problem::Invalid(items)) = parse_json::<Form>(br#"{"name":"x","list":[7]}"#) else { panic!() };
         assert_eq!(items[0].msg, "invalid type: integer `7`, expected an object");
+        let said = parse_json::<Vec<u16>>(b"[70000]").unwrap_err();
+        let Problem::Invalid(items) = said else { panic!("{said:?}") };
+        assert_eq!(items[0].msg, "invalid value: integer `70000`, expected a whole number from 0 to 65535");
+        assert_eq!(
+            plain("invalid type: string \"x\", expected u32"),
+            "invalid type: string \"x\", expected a whole number from 0 to 4294967295"
+        );
+        assert_eq!(plain("invalid type: null, expected a string"), "invalid type: null, expected a string");
     }
 
     #[test]

@@ -81,7 +81,8 @@ struct EraseOut {
     /// When it was asked for; messages made until then are erased.
     #[schema(value_type = String, format = DateTime)]
     created_at: Stamp,
-    /// When the last trace was deleted.
+    /// When the last row was deleted: from then on it cannot be read through the server. Files of the store hold bytes of deleted
+    /// rows longer: the ledger's page of the documentation says how long.
     #[schema(value_type = Option<String>, format = DateTime)]
     finished_at: Option<Stamp>,
 }

@@ -15,7 +15,7 @@ use utoipa::{
     openapi::{Ref, RefOr, ResponseBuilder, content::ContentBuilder, response},
 };
 
-/// When a client may come back after the store was away, in seconds.
+/// When a client may come back after the store was away, or after too much at once, in seconds.
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 
 /// Body of a refusal.
@@ -70,6 +70,8 @@ pub enum Problem {
     NotJson,
     /// 422: understood, but against a rule.
     Invalid(Vec<ValidationErrorItem>),
+    /// 429: too much of it at once.
+    TooMany(Cow<'static, str>),
     /// 500: we broke. The cause is in the log, never in the answer.
     Internal,
     /// 503: the store does not answer.
@@ -129,6 +131,7 @@ impl Problem {
             Problem::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Problem::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Problem::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Problem::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Problem::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Full => StatusCode::INSUFFICIENT_STORAGE,
@@ -148,6 +151,7 @@ impl Problem {
             Problem::TooLarge => ("payload_too_large", "The body is larger than this server accepts.".into()),
             Problem::NotJson => ("unsupported_media_type", "Send JSON: `Content-Type: application/json`.".into()),
             Problem::Invalid(_) => ("validation", "The request breaks a rule.".into()),
+            Problem::TooMany(detail) => ("too_many_requests", detail),
             Problem::Internal => ("server_error", "Something went wrong on our side.".into()),
             Problem::Unavailable => ("unavailable", "The store does not answer; try again.".into()),
             Problem::Full => ("insufficient_storage", "The disk is full; nothing was stored.".into()),
@@ -164,7 +168,7 @@ impl IntoResponse for Problem {
             Problem::Invalid(detail) => (status, axum::Json(HTTPValidationError { detail })).into_response(),
             other => (status, axum::Json(other.words())).into_response(),
         };
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S);
         }
         if status == StatusCode::UNAUTHORIZED {

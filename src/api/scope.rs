@@ -5,12 +5,13 @@ use crate::model::Scope;
 use axum::http::Method;
 
 /// Beginnings of the paths at which looking takes no more than `read`.
-const READABLE: [&str; 17] = [
+const READABLE: [&str; 18] = [
     "/api/v1/alert",
     "/api/v1/app",
     "/api/v1/audit",
     "/api/v1/auth/whoami",
     "/api/v1/background-task",
+    "/api/v1/branding",
     "/api/v1/erase",
     "/api/v1/event-type",
     "/api/v1/filter",
@@ -57,6 +58,8 @@ mod tests {
             (Method::GET, "/api/v1/erase/task_1", Scope::Read),
             (Method::PUT, "/api/v1/retention", Scope::Manage),
             (Method::POST, "/api/v1/erase", Scope::Manage),
+            (Method::GET, "/api/v1/branding", Scope::Read),
+            (Method::PUT, "/api/v1/branding", Scope::Manage),
             (Method::GET, "/api/v1/user", Scope::Manage),
             (Method::GET, "/api/v1/master-key/rotate", Scope::Manage),
             (Method::GET, "/api/v1/applications", Scope::Manage),

@@ -1,5 +1,6 @@
 //! A small client of our own API, for the commands that talk to a running server. One connection a request.
 
+use super::pinned::Pinned;
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
@@ -25,6 +26,7 @@ pub(super) struct Client {
     base: Uri,
     key: Zeroizing<String>,
     roots: RootCertStore,
+    pinned: Option<String>,
     idempotency_key: Option<HeaderValue>,
 }
 
@@ -46,7 +48,7 @@ impl Client {
         let base: Uri = url.trim_end_matches('/').parse().with_context(|| format!("`{url}` is not a URL"))?;
         let usable = matches!(base.scheme_str(), Some("http" | "https")) && base.host().is_some() && base.query().is_none();
         ensure!(usable, "`{url}` must be an http or https URL without a query");
-        Ok(Client { base, key, roots, idempotency_key: None })
+        Ok(Client { base, key, roots, pinned: None, idempotency_key: None })
     }
 
     /// The same client, whose requests carry this idempotency key.
@@ -56,6 +58,12 @@ impl Client {
     pub(super) fn keyed(mut self, key: Option<&str>) -> anyhow::Result<Self> {
         self.idempotency_key = key.map(HeaderValue::from_str).transpose().context("the idempotency key is not visible ASCII")?;
         Ok(self)
+    }
+
+    /// The same client, which trusts the certificate with this fingerprint and no other.
+    pub(super) fn pinned(mut self, fingerprint: Option<String>) -> Self {
+        self.pinned = fingerprint;
+        self
     }
 
     /// The server's URL.
@@ -92,10 +100,13 @@ impl Client {
         if !secure {
             return exchange(stream, request).await;
         }
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(self.roots.clone())
-            .with_no_client_auth();
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+        let builder = match &self.pinned {
+            Some(pinned) => builder.dangerous().with_custom_certificate_verifier(Pinned::new(pinned, provider)),
+            None => builder.with_root_certificates(self.roots.clone()),
+        };
+        let config = builder.with_no_client_auth();
         let name = ServerName::try_from(host.to_owned())?;
         exchange(TlsConnector::from(Arc::new(config)).connect(name, stream).await?, request).await
     }

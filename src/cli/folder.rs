@@ -95,6 +95,11 @@ impl Folder {
         self.root.join("server.url")
     }
 
+    /// The file with the fingerprint of the certificate that the running server uses.
+    pub(super) fn certificate(&self) -> PathBuf {
+        self.root.join("server.cert.sha256")
+    }
+
     fn check(&self) -> PathBuf {
         self.root.join("master.check")
     }
@@ -219,7 +224,23 @@ impl Folder {
 
     /// Forgets where the server was.
     pub(super) fn forget_url(&self) {
-        let _nothing_to_forget = fs::remove_file(self.url());
+        let _nothing_to_forget = (fs::remove_file(self.url()), fs::remove_file(self.certificate()));
+    }
+
+    /// Notes the fingerprint of the running server's certificate, for the other commands; `None`: it speaks no TLS.
+    pub(super) fn note_certificate(&self, fingerprint: Option<&str>) -> anyhow::Result<()> {
+        match fingerprint {
+            Some(fingerprint) => replace(&self.certificate(), fingerprint),
+            None => {
+                let _nothing_to_forget = fs::remove_file(self.certificate());
+                Ok(())
+            }
+        }
+    }
+
+    /// The fingerprint of the running server's certificate, if it speaks TLS.
+    pub(super) fn running_certificate(&self) -> Option<String> {
+        fs::read_to_string(self.certificate()).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
     /// Where the running server is, if one has said so.

@@ -10,6 +10,7 @@ mod folder;
 mod keys;
 mod migrate;
 mod outbox;
+mod pinned;
 mod profiles;
 mod send;
 mod serve;

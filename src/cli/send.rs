@@ -140,15 +140,17 @@ impl ServerArgs {
     /// A client, with what was not given taken from the environment, then from the data folder.
     pub(super) fn client(&self, config: &Config, folder: &Folder, roots: RootCertStore) -> anyhow::Result<Client> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let url = self.url.clone().or_else(|| variable("POSTRIDER_URL")).or_else(|| folder.running_url());
-        let url = url.unwrap_or_else(|| format!("http://{}", config.listen));
+        let given = self.url.clone().or_else(|| variable("POSTRIDER_URL"));
+        // The folder's own server is known by its certificate: at this machine's address no name would fit.
+        let pinned = if given.is_none() { folder.running_certificate() } else { None };
+        let url = given.or_else(|| folder.running_url()).unwrap_or_else(|| format!("http://{}", config.listen));
         let key =
             match self.key.clone().or_else(|| variable("POSTRIDER_KEY")).map(Zeroizing::new).or_else(|| config.admin_key.clone()) {
                 Some(key) => Some(key),
                 None => folder.read_admin_key()?,
             };
         let missing = || format!("no key: give --key or POSTRIDER_KEY; {} is not there", folder.admin_key().display());
-        Client::new(&url, key.with_context(missing)?, roots)
+        Ok(Client::new(&url, key.with_context(missing)?, roots)?.pinned(pinned))
     }
 }
 

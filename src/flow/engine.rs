@@ -117,6 +117,7 @@ pub struct Engine {
     pub(super) trouble: Notify,
     /// A replay was asked for.
     pub(super) replays: Notify,
+    pub(super) room: replay::Room,
 }
 
 impl fmt::Debug for Engine {
@@ -153,6 +154,7 @@ impl Engine {
             purge: Notify::new(),
             trouble: Notify::new(),
             replays: Notify::new(),
+            room: replay::Room::default(),
             store,
             outbound,
             clock,

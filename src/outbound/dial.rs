@@ -116,15 +116,11 @@ impl Dialer {
         Ok(found.into_iter().take(ADDRESSES_TRIED).map(|ip| SocketAddr::new(ip, port)).collect())
     }
 
-    /// The proxy's vetted addresses, and what it is to connect to: a vetted address, or the name if the proxy resolves.
-    async fn through(&self, proxy: &Proxy, origin: &Origin) -> Result<(Vec<SocketAddr>, Destination), Failure> {
+    /// The proxy's vetted addresses, and what it is to connect to: one of the vetted addresses, or the name if the proxy resolves.
+    async fn through(&self, proxy: &Proxy, origin: &Origin) -> Result<(Vec<SocketAddr>, Vec<Destination>), Failure> {
         let to = match &origin.host {
-            TargetHost::Domain(name) if proxy.resolves => Destination::Name(name.clone(), origin.port),
-            _ => {
-                let vetted = self.vetted(origin).await?;
-                let first = vetted.first().ok_or_else(|| Failure::new(Cause::NameNotFound, ""))?;
-                Destination::Address(*first)
-            }
+            TargetHost::Domain(name) if proxy.resolves => vec![Destination::Name(name.clone(), origin.port)],
+            _ => self.vetted(origin).await?.into_iter().map(Destination::Address).collect(),
         };
         let addresses = self.vetted_host(&proxy.host, proxy.port).await.map_err(|failure| {
             let sentence = failure.cause.sentence();
@@ -160,15 +156,23 @@ impl Dialer {
     }
 }
 
-/// A stream to the receiver that the proxy passes on.
-async fn tunnelled(proxy: &Proxy, addresses: &[SocketAddr], to: &Destination, end: Instant) -> Result<TcpStream, Failure> {
-    let mut stream = connect(addresses, end)
-        .await
-        .map_err(|failure| Failure::new(Cause::ProxyFailed, format!("of the proxy itself: {}", failure.cause.sentence())))?;
-    match timeout_at(end, proxy.tunnel(&mut stream, to)).await {
-        Ok(done) => done.map(|()| stream),
-        Err(_) => Err(Failure::new(Cause::ConnectTimeout, "the proxy made no connection within the time allowed")),
+/// A stream to the receiver that the proxy passes on: to the first of its addresses to which the proxy makes one, each with an
+/// equal share of the time left.
+async fn tunnelled(proxy: &Proxy, addresses: &[SocketAddr], to: &[Destination], end: Instant) -> Result<TcpStream, Failure> {
+    let mut last = Failure::new(Cause::ConnectionFailed, "");
+    for (to, left) in to.iter().zip((1..=to.len()).rev()) {
+        let now = Instant::now();
+        let end = now + end.saturating_duration_since(now) / u32::try_from(left).unwrap_or(1);
+        let mut stream = connect(addresses, end)
+            .await
+            .map_err(|failure| Failure::new(Cause::ProxyFailed, format!("of the proxy itself: {}", failure.cause.sentence())))?;
+        last = match timeout_at(end, proxy.tunnel(&mut stream, to)).await {
+            Ok(Ok(())) => return Ok(stream),
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::new(Cause::ConnectTimeout, "the proxy made no connection within the time allowed"),
+        };
     }
+    Err(last)
 }
 
 /// Tries the addresses one after another, each with an equal share of the time left.
@@ -197,5 +201,47 @@ async fn patiently(address: SocketAddr) -> io::Result<TcpStream> {
             Err(error) if NO_DESCRIPTOR.contains(&error.raw_os_error()) => tokio::time::sleep(DESCRIPTOR_PAUSE).await,
             connected => return connected,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{OutgoingProxy, ResolvedBy};
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+        net::TcpListener,
+    };
+
+    /// A proxy that reaches one address only.
+    async fn proxy(reaches: &'static str) -> (Proxy, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let mut stream = BufReader::new(stream);
+                let (mut first, mut line) = (String::new(), String::from("-"));
+                stream.read_line(&mut first).await.unwrap();
+                while !line.trim().is_empty() {
+                    line.clear();
+                    stream.read_line(&mut line).await.unwrap();
+                }
+                let status = if first.contains(reaches) { "200 Connected" } else { "502 Bad Gateway" };
+                stream.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes()).await.unwrap();
+            }
+        });
+        let url = format!("http://{address}");
+        let given = OutgoingProxy { url, username: None, password: None, resolved_by: ResolvedBy::Us };
+        (Proxy::parse(&given).unwrap(), address)
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_asked_for_one_address_after_the_other() {
+        let (proxy, address) = proxy("192.0.2.3:443").await;
+        let to = |last: u8| Destination::Address(([192, 0, 2, last], 443).into());
+        let end = Instant::now() + Duration::from_secs(60);
+        assert!(tunnelled(&proxy, &[address], &[to(1), to(2), to(3)], end).await.is_ok());
+        let refused = tunnelled(&proxy, &[address], &[to(1), to(2)], end).await;
+        assert!(refused.is_err_and(|failure| failure.cause == Cause::ProxyFailed));
     }
 }

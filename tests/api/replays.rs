@@ -137,6 +137,35 @@ async fn only_the_newest_of_an_ordering_key_is_replayed() {
 }
 
 #[tokio::test]
+async fn the_newest_is_the_newest_that_is_chosen() {
+    let t = Tenant::start().await;
+    t.receiver.script("/a", [500, 500, 500].map(Reply::status));
+    let created = t.endpoint("/a", json!({"eventTypes": ["o.created"], "retryPolicy": []})).await;
+    let all = t.endpoint("/all", json!({"retryPolicy": []})).await;
+    for key in ["x", "y", "z"] {
+        for kind in ["o.created", "o.paid"] {
+            let message = t.post(&json!({"eventType": kind, "payload": {}, "orderingKey": key})).await;
+            t.settled(&message, &all, "success").await;
+            if kind == "o.created" {
+                t.settled(&message, &created, "fail").await;
+            }
+        }
+    }
+    let newest = |endpoint: &str, status: &str| json!({"endpointId": endpoint, "statuses": [status], "newestPerOrderingKey": true});
+    assert_eq!(t.counted(newest(&created, "exhausted")).await, 3, "what the endpoint never gets hides nothing");
+    assert_eq!(t.counted(newest(&all, "delivered")).await, 3);
+    let both = json!({"statuses": ["delivered", "exhausted"], "newestPerOrderingKey": true});
+    assert_eq!(t.counted(both).await, 6, "of each endpoint its own");
+    // A payload that is gone cannot be sent, and hides nothing either.
+    let gone = t.post(&json!({"eventType": "o.created", "payload": {}, "orderingKey": "x"})).await;
+    t.settled(&gone, &all, "success").await;
+    t.api.delete(&t.path(&format!("/msg/{gone}/content"))).await.expect(204);
+    assert_eq!(t.counted(newest(&all, "delivered")).await, 3);
+    let replay = t.replay(newest(&created, "exhausted")).await;
+    assert_eq!(t.ended(&replay, "finished").await["data"]["messagesQueued"], 3);
+}
+
+#[tokio::test]
 async fn a_replay_keeps_its_pace_survives_a_restart_and_can_be_aborted() {
     let mut t = Tenant::start().await;
     let endpoint = t.endpoint("/a", json!({})).await;

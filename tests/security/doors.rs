@@ -211,6 +211,25 @@ async fn the_listener_speaks_tls_and_takes_over_new_certificates() {
         over_tls(server.address(), &authority).await.filter(|(_, shown)| *shown == second)
     })
     .await;
+    // The commands of this machine know their server by the certificate in its folder, whatever name it is for.
+    std::fs::write(&cert, "").unwrap();
+    put("hooks.example.com");
+    server.signal("HUP");
+    eventually("a command reaches the server", || async {
+        let data = server.data().to_str().unwrap();
+        run(&["keys", "rotate-master", "--data", data]).status.success().then_some(())
+    })
+    .await;
+    let noted = server.data().join("server.cert.sha256");
+    std::fs::write(&noted, "0".repeat(64)).unwrap();
+    let refused = run(&["keys", "rotate-master", "--data", server.data().to_str().unwrap()]);
+    assert!(!refused.status.success(), "another certificate than the noted one is not trusted");
+    let second = put("127.0.0.1");
+    server.signal("HUP");
+    eventually("the new certificate is shown", || async {
+        over_tls(server.address(), &authority).await.filter(|(_, shown)| *shown == second)
+    })
+    .await;
     // A file that cannot be used leaves the old one in place.
     std::fs::write(&cert, "broken").unwrap();
     server.signal("HUP");

@@ -69,7 +69,7 @@ pub(super) async fn list_by_endpoint(
     let store = &*api.engine.store;
     let mut messages = Messages { store, app, seen: HashMap::new() };
     let (page, mut scan) = open(&page, filter.attempt_bounds(), |id: AttemptId| id.0)?;
-    while let Some(chunk) = scan.chunk() {
+    while let Some(chunk) = scan.next().await {
         let rows = store.attempts(endpoint, chunk).await?;
         let count = rows.len();
         for attempt in rows {
@@ -135,7 +135,7 @@ pub(super) async fn list_by_msg(
     };
     let (page, mut scan) = open(&page, filter.attempt_bounds(), |id: AttemptId| id.0)?;
     let ids = if filter.admits(&message) { attempts_of(&api, &message, only).await? } else { Vec::new() };
-    while let Some(chunk) = scan.chunk() {
+    while let Some(chunk) = scan.next().await {
         let rows = within(&ids, chunk, |(id, _)| id.0);
         for (id, endpoint) in &rows {
             let attempt = api.engine.store.attempt(*endpoint, *id).await?;

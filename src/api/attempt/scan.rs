@@ -13,13 +13,15 @@ use tokio::time::Instant;
 /// Rows that one request looks at; what lies beyond is for the next page.
 const ROW_BUDGET: usize = 10_000;
 /// Bytes of content that one request reads before it stops early: large payloads would fill the memory.
-const BYTE_BUDGET: usize = 32 * 1024 * 1024;
+const BYTE_BUDGET: usize = 8 * 1024 * 1024;
 /// How long one request goes on looking at rows: some of them cost a round trip to the store.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Rows fetched at once, at most.
 const CHUNK: usize = 64;
+/// Rows fetched before anything is known of their size.
+const FIRST_CHUNK: usize = 16;
 
-/// A page being read. Ask for [`Scan::chunk`]s, fetch them, [`Scan::offer`] each row, say with [`Scan::fetched`] how
+/// A page being read. Ask for the [`Scan::next`] chunk, fetch them, [`Scan::offer`] each row, say with [`Scan::fetched`] how
 /// many there were; when there is no next chunk, [`Scan::answer`].
 #[derive(Debug)]
 pub(in crate::api) struct Scan<T> {
@@ -30,6 +32,8 @@ pub(in crate::api) struct Scan<T> {
     rows_left: usize,
     bytes_left: usize,
     until: Instant,
+    /// Bytes of the largest row so far.
+    largest: usize,
     end: Option<End>,
 }
 
@@ -80,15 +84,27 @@ impl<T> Scan<T> {
             rows_left: ROW_BUDGET,
             bytes_left: BYTE_BUDGET,
             until: Instant::now() + PATIENCE,
+            largest: 0,
             end: None,
         }
     }
 
-    /// The next rows to fetch. The first chunk is what an unfiltered page needs: its rows, and one to see whether there
-    /// is more.
-    pub(in crate::api) fn chunk(&self) -> Option<Window> {
-        let wanted = if self.resume.is_none() { self.page.saturating_add(1) } else { CHUNK };
-        self.end.is_none().then_some(Window { limit: wanted.min(CHUNK), ..self.rest })
+    /// As [`Scan::chunk`], after others had their turn: a store in this process never waits by itself.
+    pub(in crate::api) async fn next(&self) -> Option<Window> {
+        if self.resume.is_some() && self.end.is_none() {
+            tokio::task::yield_now().await;
+        }
+        self.chunk()
+    }
+
+    /// The next rows to fetch: at first what an unfiltered page needs, its rows and one to see whether there is more, but few,
+    /// because they may be large; then as many as fit into the budget if they are as large as the largest so far.
+    fn chunk(&self) -> Option<Window> {
+        let fit = match self.resume {
+            None => self.page.saturating_add(1).min(FIRST_CHUNK),
+            Some(_) => CHUNK.min(self.bytes_left.div_ceil(self.largest.max(1))),
+        };
+        self.end.is_none().then_some(Window { limit: fit, ..self.rest })
     }
 
     /// Takes a row that was looked at, with the item made of it if it is wanted; whether to offer another.
@@ -105,6 +121,7 @@ impl<T> Scan<T> {
         }
         self.rows_left = self.rows_left.saturating_sub(1);
         self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        self.largest = self.largest.max(bytes);
         if self.rows_left == 0 || self.bytes_left == 0 || Instant::now() >= self.until {
             self.end = Some(End::Full);
         }
@@ -193,8 +210,19 @@ mod tests {
         let rows: Vec<u128> = (1..=ROW_BUDGET as u128 + 500).collect();
         let (page, _) = scan(&rows, window(true, 3), 0, |r| r == 1);
         assert_eq!((page.items.len(), page.resume, page.done), (0, Some(501), false));
-        let (page, _) = scan(&rows, window(true, 250), BYTE_BUDGET / 4, |_| true);
-        assert_eq!((page.items.len(), page.done), (4, false));
+        let (page, _) = scan(&rows, window(true, 250), BYTE_BUDGET / 20, |_| true);
+        assert_eq!((page.items.len(), page.done), (20, false));
+    }
+
+    #[test]
+    fn chunks_are_no_larger_than_what_the_budget_has_left() {
+        let mut scan = Scan::<u128>::new(window(true, 250), 250);
+        assert_eq!(scan.chunk().unwrap().limit, FIRST_CHUNK);
+        assert!(scan.offer(1000, BYTE_BUDGET / 10, None));
+        assert_eq!(scan.chunk().unwrap().limit, 10);
+        let mut scan = Scan::<u128>::new(window(true, 250), 250);
+        assert!(scan.offer(1000, 1, None));
+        assert_eq!(scan.chunk().unwrap().limit, CHUNK);
     }
 
     #[tokio::test(start_paused = true)]

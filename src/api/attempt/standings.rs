@@ -38,7 +38,7 @@ pub(super) async fn list_attempted_messages(
     let filter = Filter::new(asked)?;
     let endpoint = endpoint::find(&api, app, &endpoint).await?;
     let (page, mut scan) = open(&page, filter.bounds(), |id: MsgId| id.0)?;
-    while let Some(chunk) = scan.chunk() {
+    while let Some(chunk) = scan.next().await {
         let rows = api.engine.store.attempted(endpoint.id, chunk).await?;
         let count = rows.len();
         for delivery in rows {
@@ -81,7 +81,7 @@ pub(super) async fn list_attempted_destinations(
     let app = caller.application(&api, &app).await?.application.id;
     let message = message::find(&api, app, &msg).await?;
     let (page, mut scan) = open(&page, (0, u128::MAX), |id: EndpointId| id.0)?;
-    while let Some(chunk) = scan.chunk() {
+    while let Some(chunk) = scan.next().await {
         let rows = within(&message.endpoints, chunk, |endpoint| endpoint.0);
         for id in &rows {
             let delivery = api.engine.store.delivery(&message, *id).await?;

@@ -44,7 +44,7 @@ pub(super) async fn list(
     let app = caller.application(&api, &app).await?.application.id;
     let filter = Filter::new(asked)?;
     let (page, mut scan) = open(&page, filter.bounds(), |id: MsgId| id.0)?;
-    while let Some(chunk) = scan.chunk() {
+    while let Some(chunk) = scan.next().await {
         let rows = api.engine.store.messages(app, chunk).await?;
         let count = rows.len();
         for message in rows {

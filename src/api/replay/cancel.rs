@@ -2,7 +2,7 @@
 //! stopped as one.
 
 use super::{
-    crud::start,
+    crud::{previewed, start},
     shape::{ReplayOut, ReplayPreviewOut, ReplayRequest, ReplayStatusName},
 };
 use crate::{
@@ -152,7 +152,7 @@ pub(super) async fn preview(
     body: Json<CancelRequest>,
 ) -> Result<axum::Json<ReplayPreviewOut>, Problem> {
     let (app, cancel) = read(&api, &caller, body.value).await?;
-    Ok(axum::Json(api.engine.preview_replay(&app, &cancel).await?.into()))
+    previewed(&api, &app, &cancel).await
 }
 
 /// Whether an attempt is owed. What it is not, is not cancelled, and nothing is noted of it.

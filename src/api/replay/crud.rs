@@ -94,6 +94,16 @@ pub(super) async fn create(
     start(&api, &idempotent, replay).await
 }
 
+/// What it would do.
+///
+/// # Errors
+/// 429 while others of the organization are being counted.
+pub(super) async fn previewed(api: &Api, app: &Arc<AppRoutes>, replay: &Replay) -> Result<axum::Json<ReplayPreviewOut>, Problem> {
+    let counted = api.engine.preview_replay(app, replay).await?;
+    let crowded = || Problem::TooMany("The organization's other previews are still counting: come back in a moment.".into());
+    Ok(axum::Json(counted.ok_or_else(crowded)?.into()))
+}
+
 /// Counts what a replay would do, and does nothing.
 #[utoipa::path(
     post,
@@ -109,7 +119,7 @@ pub(super) async fn preview(
     body: Json<ReplayRequest>,
 ) -> Result<axum::Json<ReplayPreviewOut>, Problem> {
     let (app, replay) = read(&api, &caller, body.value).await?;
-    Ok(axum::Json(api.engine.preview_replay(&app, &replay).await?.into()))
+    previewed(&api, &app, &replay).await
 }
 
 /// The organization's replays, the newest first: those that run, and those that ended in the last 30 days.

@@ -72,7 +72,7 @@ pub(super) async fn list(
         is_of(message, source.id, &event_types) && filter.event_id.as_ref().is_none_or(|id| with_id(message, id))
     };
     let (page, mut scan) = open(&page, bounds(filter.after, filter.before), |id: MsgId| id.0)?;
-    while let Some(chunk) = scan.chunk() {
+    while let Some(chunk) = scan.next().await {
         let rows = api.engine.store.messages(source.app, chunk).await?;
         let count = rows.len();
         for message in rows {

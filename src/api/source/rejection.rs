@@ -121,7 +121,7 @@ pub(super) async fn list(
     }
     let (page, mut scan) = open(&page, bounds(filter.after, filter.before), |id: RejectionId| id.0)?;
     let now = api.engine.clock.now();
-    while let Some(chunk) = scan.chunk() {
+    while let Some(chunk) = scan.next().await {
         let rows = read(&*api.engine.store, source, chunk, now).await?;
         let count = rows.len();
         for rejection in rows {

@@ -1,6 +1,7 @@
 //! The listener's certificate: read from files, and read again at SIGHUP and when a file changes. Files that cannot be used
 //! leave the certificate in place that was there, and a line in the log.
 
+use crate::cli::{folder::Folder, pinned::fingerprint};
 use anyhow::{Context, ensure};
 use arc_swap::ArcSwap;
 use rustls::{
@@ -23,13 +24,16 @@ pub(super) struct Certificates {
     cert: PathBuf,
     key: PathBuf,
     current: ArcSwap<ServerConfig>,
+    /// Where the fingerprint is noted.
+    folder: Folder,
 }
 
 impl Certificates {
     /// Reads the files.
-    pub(super) fn read(cert: &Path, key: &Path) -> anyhow::Result<Arc<Self>> {
-        let current = ArcSwap::from(configuration(cert, key)?);
-        Ok(Arc::new(Certificates { cert: cert.to_owned(), key: key.to_owned(), current }))
+    pub(super) fn read(cert: &Path, key: &Path, folder: &Folder) -> anyhow::Result<Arc<Self>> {
+        let (current, leaf) = configuration(cert, key)?;
+        folder.note_certificate(Some(&leaf))?;
+        Ok(Arc::new(Certificates { cert: cert.to_owned(), key: key.to_owned(), current: current.into(), folder: folder.clone() }))
     }
 
     /// What the next handshake is answered with.
@@ -64,8 +68,11 @@ impl Certificates {
 
     fn reload(&self) {
         match configuration(&self.cert, &self.key) {
-            Ok(fresh) => {
+            Ok((fresh, leaf)) => {
                 self.current.store(fresh);
+                if let Err(error) = self.folder.note_certificate(Some(&leaf)) {
+                    tracing::error!(error = format!("{error:#}"), "local commands do not know the new certificate");
+                }
                 tracing::info!(file = %self.cert.display(), "the certificate was read again");
             }
             Err(error) => tracing::error!(error = format!("{error:#}"), "the certificate stays as it was"),
@@ -73,9 +80,11 @@ impl Certificates {
     }
 }
 
-fn configuration(cert: &Path, key: &Path) -> anyhow::Result<Arc<ServerConfig>> {
+/// What handshakes are answered with, and the fingerprint of its certificate.
+fn configuration(cert: &Path, key: &Path) -> anyhow::Result<(Arc<ServerConfig>, String)> {
     let text = std::fs::read(cert).with_context(|| format!("cannot read the certificate {}", cert.display()))?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().unwrap_or_default();
+    let leaf = chain.first().map(fingerprint).unwrap_or_default();
     ensure!(!chain.is_empty(), "{} holds no PEM certificates", cert.display());
     let text = zeroize::Zeroizing::new(std::fs::read(key).with_context(|| format!("cannot read the key {}", key.display()))?);
     // What is wrong with a key is not told in its own words.
@@ -87,5 +96,5 @@ fn configuration(cert: &Path, key: &Path) -> anyhow::Result<Arc<ServerConfig>> {
         .with_single_cert(chain, key_der)
         .with_context(|| format!("the key {} does not go with the certificate {}", key.display(), cert.display()))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), leaf))
 }

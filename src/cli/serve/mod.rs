@@ -7,10 +7,13 @@ mod crowd;
 mod descriptors;
 mod early;
 mod first;
+mod life;
+mod moving;
 mod patience;
 mod people;
 pub(super) mod place;
 mod server;
+mod weight;
 
 use super::{
     demo,
@@ -87,10 +90,10 @@ async fn serve(config: Config, random: Arc<Random>, demo: bool, descriptors: Des
     let branding = branding(&config.portal)?;
     let listener = TcpListener::bind(&config.listen).await.with_context(|| format!("cannot listen at {}", config.listen))?;
     let address = listener.local_addr()?;
-    let entrance = entrance(&config, descriptors)?;
     let folder = Folder::of(&config);
     folder.make()?;
     let (store, unlocked, keys) = place::store(&folder, &config, &clock, &random).await?;
+    let entrance = entrance(&config, &folder, descriptors)?;
     let admin = first::records(&folder, &*store, &config, (&*clock, &random)).await?;
     let link = people::first_link(&*store, demo, (&*clock, &random)).await.context("the first user cannot be made")?;
     let outbound = outbound(&config, descriptors, clock.clone())?;
@@ -162,10 +165,13 @@ fn branding(look: &PortalLook) -> anyhow::Result<Branding> {
 }
 
 /// Who may come in, and whether they speak TLS.
-fn entrance(config: &Config, descriptors: Descriptors) -> anyhow::Result<server::Entrance> {
+fn entrance(config: &Config, folder: &Folder, descriptors: Descriptors) -> anyhow::Result<server::Entrance> {
     let tls = match (&config.tls_cert, &config.tls_key) {
-        (None, None) => None,
-        (Some(cert), Some(key)) => Some(certificates::Certificates::read(cert, key)?),
+        (None, None) => {
+            folder.note_certificate(None)?;
+            None
+        }
+        (Some(cert), Some(key)) => Some(certificates::Certificates::read(cert, key, folder)?),
         _ => bail!("tls_cert and tls_key go together: set both, or neither"),
     };
     tls.iter().try_for_each(|certificates| certificates.keep_fresh())?;

@@ -5,17 +5,26 @@ use super::{
     certificates::Certificates,
     crowd::Crowd,
     early::Early,
+    life::Life,
+    moving::Moving,
     patience::{Patient, Timed},
+    weight::{Pieces, Scales, Weigher},
 };
 use crate::shutdown::Shutdown;
 use axum::{extract::Request, response::Response};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
-    service::Service,
+    service::{Service, service_fn},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -36,6 +45,8 @@ const MAX_HEADER_LIST_BYTES: u32 = 32 * 1024;
 const MAX_STREAMS: u32 = 256;
 /// Between two signs of life on an HTTP/2 connection.
 const PING_EVERY: Duration = Duration::from_secs(60);
+/// How long an idle HTTP/2 connection has to end once it was told to.
+const GOODBYE: Duration = Duration::from_secs(5);
 /// The pause after the system has refused to accept a connection (no descriptors left, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// That clients are refused, or wait, is said again after so long in which it was not so.
@@ -59,6 +70,7 @@ struct Protocols<F> {
     facing: F,
     shutdown: Shutdown,
     entrance: Entrance,
+    scales: Arc<Scales>,
 }
 
 /// Who may come in, and whether they speak TLS.
@@ -79,7 +91,7 @@ where
     S: Answers,
 {
     let room = entrance.room;
-    let protocols = Protocols { http1: http1(), http2: http2(), facing, shutdown, entrance };
+    let protocols = Protocols { http1: http1(), http2: http2(), facing, shutdown, entrance, scales: Arc::default() };
     let slots = Arc::new(Semaphore::new(room as usize));
     let accepting = accept(&listener, &protocols, &slots);
     tokio::select! {
@@ -110,7 +122,7 @@ where
                 let protocols = protocols.clone();
                 let service = (protocols.facing)(peer);
                 tokio::spawn(async move {
-                    protocols.serve(stream, service).await;
+                    protocols.serve((stream, peer.ip()), service).await;
                     drop((slot, visit));
                 });
             }
@@ -130,7 +142,7 @@ fn is_news(last: &mut Option<Instant>) -> bool {
 }
 
 impl<F> Protocols<F> {
-    async fn serve(self, stream: TcpStream, service: impl Answers) {
+    async fn serve(self, (stream, peer): (TcpStream, IpAddr), service: impl Answers) {
         let _slower_without = stream.set_nodelay(true);
         let Some(certificates) = self.entrance.tls.clone() else {
             let begun = tokio::select! {
@@ -138,7 +150,7 @@ impl<F> Protocols<F> {
                 () = self.shutdown.raised() => return,
             };
             let Ok(Some((speaks_http2, stream))) = begun else { return };
-            return self.answer(stream, speaks_http2, service).await;
+            return self.answer(Moving::new(stream), (speaks_http2, peer), service).await;
         };
         let handshake = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(certificates.current()).accept(stream));
         let shaken = tokio::select! {
@@ -147,19 +159,20 @@ impl<F> Protocols<F> {
         };
         if let Ok(Ok(stream)) = shaken {
             let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            self.answer(stream, speaks_http2, service).await;
+            self.answer(Moving::new(stream), (speaks_http2, peer), service).await;
         }
     }
 
-    async fn answer<I>(self, stream: I, speaks_http2: bool, service: impl Answers)
+    async fn answer<I>(self, stream: I, (speaks_http2, peer): (bool, IpAddr), service: impl Answers)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = Patient(service);
+        let (weigher, service) = (Weigher::new(self.scales, peer), Patient(service));
         // A connection's end by the other side's fault is nobody's news.
         let _peer_s_business = match speaks_http2 {
             false => {
-                let mut connection = pin!(self.http1.serve_connection(TokioIo::new(Early::new(stream)), service));
+                let io = TokioIo::new(Early::new(stream));
+                let mut connection = pin!(self.http1.serve_connection(io, weighed(weigher, service)));
                 tokio::select! {
                     biased;
                     served = connection.as_mut() => served,
@@ -170,7 +183,8 @@ impl<F> Protocols<F> {
                 }
             }
             true => {
-                let mut connection = pin!(self.http2.serve_connection(TokioIo::new(stream), service));
+                let (io, life) = (TokioIo::new(stream), Life::new());
+                let mut connection = pin!(self.http2.serve_connection(io, weighed(weigher.telling(&life), service)));
                 tokio::select! {
                     biased;
                     served = connection.as_mut() => served,
@@ -178,10 +192,29 @@ impl<F> Protocols<F> {
                         connection.as_mut().graceful_shutdown();
                         connection.await
                     }
+                    () = life.ended(HEADER_TIMEOUT) => {
+                        connection.as_mut().graceful_shutdown();
+                        timeout(GOODBYE, connection).await.unwrap_or(Ok(()))
+                    }
                 }
             }
         };
     }
+}
+
+/// The service, its answers weighed.
+fn weighed<S>(
+    weigher: Weigher,
+    service: S,
+) -> impl Service<Request<Incoming>, Response = http::Response<Pieces>, Error = Infallible, Future: Send> + Send + 'static
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Send + 'static,
+{
+    service_fn(move |request: Request<Incoming>| {
+        let weighing = weigher.begin(&request);
+        let answered = service.call(request);
+        async move { answered.await.map(|answer| weighing.end(answer)) }
+    })
 }
 
 fn http1() -> http1::Builder {
@@ -203,6 +236,7 @@ fn http2() -> http2::Builder<TokioExecutor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::serve::moving::WRITE_TIMEOUT;
     use axum::{Router, routing::get};
     use hyper_util::service::TowerToHyperService;
     use tokio::{
@@ -266,5 +300,49 @@ mod tests {
         served.await.unwrap();
         assert!(asked.elapsed() < DRAIN);
         drop(silent);
+    }
+
+    /// A server whose answer no socket buffer holds, and a client that asks for it twice and reads none of it.
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_is_left() {
+        let large = Router::new().route("/", get(async || vec![b'x'; 64 << 20]));
+        let (near, mut far) = tokio::io::duplex(1024);
+        let protocols = Protocols {
+            http1: http1(),
+            http2: http2(),
+            facing: (),
+            shutdown: Shutdown::default(),
+            entrance: Entrance { crowd: Crowd::new(0, Vec::new()), tls: None, room: 1 },
+            scales: Arc::default(),
+        };
+        let scales = protocols.scales.clone();
+        let peer = IpAddr::from([127, 0, 0, 1]);
+        let served = protocols.answer(Moving::new(near), (false, peer), TowerToHyperService::new(large));
+        far.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        timeout(WRITE_TIMEOUT * 2, served).await.unwrap();
+        assert_eq!(scales.held(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_http2_connection_that_only_answers_pings_ends() {
+        let (near, far) = tokio::io::duplex(64 << 10);
+        let protocols = Protocols {
+            http1: http1(),
+            http2: http2(),
+            facing: (),
+            shutdown: Shutdown::default(),
+            entrance: Entrance { crowd: Crowd::new(0, Vec::new()), tls: None, room: 1 },
+            scales: Arc::default(),
+        };
+        let peer = IpAddr::from([127, 0, 0, 1]);
+        let service = TowerToHyperService::new(Router::new().route("/", get(async || "hello")));
+        let served = tokio::spawn(protocols.answer(Moving::new(near), (true, peer), service));
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(far)).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::get("http://x/").body(String::new()).unwrap();
+        assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
+        timeout(HEADER_TIMEOUT * 2, served).await.unwrap().unwrap();
+        drop(sender);
     }
 }

@@ -13,6 +13,7 @@
 //! A manual attempt never counts in an endpoint's health, whatever becomes of it. What was asked for never goes before fresh
 //! messages: a step waits while the lanes of its endpoints are crowded.
 
+mod room;
 mod run;
 mod select;
 
@@ -25,6 +26,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
+pub(super) use room::Room;
 pub(super) use run::watch;
 
 /// How long a process that works on a replay may be silent before another takes over.

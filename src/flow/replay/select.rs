@@ -1,18 +1,22 @@
 //! Choosing: which deliveries of the next messages a replay makes once more.
 
-use super::super::{
-    Engine,
-    matching::{self, Subject},
+use super::{
+    super::{
+        Engine,
+        matching::{self, Subject},
+    },
+    room::Turn,
 };
 use crate::{
-    model::{Delivery, DeliveryState, EndpointId, Message, MsgId, Replay, ReplayStatus, Selection},
+    model::{AttemptId, Delivery, DeliveryState, EndpointId, Message, MsgId, Replay, ReplayStatus, Selection},
     routing::AppRoutes,
     store::{StoreError, Window},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// Messages read at once.
 const CHUNK: usize = 64;
@@ -24,7 +28,9 @@ const STEP_ROWS: usize = 2048;
 const LOOKUPS: usize = 16;
 /// Messages that a preview looks at.
 const PREVIEW_ROWS: u64 = 100_000;
-/// Values of `newestPer`, or ordering keys, that one replay remembers, 16 bytes each.
+/// How long a preview goes on, waiting for its turns included.
+const PREVIEW_TIME: Duration = Duration::from_secs(10);
+/// Values of `newestPer`, or ordering keys, that one replay remembers, 16 bytes each and endpoint.
 const MAX_KEYS: usize = 1_000_000;
 /// Said of a replay with more.
 const TOO_MANY_KEYS: &str =
@@ -77,7 +83,7 @@ pub struct Counted {
     pub complete: bool,
 }
 
-/// Values of `newestPer`, or ordering keys, that were seen.
+/// Values of `newestPer`, or ordering keys, that a delivery was chosen for, by endpoint.
 #[derive(Debug, Default)]
 pub(super) struct Keys(HashSet<u128>);
 
@@ -92,17 +98,36 @@ impl TooManyKeys {
 }
 
 impl Keys {
-    /// Whether this is the first, and so the newest, with its value or key. Without one it always is.
-    fn is_newest(&mut self, selection: &Selection, message: &Message, payload: &Value) -> Result<bool, TooManyKeys> {
-        let value = match &selection.newest_per {
-            Some(path) => path.value(payload),
-            None => message.ordering_key.clone().filter(|_| selection.newest_per_key),
-        };
-        let Some(value) = value else { return Ok(true) };
-        let digest: [u8; 32] = Sha256::digest(value.as_bytes()).into();
-        let fresh = self.0.insert(digest.first_chunk().map_or(0, |half| u128::from_be_bytes(*half)));
-        if self.0.len() > MAX_KEYS { Err(TooManyKeys) } else { Ok(fresh) }
+    /// Whether a newer delivery to the endpoint was chosen for the value.
+    fn knows(&self, endpoint: EndpointId, value: Option<&str>) -> bool {
+        value.is_some_and(|value| self.0.contains(&digest(endpoint, value)))
     }
+
+    /// A delivery to the endpoint is chosen, the newest for the value.
+    fn learn(&mut self, endpoint: EndpointId, value: Option<&str>) -> Result<(), TooManyKeys> {
+        let Some(value) = value else { return Ok(()) };
+        self.0.insert(digest(endpoint, value));
+        if self.0.len() > MAX_KEYS { Err(TooManyKeys) } else { Ok(()) }
+    }
+}
+
+fn digest(endpoint: EndpointId, value: &str) -> u128 {
+    let digest: [u8; 32] = Sha256::new().chain_update(endpoint.bytes()).chain_update(value).finalize().into();
+    digest.first_chunk().map_or(0, |half| u128::from_be_bytes(*half))
+}
+
+/// Of the messages with the same value only the newest that is chosen is delivered. `None`: every one is.
+fn newest_of(selection: &Selection, message: &Message, payload: &Value) -> Option<String> {
+    match &selection.newest_per {
+        Some(path) => path.value(payload),
+        None => message.ordering_key.clone().filter(|_| selection.newest_per_key),
+    }
+}
+
+/// Whether a message cannot be chosen because its payload is deleted: it cannot be sent, nor judged by a filter. But what is
+/// owed of it can be cancelled.
+fn is_beyond(replay: &Replay, message: &Message) -> bool {
+    message.expunged && (!replay.cancels() || replay.selection.filter.is_some())
 }
 
 /// What a message must be like, whatever the endpoint. A deleted payload meets a filter: it is left out, and counted.
@@ -126,18 +151,21 @@ pub(super) fn status(delivery: &Delivery) -> Option<ReplayStatus> {
 }
 
 impl Engine {
-    /// Counts what a replay would make once more now, as far as the work of one request may go.
+    /// Counts what a replay would make once more now, as far as the work of one request may go. `None`: the organization has
+    /// previews enough.
     ///
     /// # Errors
     /// The store is away or damaged. Too many values of `newestPer`: what was counted until then.
-    pub async fn preview_replay(&self, app: &Arc<AppRoutes>, replay: &Replay) -> Result<Counted, StoreError> {
-        self.count_replay(app, replay, PREVIEW_ROWS).await
+    pub async fn preview_replay(&self, app: &Arc<AppRoutes>, replay: &Replay) -> Result<Option<Counted>, StoreError> {
+        let Some(_room) = self.room.preview(app.application.org).await else { return Ok(None) };
+        self.count_replay(app, replay, PREVIEW_ROWS).await.map(Some)
     }
 
-    /// Counts what a replay would make once more now, looking at about so many messages.
+    /// Counts what a replay would make once more now, looking at about so many messages, and not for too long.
     pub(super) async fn count_replay(&self, app: &Arc<AppRoutes>, replay: &Replay, rows: u64) -> Result<Counted, StoreError> {
         let (mut counted, mut keys, mut replay) = (Counted::default(), Keys::default(), replay.clone());
-        while counted.scanned < rows {
+        let until = Instant::now() + PREVIEW_TIME;
+        while counted.scanned < rows && Instant::now() < until {
             let Ok(step) = self.step(app, &replay, &mut keys, usize::MAX).await? else { return Ok(counted) };
             counted.scanned += step.scanned;
             counted.expunged += step.expunged;
@@ -160,8 +188,10 @@ impl Engine {
         keys: &mut Keys,
         wanted: usize,
     ) -> Result<Result<Step, TooManyKeys>, StoreError> {
+        let _room = self.room.step().await;
         let mut step = Step { cursor: replay.cursor, ..Step::default() };
         let (mut rows_left, mut bytes_left) = (STEP_ROWS, STEP_BYTES);
+        let mut turn = Turn::new();
         while rows_left > 0 && bytes_left > 0 {
             let rows = self.store.messages(app.application.id, window(replay, step.cursor)).await?;
             rows_left = rows_left.saturating_sub(rows.len());
@@ -173,6 +203,7 @@ impl Engine {
                 if step.chosen.len() >= wanted {
                     return Ok(Ok(step));
                 }
+                turn.pass().await;
                 step.cursor = message.id;
                 step.scanned += 1;
                 bytes_left = bytes_left.saturating_sub(message.payload.len());
@@ -180,39 +211,50 @@ impl Engine {
                 if !admits(&replay.selection, &message, &payload) {
                     continue;
                 }
-                match keys.is_newest(&replay.selection, &message, &payload) {
-                    Ok(true) => {}
-                    Ok(false) => continue,
-                    Err(error) => return Ok(Err(error)),
-                }
-                let chosen = self.chosen(app, replay, &message).await?;
-                // Without its payload a message cannot be sent, nor judged by a filter; but what is owed of it can be cancelled.
-                if message.expunged && (!replay.cancels() || replay.selection.filter.is_some()) {
+                let value = newest_of(&replay.selection, &message, &payload);
+                let mut endpoints = candidates(app, replay, &message);
+                endpoints.retain(|endpoint| !keys.knows(*endpoint, value.as_deref()));
+                let chosen = self.chosen(replay, &message, endpoints).await?;
+                if is_beyond(replay, &message) {
                     step.expunged += u64::from(!chosen.is_empty());
-                } else {
-                    step.chosen.extend(chosen);
+                    continue;
                 }
+                for chosen in &chosen {
+                    if let Err(error) = keys.learn(chosen.endpoint, value.as_deref()) {
+                        return Ok(Err(error));
+                    }
+                }
+                step.chosen.extend(chosen);
             }
         }
         Ok(Ok(step))
     }
 
-    /// Learns the values of `newestPer` down to the replay's cursor, as the process that was there before had.
-    pub(super) async fn learn_keys(&self, app: &AppRoutes, replay: &Replay) -> Result<Result<Keys, TooManyKeys>, StoreError> {
+    /// Learns the values of `newestPer` down to the replay's cursor, as the process that was there before had: of deliveries
+    /// that would be chosen now, and of those that changed since the replay was asked for, mostly because they were chosen.
+    pub(super) async fn learn_keys(&self, app: &Arc<AppRoutes>, replay: &Replay) -> Result<Result<Keys, TooManyKeys>, StoreError> {
         let mut keys = Keys::default();
         if !replay.newest_first() || replay.cursor == MsgId(0) {
             return Ok(Ok(keys));
         }
-        let mut at = MsgId(0);
+        let (mut at, mut turn) = (MsgId(0), Turn::new());
         loop {
             let rows = self.store.messages(app.application.id, window(replay, at)).await?;
             let Some(last) = rows.last().map(|message| message.id) else { return Ok(Ok(keys)) };
-            for message in rows.iter().filter(|message| message.id >= replay.cursor) {
+            for message in rows.iter().filter(|message| message.id >= replay.cursor && !is_beyond(replay, message)) {
+                turn.pass().await;
                 let payload = payload(&replay.selection, message);
-                if admits(&replay.selection, message, &payload)
-                    && let Err(error) = keys.is_newest(&replay.selection, message, &payload)
-                {
-                    return Ok(Err(error));
+                if !admits(&replay.selection, message, &payload) {
+                    continue;
+                }
+                let Some(value) = newest_of(&replay.selection, message, &payload) else { continue };
+                for endpoint in candidates(app, replay, message) {
+                    if !keys.knows(endpoint, Some(&value))
+                        && self.was_chosen(replay, message, endpoint).await?
+                        && let Err(error) = keys.learn(endpoint, Some(&value))
+                    {
+                        return Ok(Err(error));
+                    }
                 }
             }
             if last <= replay.cursor {
@@ -222,22 +264,17 @@ impl Engine {
         }
     }
 
-    async fn chosen(&self, app: &Arc<AppRoutes>, replay: &Replay, message: &Message) -> Result<Vec<Chosen>, StoreError> {
-        let endpoints: Vec<EndpointId> = match replay.endpoint {
-            Some(endpoint) => vec![endpoint],
-            None => app.routes.iter().map(|route| route.id).collect(),
-        };
-        let subject = Subject::new(&message.event_type, &message.channels, &message.payload);
-        let statuses = &replay.selection.statuses;
-        let asks_missing = statuses.contains(&ReplayStatus::Missing);
-        let candidates: Vec<EndpointId> = endpoints
-            .into_iter()
-            .filter(|endpoint| match message.endpoints.contains(endpoint) {
-                true => app.route(*endpoint).is_some(),
-                false => asks_missing && app.route(*endpoint).is_some_and(|route| matching::judge(route, &subject).is_ok()),
-            })
-            .collect();
-        let judged = candidates.into_iter().map(|endpoint| self.judge_delivery(replay, message, endpoint));
+    async fn was_chosen(&self, replay: &Replay, message: &Message, endpoint: EndpointId) -> Result<bool, StoreError> {
+        if self.judge_delivery(replay, message, endpoint).await?.is_some() {
+            return Ok(true);
+        }
+        let Some(delivery) = self.store.delivery(message, endpoint).await? else { return Ok(false) };
+        let since = AttemptId::lowest_at(replay.created_at);
+        Ok(status(&delivery).is_none() || delivery.attempts.last().is_some_and(|last| *last >= since))
+    }
+
+    async fn chosen(&self, replay: &Replay, message: &Message, endpoints: Vec<EndpointId>) -> Result<Vec<Chosen>, StoreError> {
+        let judged = endpoints.into_iter().map(|endpoint| self.judge_delivery(replay, message, endpoint));
         let judged: Vec<Option<Chosen>> = stream::iter(judged).buffered(LOOKUPS).try_collect().await?;
         Ok(judged.into_iter().flatten().collect())
     }
@@ -273,6 +310,21 @@ impl Engine {
         };
         Ok(Some(Chosen { msg: message.id, endpoint, again }))
     }
+}
+
+/// The replay's endpoints that were to get the message, or would be now if that is asked for.
+fn candidates(app: &Arc<AppRoutes>, replay: &Replay, message: &Message) -> Vec<EndpointId> {
+    let endpoints: Vec<EndpointId> = match replay.endpoint {
+        Some(endpoint) => vec![endpoint],
+        None => app.routes.iter().map(|route| route.id).collect(),
+    };
+    let subject = Subject::new(&message.event_type, &message.channels, &message.payload);
+    let asks_missing = replay.selection.statuses.contains(&ReplayStatus::Missing);
+    let is_candidate = |endpoint: &EndpointId| match message.endpoints.contains(endpoint) {
+        true => app.route(*endpoint).is_some(),
+        false => asks_missing && app.route(*endpoint).is_some_and(|route| matching::judge(route, &subject).is_ok()),
+    };
+    endpoints.into_iter().filter(is_candidate).collect()
 }
 
 /// The messages behind `cursor`, in the replay's order.

@@ -2,10 +2,13 @@
 
 use super::{EmbeddedOptions, EmbeddedStore};
 use crate::clock::VirtualClock;
-use crate::model::LATEST;
+use crate::model::{AppId, LATEST, MsgId};
 use crate::store::conformance::{Harness, NOW, conformance};
-use crate::store::{Store, StoreError};
-use std::sync::Arc;
+use crate::store::{Store, StoreError, Window};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
 
 pub(super) struct Folder(tempfile::TempDir);
 
@@ -52,4 +55,29 @@ fn a_folder_has_one_owner() {
     assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("another process")), "{refused:?}");
     drop(first);
     folder.open().unwrap();
+}
+
+#[tokio::test]
+async fn who_reads_in_a_loop_lets_others_go_on() {
+    let folder = Folder::new();
+    let store = folder.open().unwrap();
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counted = turns.clone();
+    let other = tokio::spawn(async move {
+        loop {
+            counted.fetch_add(1, SeqCst);
+            tokio::task::yield_now().await;
+        }
+    });
+    let window = Window { above: 0, below: u128::MAX, newest_first: true, limit: 64 };
+    for _ in 0..10 {
+        store.messages(AppId(1), window).await.unwrap();
+    }
+    let after_windows = turns.load(SeqCst);
+    assert!(after_windows >= 9, "{after_windows}");
+    for _ in 0..1000 {
+        store.message(AppId(1), MsgId(1)).await.unwrap();
+    }
+    assert!(turns.load(SeqCst) >= after_windows + 5, "{turns:?}");
+    other.abort();
 }
