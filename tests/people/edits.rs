@@ -66,10 +66,10 @@ async fn secrets_that_are_made_are_shown() {
     assert_eq!(secret(&visit.submit(&page, &format!("{page}/secret"), &[]).await.text()), "their own words");
     assert_eq!(visit.get(&format!("{page}/secret")).await.status, 405, "no link shows it");
 
-    let viewer = api.post("/api/v1/user", r#"{"login": "eve", "role": "viewer"}"#).await.expect(201);
+    api.post("/api/v1/user", r#"{"login": "eve", "role": "viewer"}"#).await.expect(201);
     let mut eve = Visit::of(&server);
     let link = api.post("/api/v1/user/eve/link", "").await.expect(201);
-    assert_eq!((eve.enter(link["url"].as_str().unwrap()).await.status, &viewer["role"]), (303, &json!("viewer")));
+    assert_eq!(eve.enter(link["url"].as_str().unwrap()).await.status, 303);
     assert!(!eve.get(&page).await.text().contains("Show the secret"));
     assert_eq!(eve.submit("/dashboard/account", &format!("{page}/secret"), &[]).await.status, 403);
 
