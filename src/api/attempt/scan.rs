@@ -210,8 +210,8 @@ mod tests {
         let rows: Vec<u128> = (1..=ROW_BUDGET as u128 + 500).collect();
         let (page, _) = scan(&rows, window(true, 3), 0, |r| r == 1);
         assert_eq!((page.items.len(), page.resume, page.done), (0, Some(501), false));
-        let (page, _) = scan(&rows, window(true, 250), BYTE_BUDGET / 20, |_| true);
-        assert_eq!((page.items.len(), page.done), (20, false));
+        let (page, _) = scan(&rows, window(true, 250), BYTE_BUDGET / 32, |_| true);
+        assert_eq!((page.items.len(), page.done), (32, false));
     }
 
     #[test]
