@@ -60,12 +60,13 @@ struct Share {
     lines: [VecDeque<(u64, EndpointId)>; 2],
 }
 
-/// Which line: slow lanes stand apart, or a healthy one would wait behind those that may have none.
-const fn line(slow: bool) -> usize {
-    if slow { 1 } else { 0 }
-}
-
 impl Share {
+    /// Slow lanes stand apart, or a healthy one would wait behind those that may have none.
+    fn line(&mut self, slow: bool) -> &mut VecDeque<(u64, EndpointId)> {
+        let [healthy, slow_ones] = &mut self.lines;
+        if slow { slow_ones } else { healthy }
+    }
+
     /// Its places in the order of each line.
     fn places(&self) -> [Option<(usize, u64)>; 2] {
         let [healthy, slow] = &self.lines;
@@ -119,7 +120,7 @@ impl Slots {
         if !asks.in_line {
             let place = (self.came, asks.endpoint);
             self.came += 1;
-            self.change(asks.app, |share| share.lines.iter_mut().nth(line(asks.slow)).map(|line| line.push_back(place)));
+            self.change(asks.app, |share| share.line(asks.slow).push_back(place));
         }
         Slot::Waits
     }
@@ -152,7 +153,7 @@ impl Slots {
             self.may(used, used_by_slow, is_slow).then_some((*holds, *came, *app, is_slow))
         };
         let (_, _, app, slow) = first(healthy, false).into_iter().chain(first(slow, true)).min()?;
-        self.change(app, |share| share.lines.iter_mut().nth(line(slow))?.pop_front()).map(|(_, endpoint)| endpoint)
+        self.change(app, |share| share.line(slow).pop_front()).map(|(_, endpoint)| endpoint)
     }
 
     /// Changes an application's share, and its places in the lines with it.

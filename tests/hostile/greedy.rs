@@ -1,6 +1,9 @@
 //! An application whose hundreds of endpoints hold every attempt for as long as they may, and its neighbours.
 
-use crate::{support::Reply, tenant::Tenant};
+use crate::{
+    support::Reply,
+    tenant::{Tenant, id_of},
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use std::time::Duration;
@@ -26,7 +29,7 @@ async fn an_application_with_hundreds_of_slow_endpoints_keeps_no_other_waiting()
     for _ in 0..ENDPOINTS {
         greedy.endpoint(&greedy.receiver.url("/slow")).await;
     }
-    let neighbour = greedy.neighbour("Neighbour").await;
+    let neighbour = id_of(&greedy.api.post("/api/v1/app", r#"{"name": "Neighbour"}"#).await.expect(201));
     let beside = json!({"url": greedy.receiver.url("/beside")}).to_string();
     greedy.api.post(&format!("/api/v1/app/{neighbour}/endpoint"), &beside).await.expect(201);
     for _ in 0..MESSAGES {

@@ -2,7 +2,7 @@
 
 use crate::{
     peers::Authority,
-    support::{Api, Options, Server, eventually},
+    support::{Api, Options, Server, eventually, run},
     tenant::Tenant,
 };
 use std::{sync::Arc, time::Duration};

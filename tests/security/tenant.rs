@@ -31,11 +31,6 @@ impl Tenant {
         format!("/api/v1/app/{}{rest}", self.app)
     }
 
-    /// Another application; its id.
-    pub(crate) async fn neighbour(&self, name: &str) -> String {
-        id_of(&self.api.post("/api/v1/app", &json!({"name": name}).to_string()).await.expect(201))
-    }
-
     /// A new endpoint; its id.
     pub(crate) async fn endpoint(&self, url: &str) -> String {
         let body = json!({"url": url, "retryPolicy": [1, 1, 1]}).to_string();
