@@ -230,7 +230,10 @@ async fn list(visitor: Visitor) -> Shown {
         "quiet" => !row.muted && row.holding == 0,
         _ => true,
     };
-    let found = sifted.rows(&visitor.desk, |row| has(&row.name, part) && in_state(row)).await;
+    let found = match asked.one_of("state", &["muted", "firing", "quiet"]) {
+        Ok(()) => sifted.rows(&visitor.desk, |row| has(&row.name, part) && in_state(row)).await,
+        Err(problem) => Err(problem),
+    };
     let (listed, refused) = Refused::filters(found, &asked, &[])?;
     let pager = listed.pager(&visitor.query);
     let page = Alerts { shell: Shell::new(&visitor, "Alerts", "alerts"), rows: listed.data, pager, asked, refused };

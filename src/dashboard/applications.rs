@@ -173,7 +173,10 @@ async fn one(visitor: Visitor, app: &str, link: Option<String>, refused: Refused
     let (part, state) = (asked.text("q"), asked.text("state"));
     let in_state = |row: &EndpointRow| state.is_empty() || row.disabled == (state == "disabled");
     let named = |row: &EndpointRow| has(&row.url, part) || has(&row.description, part);
-    let found = sifted.rows(&visitor.desk, |row| in_state(row) && named(row)).await;
+    let found = match asked.one_of("state", &["on", "disabled"]) {
+        Ok(()) => sifted.rows(&visitor.desk, |row| in_state(row) && named(row)).await,
+        Err(problem) => Err(problem),
+    };
     let (listed, badly) = Refused::filters(found, &asked, &[])?;
     let pager = listed.pager(&visitor.query);
     let page = ApplicationPage {

@@ -8,6 +8,7 @@ use super::{
     page::{Page, Shell},
     refused::Refused,
     replay_new::{Choice, Count, Draft, again, begin, chosen, unchosen},
+    view::When,
     visitor::Visitor,
 };
 use crate::{api::Problem, model::Role};
@@ -33,6 +34,7 @@ struct Cancel {
     types: Vec<String>,
     class: String,
     since: String,
+    begins: Option<When>,
     asked: Fields,
     query: String,
     count: Option<Count>,
@@ -41,7 +43,7 @@ struct Cancel {
 
 /// What the API is asked for.
 pub(super) fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Value, Problem> {
-    let mut body = chosen(asked, since, catalogue)?;
+    let mut body = chosen(asked, since, catalogue, &[])?;
     let status = match asked.text("status") {
         "" | "pending" => "pending",
         "held" => "held",
@@ -60,9 +62,9 @@ async fn page(visitor: Visitor, badly: Refused) -> Shown {
     visitor.need(Role::Operator)?;
     let draft = Draft::of(&visitor, "/api/v1/cancel", request).await?;
     let shell = Shell::new(&visitor, "Cancel deliveries", "replays");
-    let Draft { asked, query, apps, endpoints, types, class, since, count, refused } = draft;
+    let Draft { asked, query, apps, endpoints, types, class, since, begins, count, refused } = draft;
     let refused = badly.or(refused);
-    let page = Cancel { shell, apps, endpoints, types, class, since, asked, query, count, refused };
+    let page = Cancel { shell, apps, endpoints, types, class, since, begins, asked, query, count, refused };
     Ok((page.refused.status(), Page(page)).into_response())
 }
 
@@ -89,7 +91,9 @@ mod tests {
         assert_eq!((&body["statusCodeClass"], &body["filter"]), (&json!(500), &condition("data.id", "7")));
         let any = request(&Fields::parse(b"app=a"), "", &[]).unwrap();
         assert_eq!((&any["statuses"], &any["filter"]), (&json!(["pending"]), &Value::Null));
-        for refused in ["class=many", "code=503", "id=msg_1", "status=delivered", "status=in_flight"] {
+        for refused in
+            ["class=many", "code=503", "id=msg_1", "status=delivered", "status=in_flight", "value=7", "newest=a", "after=msg_1"]
+        {
             assert!(request(&Fields::parse(format!("app=a&{refused}").as_bytes()), "", &[]).is_err(), "{refused}");
         }
     }

@@ -61,6 +61,9 @@ pub(super) struct AttemptRow {
     pub(super) msg_id: String,
     pub(super) response_status_code: u16,
     response_duration_ms: f64,
+    /// The API says whole milliseconds: where this is known, a page shows it as it shows averages.
+    #[serde(skip)]
+    exact_us: Option<u32>,
     status_text: String,
     pub(super) timestamp: When,
     #[serde(default)]
@@ -83,8 +86,17 @@ impl AttemptRow {
 
     /// How long it took.
     pub(super) fn took(&self) -> String {
-        millis(self.response_duration_ms)
+        millis(self.exact_us.map_or(self.response_duration_ms, |us| f64::from(us) / 1000.0))
     }
+}
+
+/// The same attempts, with how long exactly each took.
+pub(super) async fn timed(desk: &Desk, endpoint: EndpointId, mut rows: Vec<AttemptRow>) -> Result<Vec<AttemptRow>, Problem> {
+    for row in &mut rows {
+        let Ok(id) = row.id.parse::<AttemptId>() else { continue };
+        row.exact_us = desk.engine().store.attempt(endpoint, id).await?.map(|attempt| attempt.outcome.phases.total_us);
+    }
+    Ok(rows)
 }
 
 /// A request as it would be sent, as the API shows it.
@@ -194,7 +206,10 @@ async fn page(visitor: Visitor, (app, endpoint): (&str, &str), secret: Option<St
     let endpoint: EndpointView = visitor.desk.get(&path).await?;
     let id: EndpointId = endpoint.id.parse().map_err(|_| Problem::Internal)?;
     let asked = Fields::parse(visitor.query.as_bytes());
-    let listed = visitor.desk.get::<Listed<AttemptRow>>(&attempts_path(&app.id, &endpoint.id, &asked)).await;
+    let listed = match attempts_path(&app.id, &endpoint.id, &asked) {
+        Ok(path) => visitor.desk.get::<Listed<AttemptRow>>(&path).await,
+        Err(problem) => Err(problem),
+    };
     let (listed, badly) = Refused::filters(listed, &asked, &FILTER_NAMES)?;
     let now = visitor.now();
     let attempts = newest(&visitor.desk, id).await?;
@@ -209,7 +224,7 @@ async fn page(visitor: Visitor, (app, endpoint): (&str, &str), secret: Option<St
         chart: Latency::of(&attempts, charted_from(&attempts, now), now),
         secrets: secrets(&visitor.desk, &app.id, &endpoint.id).await?,
         pager: listed.pager(&visitor.query),
-        rows: listed.data,
+        rows: timed(&visitor.desk, id, listed.data).await?,
         preview: preview.map(|preview: Preview| Preview { body: pretty(&preview.body), ..preview }),
         since: since.to_string(),
         types: super::event_types::names(&visitor.desk).await?,
@@ -223,7 +238,8 @@ async fn page(visitor: Visitor, (app, endpoint): (&str, &str), secret: Option<St
 }
 
 /// The list of attempts that a query asks for.
-pub(super) fn attempts_path(app: &str, endpoint: &str, asked: &Fields) -> String {
+pub(super) fn attempts_path(app: &str, endpoint: &str, asked: &Fields) -> Result<String, Problem> {
+    asked.one_of("status", &["delivered", "failed"])?;
     let status = match asked.text("status") {
         "delivered" => Some("0"),
         "failed" => Some("2"),
@@ -233,7 +249,7 @@ pub(super) fn attempts_path(app: &str, endpoint: &str, asked: &Fields) -> String
     let mut fixed = vec![("limit", limit.as_str()), ("with_msg", "true"), ("with_content", "false")];
     fixed.extend(status.map(|status| ("status", status)));
     let names = [("type", "event_types"), ("class", "status_code_class"), ("iterator", "iterator"), ("tag", "tag")];
-    format!("/api/v1/app/{app}/attempt/endpoint/{endpoint}?{}", asked.query(&fixed, &names))
+    Ok(format!("/api/v1/app/{app}/attempt/endpoint/{endpoint}?{}", asked.query(&fixed, &names)))
 }
 
 /// Where the chart begins: with the first attempt that it shows, so that a young endpoint is not a dot at its edge.
@@ -380,7 +396,7 @@ mod tests {
     #[test]
     fn filters_reach_the_api_by_its_names() {
         let asked = Fields::parse(b"status=failed&type=a.b&class=500&iterator=-x&note=saved");
-        let path = attempts_path("app_1", "ep_1", &asked);
+        let path = attempts_path("app_1", "ep_1", &asked).unwrap();
         assert!(path.ends_with("&status=2&event_types=a.b&status_code_class=500&iterator=-x"), "{path}");
     }
 }

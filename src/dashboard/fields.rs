@@ -1,14 +1,20 @@
 //! What people fill in: forms that were sent from our own pages by somebody who may, and the text of links.
 
-use super::{Dashboard, error::PageError, visitor::Visitor};
+use super::{
+    Dashboard,
+    error::PageError,
+    page::{Page, Shell},
+    visitor::Visitor,
+};
 use crate::{
     api::Problem,
     model::{Role, Time},
 };
+use askama::Template;
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request},
-    http::{HeaderMap, Method, header},
+    http::{HeaderMap, Method, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
@@ -18,6 +24,30 @@ use subtle::ConstantTimeEq;
 
 /// The field that proves that a form is ours.
 const TOKEN_FIELD: &str = "form_token";
+
+/// The field with the question that is to be answered first. The page's script asks it and takes the field away; where it has
+/// not, a page asks, and sends the same form without the field.
+const ASK_FIELD: &str = "ask";
+
+/// Asks before what cannot be undone is done.
+#[derive(Template)]
+#[template(path = "dashboard/ask.html")]
+struct Ask<'a> {
+    shell: Shell,
+    question: &'a str,
+    action: String,
+    fields: Vec<(&'a str, &'a str)>,
+}
+
+/// The question of a form that is to be answered first.
+pub(super) fn question(fields: &Fields) -> Option<&str> {
+    fields.given(ASK_FIELD)
+}
+
+/// What a form says beside its question.
+pub(super) fn rest(fields: &Fields) -> Vec<(&str, &str)> {
+    fields.0.iter().filter(|(name, _)| name != ASK_FIELD).map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
 
 /// Fields in the order in which they were sent.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +93,35 @@ impl Fields {
         query.finish()
     }
 
+    /// Refuses what would be ignored: a field that is none of these, or that is given twice.
+    ///
+    /// # Errors
+    /// The name of the first such field.
+    pub(super) fn only(&self, names: &[&str]) -> Result<(), Problem> {
+        let mut seen: Vec<&str> = Vec::new();
+        for (name, _) in self.0.iter().filter(|(_, value)| !value.trim().is_empty()) {
+            if !names.contains(&name.as_str()) {
+                return Err(Problem::field(&[], "unknown", format!("There is no filter called {name}.")));
+            }
+            if seen.contains(&name.as_str()) {
+                return Err(Problem::field(&[], "repeated", format!("Give {name} once.")));
+            }
+            seen.push(name);
+        }
+        Ok(())
+    }
+
+    /// Refuses a choice that is none of these.
+    ///
+    /// # Errors
+    /// The field's name.
+    pub(super) fn one_of(&self, name: &str, known: &[&str]) -> Result<(), Problem> {
+        match self.given(name) {
+            Some(word) if !known.contains(&word) => Err(Problem::field(&[name], "enum", "There is no such choice.")),
+            _ => Ok(()),
+        }
+    }
+
     /// Words between commas, spaces or line ends; `None` when there is none.
     pub(super) fn words(&self, name: &str) -> Option<Vec<String>> {
         let words = self.raw(name).split([',', '\n', '\r', ' ', '\t']).map(str::trim).filter(|word| !word.is_empty());
@@ -72,9 +131,7 @@ impl Fields {
     /// An instant, as a browser's field of date and time sends it (taken as UTC unless the page has said otherwise).
     pub(super) fn time(&self, name: &str) -> Result<Option<Time>, Problem> {
         let Some(text) = self.given(name) else { return Ok(None) };
-        let seconds = if text.len() == "2026-01-01T00:00".len() { ":00" } else { "" };
-        let read = Time::parse(text).or_else(|| Time::parse(&format!("{text}{seconds}Z")));
-        read.map(Some).ok_or_else(|| Problem::field(&[name], "time", "This is not an instant."))
+        instant(text).map(Some).ok_or_else(|| Problem::field(&[name], "time", "This is not an instant."))
     }
 
     /// `true` or `false`, and nothing else.
@@ -133,6 +190,11 @@ impl FromRequest<Arc<Dashboard>> for Filled {
         if !own {
             visitor.need(Role::Operator).map_err(refused)?;
         }
+        if let Some(question) = question(&fields) {
+            let shell = Shell::new(&visitor, question, "");
+            let action = visitor.path.clone();
+            return Err(Page(Ask { shell, question, action, fields: rest(&fields) }).into_response());
+        }
         Ok(Filled { visitor, fields })
     }
 }
@@ -140,6 +202,16 @@ impl FromRequest<Arc<Dashboard>> for Filled {
 /// The host that the request was sent to.
 pub(super) fn dashboard_host(headers: &HeaderMap) -> String {
     headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+/// The page on which a request was made, to which its answer leads back: a page itself, or the one from which a form was sent.
+pub(super) fn here(parts: &Parts) -> Option<String> {
+    if parts.method == Method::GET {
+        return parts.uri.path_and_query().map(ToString::to_string);
+    }
+    let referer = parts.headers.get(header::REFERER)?.to_str().ok()?.parse::<Uri>().ok()?;
+    let ours = referer.authority().is_some_and(|authority| authority.as_str() == dashboard_host(&parts.headers));
+    referer.path_and_query().filter(|_| ours).map(ToString::to_string)
 }
 
 /// Refuses what a browser says that another site has sent.
@@ -153,6 +225,12 @@ pub(super) fn same_site(headers: &HeaderMap, host: &str) -> Result<(), Problem> 
         true => Err(Problem::forbidden("This form was sent from another site.")),
         false => Ok(()),
     }
+}
+
+/// The instant that a text says, as [`Fields::time`] reads it.
+pub(super) fn instant(text: &str) -> Option<Time> {
+    let seconds = if text.len() == "2026-01-01T00:00".len() { ":00" } else { "" };
+    Time::parse(text).or_else(|| Time::parse(&format!("{text}{seconds}Z")))
 }
 
 /// Text as one segment of a path, or as a value in a query.

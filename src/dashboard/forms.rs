@@ -33,7 +33,7 @@ pub fn read(text: &[u8]) -> Vec<(&'static str, Result<Asked, Problem>)> {
         ("application", body(applications::form(&fields))),
         ("audit", audit::path(&fields).map(Asked::Path)),
         ("cancellation", body(cancel::request(&fields, fields.text("since"), &catalogue))),
-        ("attempts", Ok(Asked::Path(endpoint::attempts_path(&app, "ep", &fields)))),
+        ("attempts", endpoint::attempts_path(&app, "ep", &fields).map(Asked::Path)),
         ("endpoint", body(endpoint_edit::body(&fields))),
         ("integration", body(integrations::body(&fields, fields.ticked("new")))),
         ("replay", body(replay_new::request(&fields, fields.text("since"), &catalogue))),

@@ -173,6 +173,7 @@ struct Webhooks {
     rows: Vec<Webhook>,
     pager: Pager,
     asked: Fields,
+    refused: Refused,
 }
 
 #[derive(Template)]
@@ -230,9 +231,12 @@ async fn list(visitor: Visitor) -> Shown {
     let all: All = visitor.desk.get(SURFACE).await.map_err(off)?;
     let asked = Fields::parse(visitor.query.as_bytes());
     // The surface has neither filters nor pages: what is shown of its list has.
-    let found = all.data.into_iter().filter(|row| row.is_asked_for(&asked)).collect();
+    let found = asked.one_of("state", &["enabled", "disabled"]).map(|()| all.data);
+    let (found, refused) = Refused::filters(found, &asked, &[])?;
+    let found = found.into_iter().filter(|row| row.is_asked_for(&asked)).collect();
     let (rows, pager) = paged(found, &visitor.query, ON_A_PAGE);
-    Ok(Page(Webhooks { shell: Shell::new(&visitor, "Webhooks", "settings"), rows, pager, asked }).into_response())
+    let page = Webhooks { shell: Shell::new(&visitor, "Webhooks", "settings"), rows, pager, asked, refused };
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 async fn fresh(visitor: Visitor) -> Shown {
@@ -307,11 +311,16 @@ async fn again(filled: Filled, id: &str, problem: Problem) -> Shown {
     page(filled.visitor, id, (given, Refused::new("webhook", problem, filled.fields, &NAMES)?)).await
 }
 
+/// What is said of a test: a disabled webhook's is held.
+fn tested(enabled: bool) -> &'static str {
+    if enabled { "tested" } else { "tested-held" }
+}
+
 /// "Test and save" also sends an event.
 async fn after(filled: Filled, webhook: &Webhook, note: &'static str) -> Shown {
     let id = segment(&webhook.id);
     let note = match filled.fields.text("then") {
-        "test" => filled.change(Method::POST, &format!("{SURFACE}/{id}/test"), json!({})).await.map(|()| "tested"),
+        "test" => filled.change(Method::POST, &format!("{SURFACE}/{id}/test"), json!({})).await.map(|()| tested(webhook.enabled)),
         _ => Ok(note),
     };
     // A secret that was made is shown whatever became of the test: nobody can ask for it again.
@@ -358,8 +367,9 @@ async fn save(Path(id): Path<String>, filled: Filled) -> Shown {
 }
 
 async fn test(Path(id): Path<String>, filled: Filled) -> Shown {
+    let webhook = one(&filled.visitor, &format!("{SURFACE}/{}", segment(&id))).await?;
     filled.change(Method::POST, &format!("{SURFACE}/{}/test", segment(&id)), json!({})).await?;
-    Ok(Redirect::to(&format!("{PAGES}/{}/logs?note=tested", segment(&id))).into_response())
+    Ok(Redirect::to(&format!("{PAGES}/{}/logs?note={}", segment(&id), tested(webhook.enabled))).into_response())
 }
 
 async fn delete(Path(id): Path<String>, filled: Filled) -> Shown {

@@ -1,7 +1,7 @@
 //! Issues: failures grouped by endpoint and cause; acknowledged, muted, and fixed by replaying.
 
 use super::{
-    Dashboard,
+    Dashboard, HOME,
     error::Shown,
     fields::{Fields, Filled},
     page::{Page, Shell},
@@ -22,6 +22,8 @@ use axum::{
 };
 use std::sync::Arc;
 
+/// Where the list is.
+const LIST: &str = "/dashboard/issues";
 /// The longest word of a cause.
 const MAX_CAUSE: usize = 64;
 /// What can be asked for.
@@ -111,5 +113,28 @@ async fn triage(Filled { visitor, fields }: Filled) -> Shown {
         _ => return Err(Problem::field(&["say"], "enum", "acknowledge, mute or reopen.").into()),
     };
     engine.change(vec![change]).await?;
-    Ok(Redirect::to(&format!("/dashboard/issues?note={note}")).into_response())
+    Ok(Redirect::to(&back(fields.text("back"), note)).into_response())
+}
+
+/// Back to the list as it was: its state, application and page; or to the overview, which shows issues too.
+fn back(page: &str, note: &str) -> String {
+    let (path, query) = page.split_once('?').unwrap_or((page, ""));
+    let path = if path == HOME { HOME } else { LIST };
+    let query = if page.starts_with(path) { query } else { "" };
+    format!("{path}{}", with(query, "note", note))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triage_leads_back_to_the_list_and_nowhere_else() {
+        let list = "/dashboard/issues?state=muted&app=Acme&from=9&note=muted";
+        assert_eq!(back(list, "reopened"), "/dashboard/issues?state=muted&app=Acme&from=9&note=reopened");
+        assert_eq!(back("/dashboard", "muted"), "/dashboard?note=muted");
+        for other in ["", "https://evil.example/dashboard/issues?a=b", "//evil.example", "/dashboard/keys?a=b"] {
+            assert_eq!(back(other, "muted"), "/dashboard/issues?note=muted", "{other}");
+        }
+    }
 }

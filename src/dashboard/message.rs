@@ -6,10 +6,11 @@ use super::{
     error::Shown,
     fields::{Fields, Filled, segment},
     page::{Page, Shell},
-    search::state,
-    sift::{has, paged},
+    refused::Refused,
+    search::{standings, state},
+    spread::{Spread, spread},
     survey::sentence,
-    view::{Badge, Pager, When, grouped, millis, pretty},
+    view::{Badge, When, grouped, millis, pretty},
     visitor::Visitor,
 };
 use crate::{
@@ -31,14 +32,13 @@ use axum::{
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
+use futures_util::future::try_join_all;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Endpoints that one page shows.
-const MAX_ENDPOINTS: usize = 50;
-/// Endpoints that need no search.
-const UNSEARCHED: usize = 10;
-/// Newest attempts that it shows of each.
+/// Endpoints to which it is sent again at once.
+const QUEUED_AT_ONCE: usize = 64;
+/// Newest attempts that a page shows of each endpoint.
 const MAX_ATTEMPTS: usize = 20;
 /// Bytes of a payload that are shown; the whole is in the API.
 const MAX_SHOWN: usize = 256 * 1024;
@@ -62,33 +62,16 @@ struct MessagePage {
     payload: String,
     cut: bool,
     origin: Option<OriginView>,
-    rows: Vec<Row>,
-    pager: Pager,
-    /// Whether there are so many endpoints that they are searched.
-    many: bool,
+    spread: Spread,
     asked: Fields,
+    refused: Refused,
 }
 
 impl MessagePage {
-    /// Whether any endpoint is owed it.
-    fn owed(&self) -> bool {
-        self.rows.iter().any(|row| row.owed)
-    }
-
     /// Bytes of its payload.
     fn size(&self) -> String {
         grouped(self.message.payload.len() as u64)
     }
-
-    /// Whether it failed anywhere.
-    fn failed(&self) -> bool {
-        failed(&self.rows)
-    }
-}
-
-/// Whether any endpoint has given it up.
-pub(super) fn failed(rows: &[Row]) -> bool {
-    rows.iter().any(|row| row.sent && row.badge.0 == "bad")
 }
 
 struct OriginView {
@@ -164,7 +147,8 @@ pub(super) async fn find(desk: &Desk, app: &str, msg: &str) -> Result<(Arc<AppRo
 async fn show(visitor: Visitor, Path((app, msg)): Path<(String, String)>) -> Shown {
     let (app, message) = find(&visitor.desk, &app, &msg).await?;
     let asked = Fields::parse(visitor.query.as_bytes());
-    let (rows, pager) = rows(&visitor.desk, (&app, &message), &visitor.query).await?;
+    let spread = spread(&visitor.desk, (&app, &message), &visitor.query).await;
+    let (spread, refused) = Refused::filters(spread, &asked, &[])?;
     let (payload, cut) = payload(&message);
     let origin = message.origin.as_ref().map(|origin| OriginView {
         source: origin.source.to_string(),
@@ -178,35 +162,13 @@ async fn show(visitor: Visitor, Path((app, msg)): Path<(String, String)>) -> Sho
         payload,
         cut,
         origin,
-        many: is_long(rows.len(), &pager, &asked),
-        rows,
-        pager,
+        spread,
         asked,
+        refused,
         app,
         message,
     };
-    Ok(Page(page).into_response())
-}
-
-/// Whether a list of so many deliveries is one to be searched, or was searched.
-pub(super) fn is_long(rows: usize, pager: &Pager, asked: &Fields) -> bool {
-    rows > UNSEARCHED || pager.is_there() || asked.given("q").is_some()
-}
-
-/// A page of what the application's endpoints did with a message: of those whose URL has what the query's `q` says.
-pub(super) async fn rows(desk: &Desk, (app, message): (&AppRoutes, &Message), query: &str) -> Result<(Vec<Row>, Pager), Problem> {
-    let mut ids: Vec<EndpointId> = app.routes.iter().map(|route| route.id).chain(message.endpoints.iter().copied()).collect();
-    ids.sort_unstable_by_key(|id| (!message.endpoints.contains(id), *id));
-    ids.dedup();
-    let asked = Fields::parse(query.as_bytes());
-    let part = asked.text("q");
-    ids.retain(|id| part.is_empty() || id.to_string() == part || app.route(*id).is_some_and(|route| has(&route.url, part)));
-    let (ids, pager) = paged(ids, query, MAX_ENDPOINTS);
-    let mut rows = Vec::new();
-    for id in ids {
-        rows.push(row(desk, app, message, id).await?);
-    }
-    Ok((rows, pager))
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 /// A payload as people read it, and whether it is cut.
@@ -216,7 +178,8 @@ pub(super) fn payload(message: &Message) -> (String, bool) {
     (if cut { text.chars().take(MAX_SHOWN).collect() } else { pretty(&text) }, cut)
 }
 
-async fn row(desk: &Desk, app: &AppRoutes, message: &Message, id: EndpointId) -> Result<Row, Problem> {
+/// What one endpoint did with it.
+pub(super) async fn row(desk: &Desk, app: &AppRoutes, message: &Message, id: EndpointId) -> Result<Row, Problem> {
     let engine = desk.engine();
     let route = app.route(id);
     let url = route.map(|route| route.url.to_string());
@@ -364,14 +327,14 @@ fn curl(method: &str, url: &str, headers: &[(String, String)], body: &str) -> St
     line
 }
 
-/// Sends it again where it failed.
+/// Sends it again wherever it failed.
 pub(super) async fn resend_failed(desk: &Desk, routes: &AppRoutes, message: &Message) -> Result<(), Problem> {
     let engine = &desk.api().engine;
-    for id in message.endpoints.iter().filter(|id| routes.route(**id).is_some()) {
-        let failed = engine.store.delivery(message, *id).await?.is_some_and(|d| d.state == DeliveryState::Exhausted);
-        if failed {
-            engine.requeue(routes.application.id, *id, Requeue::Once(message.id)).await?;
-        }
+    let live: Vec<EndpointId> = message.endpoints.iter().copied().filter(|id| routes.route(*id).is_some()).collect();
+    for some in live.chunks(QUEUED_AT_ONCE) {
+        let failed = standings(engine, (routes, message), some, false).await?.into_iter().filter(|one| one.state == "exhausted");
+        let again = failed.map(|one| engine.requeue(routes.application.id, one.endpoint, Requeue::Once(message.id)));
+        try_join_all(again).await?;
     }
     Ok(())
 }

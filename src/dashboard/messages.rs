@@ -6,7 +6,7 @@ use super::{
     fields::{Fields, Filled},
     page::{Page, Shell},
     refused::Refused,
-    search::{Found, Hit, MAX_APPS, Sought, Standing, search},
+    search::{Found, Hit, MAX_APPS, STATES, Sought, Standing, search},
     view::{Badge, Pager, When, with},
     visitor::Visitor,
 };
@@ -22,7 +22,7 @@ use axum::{
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::try_join_all, stream};
 use std::sync::Arc;
 
 /// Messages of a page.
@@ -32,8 +32,8 @@ const BULK: usize = 500;
 /// Applications in which an id is looked for at most, and how many the store is asked about at once.
 const MAX_ASKED: usize = 5_000;
 const AT_ONCE: usize = 16;
-/// What can be asked for.
-const STATES: [&str; 6] = ["delivered", "pending", "in_flight", "held", "failed", "cancelled"];
+/// Deliveries that are queued again at once.
+const QUEUED_AT_ONCE: usize = 64;
 
 pub(super) fn routes() -> Router<Arc<Dashboard>> {
     Router::new().route("/dashboard/messages", get(list)).route("/dashboard/messages/replay", post(replay))
@@ -59,6 +59,11 @@ struct Messages {
 }
 
 impl Messages {
+    /// What is searched for, from its first page on.
+    fn whole_query(&self) -> String {
+        with(with(&self.query, "before", "").trim_start_matches('?'), "after", "")
+    }
+
     /// Whether what is searched for may wait, so that it can be cancelled.
     fn may_wait(&self) -> bool {
         carried(&self.asked) && matches!(self.asked.text("status"), "" | "pending" | "held")
@@ -79,6 +84,8 @@ struct Row {
     tags: Vec<String>,
     at: When,
     counts: Vec<(Badge, usize)>,
+    /// Endpoints whose deliveries were not looked at.
+    unseen: usize,
     unmatched: bool,
 }
 
@@ -95,7 +102,7 @@ struct Confirm {
 
 impl Row {
     fn new(hit: Hit) -> Self {
-        let counts = hit.counts();
+        let (counts, unseen) = (hit.counts(), hit.unseen());
         Row {
             app: hit.app.application.name.clone(),
             app_id: hit.app.application.id,
@@ -105,6 +112,7 @@ impl Row {
             event_type: hit.message.event_type,
             event_id: hit.message.event_id,
             tags: hit.message.tags,
+            unseen,
             counts,
         }
     }
@@ -246,7 +254,7 @@ async fn replay(Filled { visitor, fields }: Filled) -> Shown {
     }
     let (apps, _) = applications(&visitor, &asked)?;
     let ids: Vec<AppId> = apps.iter().map(|app| app.application.id).collect();
-    let sought = Sought::read(&asked)?;
+    let sought = Sought::read(&asked)?.whole();
     let found = search(visitor.desk.engine(), &ids, &sought, BULK).await?;
     let every = fields.ticked("every");
     let wanted = |one: &Standing| sought.admits_delivery(one) && (every || matches!(one.state, "exhausted" | "cancelled"));
@@ -260,8 +268,9 @@ async fn replay(Filled { visitor, fields }: Filled) -> Shown {
         .collect();
     if fields.ticked("sure") {
         let engine = visitor.desk.api().engine.clone();
-        for (app, endpoint, msg) in &picked {
-            engine.requeue(*app, *endpoint, Requeue::Once(*msg)).await?;
+        for some in picked.chunks(QUEUED_AT_ONCE) {
+            let queued = some.iter().map(|(app, endpoint, msg)| engine.requeue(*app, *endpoint, Requeue::Once(*msg)));
+            try_join_all(queued).await?;
         }
         let note = if picked.is_empty() { "nothing" } else { "queued" };
         return Ok(Redirect::to(&format!("/dashboard/messages{}", with(&query, "note", note))).into_response());

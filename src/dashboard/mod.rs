@@ -40,6 +40,7 @@ mod settings_portal;
 mod sift;
 mod sign_in;
 mod sources;
+mod spread;
 mod survey;
 mod users;
 mod view;

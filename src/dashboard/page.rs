@@ -31,6 +31,8 @@ pub(super) struct Shell {
     pub(super) visitor: Option<Who>,
     /// What was just done.
     pub(super) note: Option<&'static str>,
+    /// The page to which its forms lead back.
+    pub(super) here: String,
 }
 
 /// Who looks.
@@ -83,7 +85,7 @@ const MENU: [Entry; 12] = [
 ];
 
 /// What a page says was done, by the word in its query. Only these: a link cannot put words into our mouth.
-const NOTES: [(&str, &str); 28] = [
+const NOTES: [(&str, &str); 29] = [
     ("saved", "Saved."),
     ("made", "Created."),
     ("deleted", "Deleted."),
@@ -94,6 +96,7 @@ const NOTES: [(&str, &str); 28] = [
     ("nothing", "There was nothing to queue."),
     ("rotated", "There is a new secret. The old one signs beside it until it expires."),
     ("tested", "An example is on its way. The attempt shows here in a moment."),
+    ("tested-held", "An example is queued. It is disabled, so the example is held until it is enabled."),
     ("acknowledged", "Acknowledged."),
     ("muted", "Muted."),
     ("unmuted", "It tells again."),
@@ -130,6 +133,7 @@ impl Shell {
                 form_token: visitor.form_token.clone(),
             }),
             note: note(word.raw("note")),
+            here: visitor.here.clone(),
         }
     }
 
@@ -143,6 +147,7 @@ impl Shell {
             script: assets::script(),
             visitor: None,
             note: None,
+            here: HOME.to_owned(),
         }
     }
 

@@ -7,8 +7,8 @@ use super::{
     messages::{Choices, names},
     page::{Page, Shell},
     refused::{FILTERS, Refused},
-    search::condition,
-    view::Listed,
+    search::{condition, payload_field},
+    view::{Listed, When},
     visitor::Visitor,
 };
 use crate::{api::Problem, model::Role};
@@ -23,8 +23,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{sync::Arc, time::Duration};
 
-/// How far back it reaches unless told otherwise.
+/// How far back an empty form reaches.
 const REACH: Duration = Duration::from_secs(7 * 86_400);
+/// How far back a search without a start reaches: as far as the API allows, but for the hour in which the count is looked at.
+const WHOLE_REACH: Duration = Duration::from_secs(90 * 86_400 - 3600);
+/// What a search and a form can say.
+const SAID: [&str; 13] =
+    ["app", "endpoint", "status", "class", "type", "since", "until", "tag", "channel", "field", "value", "note", "code"];
+/// What only a replay's form can say.
+const OF_REPLAYS: [&str; 4] = ["newest", "newest_key", "anew", "rate"];
 /// Endpoints to choose from.
 const OFFERED: usize = 250;
 /// Which deliveries can be chosen: our words, the API's and those for people.
@@ -83,6 +90,7 @@ struct New {
     state: &'static str,
     class: String,
     since: String,
+    begins: Option<When>,
     asked: Fields,
     query: String,
     count: Option<Count>,
@@ -103,14 +111,14 @@ fn state(asked: &Fields) -> Option<(&'static str, &'static str)> {
 }
 
 /// Refuses what a search can say and this cannot: it would reach beyond the search.
-fn carried(asked: &Fields) -> Result<(), Problem> {
+fn carried(asked: &Fields, names: &[&str]) -> Result<(), Problem> {
     if asked.given("code").is_some() {
         return Err(Problem::field(&["code"], "unsupported", "One response code cannot be chosen here. Choose a class of them."));
     }
     if asked.given("id").is_some() {
         return Err(Problem::field(&["id"], "unsupported", "One message is replayed and cancelled on its own page."));
     }
-    Ok(())
+    asked.only(&[SAID.as_slice(), names].concat())
 }
 
 /// That these deliveries cannot be chosen.
@@ -140,8 +148,9 @@ fn number(name: &'static str, text: &str) -> Result<u32, Problem> {
 }
 
 /// Which deliveries the API is asked for, but for how they stand.
-pub(super) fn chosen(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Map<String, Value>, Problem> {
-    carried(asked)?;
+/// `names` is what its form can say beside what every search can.
+pub(super) fn chosen(asked: &Fields, since: &str, catalogue: &[String], names: &[&str]) -> Result<Map<String, Value>, Problem> {
+    carried(asked, names)?;
     let body = [
         ("appId", json!(asked.text("app"))),
         ("endpointId", json!(asked.given("endpoint"))),
@@ -150,7 +159,7 @@ pub(super) fn chosen(asked: &Fields, since: &str, catalogue: &[String]) -> Resul
         ("eventTypes", json!(event_types(asked, catalogue)?)),
         ("channel", json!(asked.given("channel"))),
         ("tag", json!(asked.given("tag"))),
-        ("filter", json!(asked.given("field").map(|path| condition(path, asked.text("value"))))),
+        ("filter", json!(payload_field(asked)?.map(|(path, value)| condition(path, value)))),
         ("statusCodeClass", json!(asked.given("class").map(|class| number("class", class)).transpose()?)),
     ];
     Ok(body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
@@ -158,7 +167,7 @@ pub(super) fn chosen(asked: &Fields, since: &str, catalogue: &[String]) -> Resul
 
 /// What the API is asked for.
 pub(super) fn request(asked: &Fields, since: &str, catalogue: &[String]) -> Result<Value, Problem> {
-    let mut body = chosen(asked, since, catalogue)?;
+    let mut body = chosen(asked, since, catalogue, &OF_REPLAYS)?;
     let rate = asked.given("rate").map(|rate| number("rate", rate)).transpose()?;
     body.insert("statuses".into(), json!([state(asked).ok_or_else(unchosen)?.1]));
     body.insert("newestPer".into(), json!(asked.given("newest")));
@@ -180,6 +189,8 @@ pub(super) struct Draft {
     pub(super) types: Vec<String>,
     pub(super) class: String,
     pub(super) since: String,
+    /// Where it begins, when a search that named no start has led here.
+    pub(super) begins: Option<When>,
     pub(super) count: Option<Count>,
     pub(super) refused: Refused,
 }
@@ -191,7 +202,9 @@ impl Draft {
         let types = super::event_types::names(&visitor.desk).await?;
         let (mut count, mut endpoints) = (None, Vec::new());
         let (since, mut refused) = Refused::filters(asked.time("since"), &asked, &NAMES)?;
-        let since = since.unwrap_or_else(|| visitor.now().minus(REACH)).to_string();
+        let searched = asked.0.iter().any(|(name, value)| name != "note" && !value.trim().is_empty());
+        let begins = (since.is_none() && searched).then(|| When(visitor.now().minus(WHOLE_REACH)));
+        let since = since.or(begins.map(|at| at.0)).unwrap_or_else(|| visitor.now().minus(REACH)).to_string();
         if let Some(app) = asked.given("app") {
             let path = format!("/api/v1/app/{}/endpoint?limit={OFFERED}", segment(app));
             let found = visitor.desk.get::<Listed<Choice>>(&path).await.map_err(|problem| match problem {
@@ -200,6 +213,9 @@ impl Draft {
             });
             let (found, unknown) = Refused::filters(found, &asked, &NAMES)?;
             (endpoints, refused) = (found.data, refused.or(unknown));
+            // One that is asked for stays chosen, also beyond those that are offered.
+            let chosen = asked.given("endpoint").filter(|wanted| endpoints.iter().all(|one| one.id != *wanted));
+            endpoints.extend(chosen.map(|wanted| Choice { id: wanted.to_owned(), url: wanted.to_owned() }));
             let counted = async {
                 let body = request(&asked, &since, &types)?;
                 visitor.desk.call(Method::POST, &format!("{resource}/preview"), Some(body)).await
@@ -213,7 +229,7 @@ impl Draft {
         }
         let (class, query) = (asked.text("class").to_owned(), visitor.query.clone());
         let apps = names(visitor, &asked);
-        Ok(Draft { asked, query, apps, endpoints, types, class, since, count, refused })
+        Ok(Draft { asked, query, apps, endpoints, types, class, since, begins, count, refused })
     }
 }
 
@@ -247,10 +263,10 @@ async fn page(visitor: Visitor, badly: Refused) -> Shown {
     visitor.need(Role::Operator)?;
     let draft = Draft::of(&visitor, "/api/v1/replay", request).await?;
     let shell = Shell::new(&visitor, "New replay", "replays");
-    let Draft { asked, query, apps, endpoints, types, class, since, count, refused } = draft;
+    let Draft { asked, query, apps, endpoints, types, class, since, begins, count, refused } = draft;
     let refused = badly.or(refused);
     let state = state(&asked).map_or("failed", |(ours, _)| ours);
-    let page = New { shell, apps, endpoints, types, states: STATES, state, class, since, asked, query, count, refused };
+    let page = New { shell, apps, endpoints, types, states: STATES, state, class, since, begins, asked, query, count, refused };
     Ok((page.refused.status(), Page(page)).into_response())
 }
 
@@ -278,7 +294,9 @@ mod tests {
         assert_eq!(body["filter"], condition("data.id", "7"));
         assert!(request(&Fields::parse(b"app=a&type=nothing.*"), "", &catalogue).is_err());
         assert!(request(&Fields::parse(b"app=a&rate=fast"), "", &catalogue).is_err());
-        for wider in ["code=503", "id=msg_1", "status=in_flight", "status=anything"] {
+        for wider in
+            ["code=503", "id=msg_1", "status=in_flight", "status=anything", "value=7", "before=msg_1", "state=held", "tag=a&tag=b"]
+        {
             assert!(request(&Fields::parse(format!("app=a&{wider}").as_bytes()), "", &catalogue).is_err(), "{wider}");
         }
     }

@@ -169,7 +169,11 @@ async fn list(visitor: Visitor) -> Shown {
         id.to_lowercase().contains(&part) || app.is_some_and(|app| has(&app.application.name, &part))
     };
     let wanted = |row: &ReplayView| state.is_none_or(|state| row.status == state) && of_app(&row.app_id);
-    let (listed, refused) = Refused::filters(sifted.rows(&visitor.desk, wanted).await, &asked, &[])?;
+    let found = match asked.one_of("state", &["running", "finished", "aborted", "failed"]) {
+        Ok(()) => sifted.rows(&visitor.desk, wanted).await,
+        Err(problem) => Err(problem),
+    };
+    let (listed, refused) = Refused::filters(found, &asked, &[])?;
     let pager = listed.pager(&visitor.query);
     let rows = listed.data.into_iter().map(|replay| Row::new(&visitor, replay)).collect();
     let page = Replays { shell: Shell::new(&visitor, "Replays", "replays"), rows, pager, asked, refused };

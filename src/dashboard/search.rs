@@ -9,16 +9,17 @@ use crate::{
     routing::AppRoutes,
     store::{StoreError, Window},
 };
+use futures_util::future::try_join_all;
 use serde_json::{Value, json};
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, slice, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Messages that one search looks at.
 const ROWS: usize = 2_000;
 /// Bytes of payloads that one search reads.
 const BYTES: usize = 32 << 20;
-/// Deliveries and attempts that one search reads.
-const READS: usize = 3_000;
+/// Deliveries and attempts that one search reads; of the message at which it stops, all.
+const READS: usize = 20_000;
 /// How long one search goes on looking. What it counts takes microseconds in one store and a round trip each in another.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Applications that are searched together; more have to be chosen from.
@@ -26,8 +27,16 @@ pub(super) const MAX_APPS: usize = 50;
 /// Messages fetched at once from all applications together, and at least from one.
 const CHUNK: usize = 128;
 const MIN_CHUNK: usize = 8;
-/// Endpoints of one message whose deliveries are looked at.
-const MAX_ENDPOINTS: usize = 25;
+/// Endpoints of one message whose deliveries are looked at where they decide nothing.
+const SAMPLE: usize = 25;
+/// Deliveries of a message that the store is asked for at once.
+const AT_ONCE: usize = 32;
+/// How deliveries can be asked for to stand.
+pub(super) const STATES: [&str; 6] = ["delivered", "pending", "in_flight", "held", "failed", "cancelled"];
+
+/// Everything that a search's URL says.
+const NAMES: [&str; 14] =
+    ["app", "endpoint", "status", "type", "code", "id", "tag", "field", "value", "since", "until", "before", "after", "note"];
 
 /// What to look for. Everything that is given must agree.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +53,8 @@ pub(super) struct Sought {
     from: Option<MsgId>,
     /// From there to newer ones.
     newer: bool,
+    /// Whether all deliveries of what is found are looked at.
+    whole: bool,
 }
 
 /// A message that was found.
@@ -84,8 +95,9 @@ impl Sought {
     /// What a query asks for.
     ///
     /// # Errors
-    /// Something in it is not understood.
+    /// Something in it is not understood, or would be ignored.
     pub(super) fn read(asked: &Fields) -> Result<Self, Problem> {
+        asked.only(&NAMES)?;
         let code =
             asked.given("code").map(|code| code.parse().map_err(|_| Problem::field(&["code"], "status", "This is not a status.")));
         let endpoint = asked
@@ -96,18 +108,45 @@ impl Sought {
             Some(text) => text.parse::<MsgId>().map(Some).map_err(|_| Problem::field(&[name], "id", "This is not a message's id.")),
         };
         let (before, after) = (id("before")?, id("after")?);
+        if before.is_some() && after.is_some() {
+            return Err(Problem::field(&[], "conflict", "A page begins before a message or after one, not both."));
+        }
+        if asked.given("status").is_some_and(|state| !STATES.contains(&state)) {
+            return Err(Problem::field(&["status"], "enum", "Deliveries do not stand so. Choose one of the list."));
+        }
         Ok(Sought {
             event_type: asked.given("type").map(str::to_owned),
             state: asked.given("status").map(str::to_owned),
             code: code.transpose()?,
             endpoint: endpoint.transpose()?,
             tag: asked.given("tag").map(str::to_owned),
-            field: asked.given("field").map(|path| field(path, asked.text("value"))).transpose()?,
+            field: payload_field(asked)?.map(|(path, value)| field(path, value)).transpose()?,
             since: asked.time("since")?,
             until: asked.time("until")?,
             newer: after.is_some(),
             from: after.or(before),
+            whole: false,
         })
+    }
+
+    /// Whether it is about one endpoint.
+    pub(super) fn has_endpoint(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
+    /// The same, with all deliveries of each message that is found: for what acts on them.
+    pub(super) fn whole(self) -> Self {
+        Sought { whole: true, ..self }
+    }
+
+    /// The endpoints of a message whose deliveries are looked at: the one that is asked for; all, where how they stand decides;
+    /// otherwise the first few.
+    fn looked_at<'m>(&self, message: &'m Message) -> &'m [EndpointId] {
+        match self.endpoint {
+            Some(wanted) => message.endpoints.iter().find(|id| **id == wanted).map(slice::from_ref).unwrap_or_default(),
+            None if self.whole || self.needs_deliveries() => &message.endpoints,
+            None => message.endpoints.get(..SAMPLE).unwrap_or(&message.endpoints),
+        }
     }
 
     /// Whether deliveries have to be looked at to decide.
@@ -136,10 +175,7 @@ impl Sought {
     /// Whether this delivery is what is asked for.
     pub(super) fn admits_delivery(&self, delivery: &Standing) -> bool {
         self.endpoint.is_none_or(|endpoint| endpoint == delivery.endpoint)
-            && self
-                .state
-                .as_deref()
-                .is_none_or(|wanted| delivery.state == wanted || (wanted == "failed" && delivery.state == "exhausted"))
+            && self.state.as_deref().is_none_or(|wanted| delivery.state == if wanted == "failed" { "exhausted" } else { wanted })
             && self.code.is_none_or(|code| delivery.code == Some(code))
     }
 
@@ -153,8 +189,7 @@ impl Sought {
         if !when || !self.admits(&message) {
             return Ok(None);
         }
-        let mut reads = READS;
-        let deliveries = standings(engine, &app, &message, (self.code.is_some(), &mut reads)).await?;
+        let deliveries = standings(engine, (&app, &message), self.looked_at(&message), self.code.is_some()).await?;
         let wanted = !self.needs_deliveries() || self.admits_deliveries(&deliveries);
         Ok(wanted.then_some(Hit { app, message, deliveries }))
     }
@@ -190,6 +225,18 @@ pub(super) fn condition(path: &str, value: &str) -> Value {
         any.push(json!({ path: { "eq": plain } }));
     }
     json!({ "any": any })
+}
+
+/// The field of the payload that is asked for, and what it is to be.
+///
+/// # Errors
+/// A value is given, and no field.
+pub(super) fn payload_field(asked: &Fields) -> Result<Option<(&str, &str)>, Problem> {
+    match (asked.given("field"), asked.text("value")) {
+        (None, "") => Ok(None),
+        (None, _) => Err(Problem::field(&["value"], "missing", "Of which field? Name it beside the value.")),
+        (Some(path), value) => Ok(Some((path, value))),
+    }
 }
 
 fn field(path: &str, value: &str) -> Result<Filter, Problem> {
@@ -236,7 +283,9 @@ pub(super) async fn search(engine: &Engine, apps: &[AppId], sought: &Sought, lim
         bytes = bytes.saturating_sub(message.payload.len());
         let id = message.id;
         if sought.admits(&message) {
-            let deliveries = standings(engine, &app, &message, (sought.code.is_some(), &mut reads)).await?;
+            let ids = sought.looked_at(&message);
+            reads = reads.saturating_sub(if sought.code.is_some() { ids.len() * 2 } else { ids.len() });
+            let deliveries = standings(engine, (&app, &message), ids, sought.code.is_some()).await?;
             if !sought.needs_deliveries() || sought.admits_deliveries(&deliveries) {
                 found.hits.push(Hit { app, message, deliveries });
             }
@@ -263,30 +312,38 @@ async fn next(engine: &Engine, lists: &mut [List], newer: bool) -> Result<Option
     Ok(list.and_then(|list| Some((list.app.clone(), list.rows.pop_front()?))))
 }
 
-/// How the deliveries of a message stand, with the last attempts' statuses if they are asked for.
-async fn standings(
+/// How deliveries of a message stand, with the last attempts' statuses if they are asked for.
+///
+/// # Errors
+/// As the store's.
+pub(super) async fn standings(
     engine: &Engine,
-    app: &AppRoutes,
-    message: &Message,
-    (with_code, reads): (bool, &mut usize),
+    (app, message): (&AppRoutes, &Message),
+    endpoints: &[EndpointId],
+    with_code: bool,
 ) -> Result<Vec<Standing>, StoreError> {
-    let mut standings = Vec::new();
-    for endpoint in message.endpoints.iter().copied().take(MAX_ENDPOINTS) {
-        if *reads == 0 {
-            break;
-        }
-        *reads -= 1;
-        let Some(delivery) = engine.store.delivery(message, endpoint).await? else { continue };
-        let disabled = app.route(endpoint).is_some_and(|route| route.disabled.is_some());
-        let state = state(engine, delivery.state, (endpoint, message.id), disabled);
-        let mut code = None;
-        if let Some(last) = delivery.attempts.last().filter(|_| with_code) {
-            *reads = reads.saturating_sub(1);
-            code = engine.store.attempt(endpoint, *last).await?.and_then(|attempt| attempt.outcome.status);
-        }
-        standings.push(Standing { endpoint, state, code });
+    let mut standings = Vec::with_capacity(endpoints.len());
+    for some in endpoints.chunks(AT_ONCE) {
+        let found = try_join_all(some.iter().map(|endpoint| standing(engine, (app, message), *endpoint, with_code))).await?;
+        standings.extend(found.into_iter().flatten());
     }
     Ok(standings)
+}
+
+async fn standing(
+    engine: &Engine,
+    (app, message): (&AppRoutes, &Message),
+    endpoint: EndpointId,
+    with_code: bool,
+) -> Result<Option<Standing>, StoreError> {
+    let Some(delivery) = engine.store.delivery(message, endpoint).await? else { return Ok(None) };
+    let disabled = app.route(endpoint).is_some_and(|route| route.disabled.is_some());
+    let state = state(engine, delivery.state, (endpoint, message.id), disabled);
+    let mut code = None;
+    if let Some(last) = delivery.attempts.last().filter(|_| with_code) {
+        code = engine.store.attempt(endpoint, *last).await?.and_then(|attempt| attempt.outcome.status);
+    }
+    Ok(Some(Standing { endpoint, state, code }))
 }
 
 /// The word of a delivery's state.
@@ -302,6 +359,11 @@ pub(super) fn state(engine: &Engine, state: DeliveryState, (endpoint, msg): (End
 }
 
 impl Hit {
+    /// Endpoints that are to get it and were not looked at.
+    pub(super) fn unseen(&self) -> usize {
+        self.message.endpoints.len().saturating_sub(self.deliveries.len())
+    }
+
     /// States with how often there are, worst first.
     pub(super) fn counts(&self) -> Vec<(Badge, usize)> {
         let order = ["exhausted", "held", "pending", "in_flight", "delivered", "cancelled"];
@@ -357,8 +419,29 @@ mod tests {
     }
 
     #[test]
+    fn the_endpoint_that_is_asked_for_is_looked_at_wherever_it_stands() {
+        let many = Message { endpoints: (1..=101).map(EndpointId).collect(), ..message("{}") };
+        let last = EndpointId(101);
+        let looked_at = |query: &str| sought(query).unwrap().looked_at(&many).to_vec();
+        assert_eq!((looked_at("").len(), looked_at("status=failed").len(), looked_at("code=503").len()), (SAMPLE, 101, 101));
+        assert_eq!(looked_at(&format!("endpoint={last}&status=failed")), [last]);
+        assert_eq!(looked_at(&format!("endpoint={}", EndpointId(102))), []);
+        assert_eq!(sought("").unwrap().whole().looked_at(&many).len(), 101);
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused() {
-        for bad in ["code=x", "before=1", "since=yesterday", "field=..&value=1"] {
+        for bad in [
+            "code=x",
+            "before=1",
+            "since=yesterday",
+            "field=..&value=1",
+            "value=x",
+            "status=zz",
+            "status=exhausted",
+            "class=500",
+            "status=held&status=failed",
+        ] {
             assert!(sought(bad).is_err(), "{bad}");
         }
         let window = sought(&format!("before={}&since=2026-01-01T00:00", MsgId(9 << 90))).unwrap().window(3);

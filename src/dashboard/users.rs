@@ -74,7 +74,11 @@ async fn page(visitor: Visitor, link: Option<(String, String)>, refused: Refused
     let sifted = Sifted { path: "/api/v1/user?", from: asked.text("iterator"), limit: LIMIT, id: |row: &UserView| &row.id };
     let (part, role) = (asked.text("q"), asked.given("role"));
     let wanted = |row: &UserView| (has(&row.login, part) || has(&row.name, part)) && role.is_none_or(|role| row.role == role);
-    let (listed, badly) = Refused::filters(sifted.rows(&visitor.desk, wanted).await, &asked, &[])?;
+    let found = match asked.one_of("role", &Role::ALL.map(Role::word)) {
+        Ok(()) => sifted.rows(&visitor.desk, wanted).await,
+        Err(problem) => Err(problem),
+    };
+    let (listed, badly) = Refused::filters(found, &asked, &[])?;
     let refused = refused.or(badly);
     let pager = listed.pager(&visitor.query);
     let me = visitor.user.id.to_string();

@@ -20,6 +20,27 @@ impl fmt::Display for When {
 // Digits and punctuation of our own making.
 impl HtmlSafe for When {}
 
+/// What stands in a field of date and time: in UTC, as the page says beside it, until the page's script writes both in the
+/// reader's zone.
+#[derive(Debug)]
+pub(super) struct Instant(Option<Time>);
+
+/// The instant of a field; nothing where it is none.
+pub(super) fn instant(text: &str) -> Instant {
+    Instant(super::fields::instant(text))
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(at) = self.0 else { return Ok(()) };
+        let exact = at.to_string();
+        write!(f, " value=\"{}\" data-instant=\"{exact}\"", exact.get(..16).unwrap_or_default())
+    }
+}
+
+// Digits and punctuation of our own making.
+impl HtmlSafe for Instant {}
+
 impl<'de> Deserialize<'de> for When {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
@@ -322,6 +343,14 @@ mod tests {
     fn an_instant_carries_itself_exactly() {
         let text = When(Time(1_700_000_000_123)).to_string();
         assert!(text.contains("datetime=\"2023-11-14T22:13:20.123Z\"") && text.contains(">2023-11-14 22:13:20 UTC<"), "{text}");
+    }
+
+    #[test]
+    fn a_field_of_date_and_time_holds_what_was_asked_for_in_utc() {
+        let held = " value=\"2026-01-02T03:04\" data-instant=\"2026-01-02T03:04:00.000Z\"";
+        assert_eq!(instant("2026-01-02T03:04").to_string(), held);
+        assert_eq!(instant("2026-01-02T05:04:00+02:00").to_string(), held);
+        assert_eq!((instant("").to_string(), instant("soon").to_string()), (String::new(), String::new()));
     }
 
     #[test]

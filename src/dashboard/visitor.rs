@@ -1,6 +1,10 @@
 //! Visitors: who looks at a page, told by the session's cookie.
 
-use super::{Dashboard, HOME, cookies, desk::Desk, fields::segment};
+use super::{
+    Dashboard, HOME, cookies,
+    desk::Desk,
+    fields::{here, segment},
+};
 use crate::{
     api::{Base, Caller, Problem},
     crypto::fingerprint,
@@ -33,6 +37,8 @@ pub(super) struct Visitor {
     pub(super) path: String,
     /// The page's query, without the question mark.
     pub(super) query: String,
+    /// The page to which its forms lead back.
+    pub(super) here: String,
     /// The page's own URL before its path.
     pub(super) base: String,
 }
@@ -80,6 +86,7 @@ impl FromRequestParts<Arc<Dashboard>> for Visitor {
             theme,
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
+            here: here(parts).unwrap_or_else(|| HOME.to_owned()),
             base,
             user,
             session,

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bare;
 mod commands;
 mod edits;
 mod forms;
@@ -12,6 +13,7 @@ mod lists;
 mod oidc;
 mod passwords;
 mod provider;
+mod spread;
 mod users;
 mod viewers;
 mod visit;

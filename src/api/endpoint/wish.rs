@@ -187,7 +187,7 @@ impl Wish {
 /// A title without the blanks around it.
 fn title(text: &str) -> Result<String, Problem> {
     let mut check = Check::new();
-    check.characters(&["body", "name"], text.trim(), 1..=MAX_TITLE);
+    check.title(&["body", "name"], text.trim(), 1..=MAX_TITLE);
     check.done().map(|()| text.trim().to_owned())
 }
 

@@ -28,8 +28,10 @@ function copies(root) {
 
 for (const form of document.querySelectorAll("form[data-confirm]")) {
   form.addEventListener("submit", (event) => {
-    if (!confirm(form.dataset.confirm)) event.preventDefault();
+    if (!confirm(form.elements.ask.value)) event.preventDefault();
   });
+  // It is answered; where this does not run, the server asks.
+  form.addEventListener("formdata", (event) => event.formData.delete("ask"));
 }
 
 for (const form of document.querySelectorAll("form[data-back]")) {
@@ -46,6 +48,7 @@ for (const link of document.querySelectorAll("[data-go-back]")) {
 }
 
 // Fields of date and time are in the reader's zone here; what is sent is an exact instant.
+for (const zone of document.querySelectorAll("[data-zone]")) zone.textContent = "(local time)";
 for (const field of document.querySelectorAll("input[type=datetime-local]")) {
   const instant = field.dataset.instant;
   const at = new Date(instant || NaN);

@@ -7,7 +7,7 @@ use super::{
         messages::ways,
         page::Page,
         refused::Refused,
-        search::{Hit, Sought, search},
+        search::{Found, Hit, Sought, search},
         view::{Badge, Pager, When},
     },
     guest::Guest,
@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 /// Messages of a page.
 const LIMIT: usize = 30;
+/// Deliveries of one message that are listed; the rest are on its page.
+const MAX_SHOWN: usize = 10;
 /// States to choose from, and what they are called.
 const STATES: [(&str, &str); 6] = [
     ("failed", "failed"),
@@ -42,8 +44,11 @@ struct Row {
     event_type: String,
     event_id: Option<String>,
     at: When,
-    /// The deliveries that were asked for: endpoint, its URL, and how it stands.
+    /// Deliveries that were asked for: endpoint, its URL, and how it stands.
     deliveries: Vec<(EndpointId, String, Badge)>,
+    /// How many more there are.
+    more: usize,
+    unmatched: bool,
 }
 
 #[derive(Template)]
@@ -63,18 +68,22 @@ struct Deliveries {
 }
 
 impl Row {
-    fn new(hit: Hit, asked: &Fields) -> Self {
-        let wanted = asked.text("endpoint");
-        let of_endpoint = |id: &EndpointId| wanted.is_empty() || id.to_string() == wanted;
+    fn new(hit: Hit, sought: &Sought) -> Self {
+        let unseen = if sought.has_endpoint() { 0 } else { hit.unseen() };
         let app = hit.app;
         let url = |id: EndpointId| app.route(id).map_or_else(|| format!("{id} (deleted)"), |route| route.url.to_string());
-        let shown = hit.deliveries.into_iter().filter(|delivery| of_endpoint(&delivery.endpoint));
+        let mut shown = hit.deliveries;
+        shown.retain(|delivery| sought.admits_delivery(delivery));
+        let more = unseen + shown.len().saturating_sub(MAX_SHOWN);
+        shown.truncate(MAX_SHOWN);
         Row {
+            more,
+            unmatched: hit.message.endpoints.is_empty(),
             id: hit.message.id,
             at: When(hit.message.id.time()),
             event_type: hit.message.event_type,
             event_id: hit.message.event_id,
-            deliveries: shown.map(|d| (d.endpoint, url(d.endpoint), Badge::state(d.state))).collect(),
+            deliveries: shown.into_iter().map(|d| (d.endpoint, url(d.endpoint), Badge::state(d.state))).collect(),
         }
     }
 }
@@ -83,11 +92,8 @@ async fn list(guest: Guest) -> Shown {
     let asked = Fields::parse(guest.query.as_bytes());
     let app = guest.app.id.parse().map_err(|_| Problem::Internal)?;
     let engine = guest.desk.engine();
-    let found = match Sought::read(&asked) {
-        Ok(sought) => search(engine, &[app], &sought, LIMIT).await,
-        Err(problem) => Err(problem),
-    };
-    let (found, refused) = Refused::filters(found, &asked, &[])?;
+    let (sought, refused) = Refused::filters(Sought::read(&asked), &asked, &[])?;
+    let found = if refused.any() { Found::default() } else { search(engine, &[app], &sought, LIMIT).await? };
     let (pager, further) = ways(&guest.query, &asked, &found);
     let routes = engine.routing.by_id(app);
     let endpoints = routes.iter().flat_map(|app| app.routes.iter()).map(|route| (route.id.to_string(), route.url.to_string()));
@@ -100,7 +106,7 @@ async fn list(guest: Guest) -> Shown {
         states: STATES,
         types: super::super::event_types::names(&guest.desk).await?,
         endpoints: endpoints.collect(),
-        rows: found.hits.into_iter().map(|hit| Row::new(hit, &asked)).collect(),
+        rows: found.hits.into_iter().map(|hit| Row::new(hit, &sought)).collect(),
         asked,
         refused,
     };

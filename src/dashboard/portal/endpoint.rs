@@ -6,7 +6,7 @@ use super::{
         chart::Latency,
         endpoint::{
             AttemptRow, FILTER_NAMES, FORM_NAMES, Health, RECOVER, SecretRow, attempts_path, charted_from, examples, grace, health,
-            lacks_example, newest, secrets, suggested, window,
+            lacks_example, newest, secrets, suggested, timed, window,
         },
         endpoint_edit::{EndpointView, Headers},
         fields::{Fields, segment},
@@ -80,7 +80,10 @@ async fn page(guest: Guest, endpoint: &str, secret: Option<String>, refused: Ref
     let endpoint: EndpointView = desk.get(&path).await?;
     let id: EndpointId = endpoint.id.parse().map_err(|_| Problem::Internal)?;
     let asked = Fields::parse(guest.query.as_bytes());
-    let listed = desk.get::<Listed<AttemptRow>>(&attempts_path(&guest.app.id, &endpoint.id, &asked)).await;
+    let listed = match attempts_path(&guest.app.id, &endpoint.id, &asked) {
+        Ok(path) => desk.get::<Listed<AttemptRow>>(&path).await,
+        Err(problem) => Err(problem),
+    };
     let (listed, badly) = Refused::filters(listed, &asked, &FILTER_NAMES)?;
     let now = desk.now();
     let attempts = newest(desk, id).await?;
@@ -94,7 +97,7 @@ async fn page(guest: Guest, endpoint: &str, secret: Option<String>, refused: Ref
         chart: Latency::of(&attempts, charted_from(&attempts, now), now),
         secrets: secrets(desk, &guest.app.id, &endpoint.id).await?,
         pager: listed.pager(&guest.query),
-        rows: listed.data,
+        rows: timed(desk, id, listed.data).await?,
         since: since.to_string(),
         types: super::super::event_types::names(desk).await?,
         endpoint,

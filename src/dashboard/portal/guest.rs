@@ -10,16 +10,18 @@ use super::{
     super::{
         Dashboard, cookies,
         desk::Desk,
-        fields::{Fields, dashboard_host, same_site},
+        fields::{Fields, dashboard_host, here, question, rest, same_site},
+        page::Page,
         visitor::form_token,
     },
     brand::Brand,
-    page::{PREFIX, PortalError, Shown},
+    page::{PREFIX, PortalError, Shell, Shown},
 };
 use crate::{
     api::{Base, Problem},
     model::Grant,
 };
+use askama::Template;
 use axum::{
     Router,
     body::Bytes,
@@ -78,6 +80,8 @@ pub(super) struct Guest {
     pub(super) theme: &'static str,
     /// The page's query, without the question mark.
     pub(super) query: String,
+    /// The page to which its forms lead back, if it is known.
+    pub(super) here: Option<String>,
     /// The page's own URL before its path.
     pub(super) base: String,
 }
@@ -127,6 +131,7 @@ impl FromRequestParts<Arc<Dashboard>> for Guest {
             form_token: form_token(&token),
             theme: theme(&parts.headers),
             query: parts.uri.query().unwrap_or_default().to_owned(),
+            here: here(parts),
             base,
         })
     }
@@ -198,18 +203,34 @@ impl Sent {
     }
 }
 
-impl FromRequest<Arc<Dashboard>> for Sent {
-    type Rejection = PortalError;
+/// Asks before what cannot be undone is done.
+#[derive(Template)]
+#[template(path = "portal/ask.html")]
+struct Ask<'a> {
+    shell: Shell,
+    question: &'a str,
+    action: String,
+    fields: Vec<(&'a str, &'a str)>,
+}
 
-    async fn from_request(request: Request, dashboard: &Arc<Dashboard>) -> Result<Self, PortalError> {
+impl FromRequest<Arc<Dashboard>> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, dashboard: &Arc<Dashboard>) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        same_site(&parts.headers, &dashboard_host(&parts.headers))?;
-        let guest = Guest::from_request_parts(&mut parts, dashboard).await?;
+        let refused = |problem| PortalError(problem).into_response();
+        same_site(&parts.headers, &dashboard_host(&parts.headers)).map_err(refused)?;
+        let guest = Guest::from_request_parts(&mut parts, dashboard).await.map_err(IntoResponse::into_response)?;
+        let action = parts.uri.path().to_owned();
         let bytes = Bytes::from_request(Request::from_parts(parts, body), dashboard).await;
-        let fields = Fields::parse(&bytes.map_err(|_| Problem::TooLarge)?);
+        let fields = Fields::parse(&bytes.map_err(|_| refused(Problem::TooLarge))?);
         let ours: bool = fields.raw(TOKEN_FIELD).as_bytes().ct_eq(guest.form_token.as_bytes()).into();
         if !ours {
-            return Err(PortalError(Problem::forbidden("This form is too old, or not from this site. Load the page again.")));
+            return Err(refused(Problem::forbidden("This form is too old, or not from this site. Load the page again.")));
+        }
+        if let Some(question) = question(&fields) {
+            let shell = Shell::new(&guest, question, "");
+            return Err(Page(Ask { shell, question, action, fields: rest(&fields) }).into_response());
         }
         Ok(Sent { guest, fields })
     }

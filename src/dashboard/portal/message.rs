@@ -4,9 +4,11 @@ use super::{
     super::{
         Dashboard,
         fields::{Fields, segment},
-        message::{Row, failed, find, is_long, payload, resend_failed, rows},
+        message::{find, payload, resend_failed},
         page::Page,
-        view::{Pager, When},
+        refused::Refused,
+        spread::{Spread, spread},
+        view::When,
     },
     guest::{Guest, Sent},
     page::{Shell, Shown},
@@ -39,28 +41,16 @@ struct MessagePage {
     deliver_at: Option<When>,
     payload: String,
     cut: bool,
-    rows: Vec<Row>,
-    pager: Pager,
-    many: bool,
+    spread: Spread,
     asked: Fields,
-}
-
-impl MessagePage {
-    /// Whether it failed anywhere.
-    fn failed(&self) -> bool {
-        failed(&self.rows)
-    }
-
-    /// Whether any endpoint is owed it.
-    fn owed(&self) -> bool {
-        self.rows.iter().any(|row| row.owed)
-    }
+    refused: Refused,
 }
 
 async fn show(guest: Guest, Path((_app, msg)): Path<(String, String)>) -> Shown {
     let (app, message) = find(&guest.desk, &guest.app.id, &msg).await?;
     let asked = Fields::parse(guest.query.as_bytes());
-    let (rows, pager) = rows(&guest.desk, (&app, &message), &guest.query).await?;
+    let spread = spread(&guest.desk, (&app, &message), &guest.query).await;
+    let (spread, refused) = Refused::filters(spread, &asked, &[])?;
     let (payload, cut) = payload(&message);
     let page = MessagePage {
         shell: Shell::new(&guest, message.event_type.clone(), "deliveries"),
@@ -68,13 +58,12 @@ async fn show(guest: Guest, Path((_app, msg)): Path<(String, String)>) -> Shown 
         deliver_at: message.deliver_at.map(When),
         payload,
         cut,
-        many: is_long(rows.len(), &pager, &asked),
-        rows,
-        pager,
+        spread,
         asked,
+        refused,
         message,
     };
-    Ok(Page(page).into_response())
+    Ok((page.refused.status(), Page(page)).into_response())
 }
 
 /// Cancels what waits: at one endpoint, or at all.

@@ -50,6 +50,8 @@ pub(super) struct Shell {
 pub(super) struct Who {
     /// Where their pages are.
     pub(super) home: String,
+    /// The page to which its forms lead back.
+    pub(super) here: String,
     /// The application's name.
     pub(super) app: String,
     /// Whether they may change things.
@@ -66,6 +68,7 @@ impl Shell {
         let word = Fields::parse(guest.query.as_bytes());
         let who = Who {
             home: guest.home(),
+            here: guest.here.clone().unwrap_or_else(|| guest.home()),
             app: guest.app.name.clone(),
             works: guest.works,
             framed: guest.framed,
@@ -92,6 +95,11 @@ impl Shell {
     /// Where the guest's pages are.
     pub(super) fn home(&self) -> &str {
         self.guest.as_ref().map_or("", |who| &who.home)
+    }
+
+    /// The page to which its forms lead back.
+    pub(super) fn here(&self) -> &str {
+        self.guest.as_ref().map_or("", |who| &who.here)
     }
 
     /// What the guest's forms carry.

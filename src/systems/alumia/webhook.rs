@@ -73,9 +73,9 @@ impl WebhookIn {
         let mut text = |field, text: Option<&String>, least, most| {
             text.into_iter().for_each(|text| check.characters(&["body", field], text.trim(), least..=most));
         };
-        text("name", self.name.as_ref(), 1, MAX_NAME);
         text("source", self.source.value(), 0, MAX_SOURCE);
         text("description", self.description.value(), 0, MAX_DESCRIPTION);
+        self.name.iter().for_each(|name| check.title(&["body", "name"], name.trim(), 1..=MAX_NAME));
         check.done()?;
         let wish = SourceWish {
             name: self.name,
