@@ -5,11 +5,13 @@ use crate::{
     model::{Address, AppId, Application, AuditAction, DisabledBy, Endpoint, EndpointId, Kind, OrgId, Purge, Record, Time},
     store::{Change, ListPage, Requeue, StoreError},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::MutexGuard;
 
 /// Endpoints that are compiled again before the next ones are read.
 const ENDPOINTS_AT_ONCE: usize = 500;
+/// How long to wait before a purge is ordered again of a store that did not take the order.
+const ORDER_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a change leaves in the routing table that was compiled with something else.
 pub(super) enum Stale {
@@ -237,13 +239,14 @@ impl Engine {
             },
             Change::Delete(address) => match address.kind {
                 Kind::Application => {
-                    let gone = address.key.parse().map(|app| self.routing.remove_application(app));
-                    gone.unwrap_or_default().into_iter().for_each(|endpoint| self.forget(endpoint));
+                    if let Ok(app) = address.key.parse() {
+                        self.routing.remove_application(app).into_iter().for_each(|endpoint| self.forget(app, endpoint));
+                    }
                 }
                 Kind::Endpoint => {
-                    if let Ok(endpoint) = address.key.parse() {
+                    if let (Ok(app), Ok(endpoint)) = (address.scope.parse(), address.key.parse()) {
                         self.routing.remove_endpoint(endpoint);
-                        self.forget(endpoint);
+                        self.forget(app, endpoint);
                     }
                 }
                 Kind::EventType => {
@@ -309,20 +312,31 @@ impl Engine {
     }
 
     /// An endpoint is gone: what waits in memory goes back to the store, to be purged there; its health is of no interest.
-    fn forget(self: &Arc<Self>, endpoint: EndpointId) {
+    fn forget(self: &Arc<Self>, app: AppId, endpoint: EndpointId) {
         self.health.forget(endpoint);
-        if let Some(lane) = self.lanes.get(endpoint) {
-            lane.close();
-            let (engine, works) = (self.clone(), lane.drain(&self.lanes.budget));
-            tokio::spawn(async move {
-                for work in works {
-                    engine.give_back((endpoint, work.message.id, work.trigger), work.lease).await;
-                }
-                engine.ask_for_purge();
-            });
-        } else {
-            self.ask_for_purge();
+        let Some(lane) = self.lanes.get(endpoint) else { return self.ask_for_purge() };
+        lane.close();
+        let (engine, works) = (self.clone(), lane.drain(&self.lanes.budget));
+        tokio::spawn(async move {
+            for work in works {
+                engine.give_back((endpoint, work.message.id, work.trigger), work.lease).await;
+            }
+            engine.order_purge(app, endpoint).await;
+        });
+    }
+
+    /// Orders the purge anew: a process that could not reach the store for long hears of a deletion when the order of that time is
+    /// forgotten, and may have accepted until then.
+    async fn order_purge(&self, app: AppId, endpoint: EndpointId) {
+        while !self.stopping() {
+            let now = self.clock.now();
+            match self.store.change(vec![purge(app, Some(endpoint), now)], now).await {
+                Ok(()) => break,
+                Err(error) => tracing::error!(%error, %endpoint, "its purge is not ordered yet"),
+            }
+            tokio::time::sleep(ORDER_PAUSE).await;
         }
+        self.ask_for_purge();
     }
 }
 

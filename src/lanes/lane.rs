@@ -1,18 +1,18 @@
 //! One endpoint's lane: what waits in memory, what runs, and which goes next.
 
+mod state;
+
 use super::{
     Budget,
-    bucket::Bucket,
-    circuit::{Circuit, CircuitState, Gate},
-    concurrency::{Bounds, Concurrency},
-    slots::{Asks, Slot},
+    circuit::{CircuitState, Gate},
 };
 use crate::{
     model::{AppId, EndpointId, Message, MsgId, Time, Trigger},
     store::Lease,
 };
 use parking_lot::Mutex;
-use std::{collections::VecDeque, sync::Arc};
+use state::State;
+use std::sync::Arc;
 
 /// Fresh messages that a lane keeps in memory; more stay in the store.
 const FRESH_ROOM: usize = 32_768;
@@ -128,35 +128,6 @@ pub struct LaneView {
 pub struct Lane {
     endpoint: EndpointId,
     state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    fresh: VecDeque<Work>,
-    claimed: VecDeque<Work>,
-    reserved: usize,
-    running: Vec<(MsgId, bool)>,
-    /// Whose endpoint it is; known once anything was to start.
-    app: AppId,
-    turn: u32,
-    concurrency: Concurrency,
-    /// The endpoint's own number of attempts at once, as it was when it was last asked.
-    fixed: Option<u16>,
-    circuit: Circuit,
-    bucket: Option<Bucket>,
-    pace: Option<Bucket>,
-    waits_for_slot: Option<bool>,
-    claiming: bool,
-    stored_due: Option<Time>,
-    alarm_at: Option<Time>,
-    /// So many want nothing to start.
-    halts: u32,
-    /// What is not to start, although the claim under way may bring it.
-    struck: Vec<(MsgId, Trigger)>,
-    /// Messages that are not to start, although they may be on their way from their acceptance.
-    struck_fresh: VecDeque<MsgId>,
-    /// Its endpoint is deleted.
-    gone: bool,
 }
 
 impl Lane {
@@ -450,92 +421,6 @@ impl Lane {
         let waits = !state.fresh.is_empty() || !state.claimed.is_empty() || state.reserved > 0;
         let has_more = !state.gone && (state.stored_due.is_some() || state.alarm_at.is_some());
         !waits && state.running.is_empty() && !state.claiming && !has_more
-    }
-}
-
-impl State {
-    fn bounds(&self, budget: &Budget) -> Bounds {
-        Bounds { fixed: self.fixed, most: budget.most() }
-    }
-
-    /// Whether one more attempt may run.
-    fn has_place(&self, budget: &Budget) -> bool {
-        self.concurrency.allows(self.running.len(), self.bounds(budget))
-    }
-
-    /// Takes a slot for the application whose work waits; whether as a slow lane.
-    fn take_slot(&mut self, endpoint: EndpointId, budget: &Budget) -> Option<(AppId, bool)> {
-        self.app = self.fresh.front().or(self.claimed.front())?.app;
-        let slow = self.concurrency.is_slow();
-        // A lane that has become slow, or no longer is, stands in the other line.
-        let in_line = self.waits_for_slot == Some(slow);
-        match budget.ask(Asks { app: self.app, endpoint, slow, running: self.running.len(), in_line }) {
-            Slot::Taken => Some((self.app, slow)),
-            Slot::Enough => None,
-            Slot::Waits => {
-                self.waits_for_slot = Some(slow);
-                None
-            }
-        }
-    }
-
-    /// What runs counts as what the lane has become: else one that turns out slow would keep the slots that it took as one like
-    /// any other, and take the share of slow ones on top.
-    fn recount(&mut self, budget: &Budget) {
-        let slow = self.concurrency.is_slow();
-        if self.running.first().is_some_and(|(_, counted)| *counted != slow) {
-            self.running.iter_mut().for_each(|(_, counted)| *counted = slow);
-            budget.recount(self.app, self.running.len(), slow);
-        }
-    }
-
-    fn set_alarm(&mut self, at: Time) -> Option<Ring> {
-        if self.alarm_at.is_some_and(|set| set <= at) {
-            return None;
-        }
-        let instead_of = self.alarm_at.replace(at);
-        Some(Ring { at, instead_of })
-    }
-
-    /// Whether the rate lets one more go. It is asked before a slot is taken: one that was taken and given back, with no attempt
-    /// in between after which the lanes that wait are called, could be missing to another lane for good.
-    fn has_token(&mut self, rate: Option<u16>, now: Time) -> Result<(), Time> {
-        let Some(rate) = rate.filter(|r| *r > 0) else {
-            self.bucket = None;
-            return Ok(());
-        };
-        if self.bucket.as_ref().is_none_or(|b| b.rate() != rate) {
-            self.bucket = Some(Bucket::new(rate, now));
-        }
-        self.bucket.as_mut().map_or(Ok(()), |b| b.ready(now))
-    }
-
-    /// Until when what was claimed has to wait, if it has to.
-    fn wait_for_pace(&mut self, pace: Option<u16>, now: Time) -> Option<Time> {
-        let Some(pace) = pace.filter(|pace| *pace > 0) else {
-            self.pace = None;
-            return None;
-        };
-        if self.pace.as_ref().is_none_or(|bucket| bucket.rate() != pace) {
-            self.pace = Some(Bucket::new(pace, now));
-        }
-        self.pace.as_mut().and_then(|bucket| bucket.ready(now).err())
-    }
-
-    /// The next, of what was claimed only if that may go.
-    fn pop(&mut self, claimed_may_go: bool, now: Time) -> Option<Work> {
-        self.turn = (self.turn + 1) % TURNS;
-        if !claimed_may_go {
-            return self.fresh.pop_front();
-        }
-        if self.turn != 0
-            && let Some(fresh) = self.fresh.pop_front()
-        {
-            return Some(fresh);
-        }
-        let Some(claimed) = self.claimed.pop_front() else { return self.fresh.pop_front() };
-        let _there_is_one = self.pace.as_mut().map(|bucket| bucket.take(now));
-        Some(claimed)
     }
 }
 

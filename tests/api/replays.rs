@@ -140,6 +140,7 @@ async fn only_the_newest_of_an_ordering_key_is_replayed() {
 async fn the_newest_is_the_newest_that_is_chosen() {
     let t = Tenant::start().await;
     t.receiver.script("/a", [500, 500, 500].map(Reply::status));
+    t.api.post("/api/v1/event-type", &json!({"name": "o.created", "description": ""}).to_string()).await.expect(201);
     let created = t.endpoint("/a", json!({"eventTypes": ["o.created"], "retryPolicy": []})).await;
     let all = t.endpoint("/all", json!({"retryPolicy": []})).await;
     for key in ["x", "y", "z"] {

@@ -217,7 +217,9 @@ async fn the_listener_speaks_tls_and_takes_over_new_certificates() {
     server.signal("HUP");
     eventually("a command reaches the server", || async {
         let data = server.data().to_str().unwrap();
-        run(&["keys", "rotate-master", "--data", data]).status.success().then_some(())
+        let done = run(&["keys", "rotate-master", "--data", data]);
+        print!("{}", String::from_utf8_lossy(&done.stderr));
+        done.status.success().then_some(())
     })
     .await;
     let noted = server.data().join("server.cert.sha256");

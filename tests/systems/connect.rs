@@ -99,7 +99,7 @@ async fn what_breaks_a_rule_is_refused_by_name() {
         (with(json!({"headers": {"svix-signature": "forged"}})), "headers", "svix-signature"),
         (with(json!({"headers": {"Connection": "close"}})), "headers", "connection"),
         (with(json!({"headers": {"Transfer-Encoding": "chunked"}})), "headers", "connection"),
-        (with(json!({"headers": {"X-A": "b\nc"}})), "headers", "line breaks"),
+        (with(json!({"headers": {"X-A": "b\nc"}})), "headers.X-A", "visible ASCII"),
         (with(json!({"colour": "red"})), "colour", "unknown"),
     ];
     for (body, field, word) in bad {

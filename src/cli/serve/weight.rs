@@ -226,7 +226,8 @@ mod tests {
         }
         assert_eq!(sum, LARGE_BYTES + 7);
         drop(body);
-        assert_eq!((scales.0.lock().all, scales.0.lock().callers.len()), (0, 0));
+        let held = scales.0.lock();
+        assert_eq!((held.all, held.callers.len()), (0, 0));
     }
 
     #[test]

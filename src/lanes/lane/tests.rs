@@ -1,4 +1,5 @@
 use super::*;
+use crate::lanes::slots::{Asks, Slot};
 use crate::model::{LATEST, OrgId};
 
 fn work(n: u128) -> Work {
