@@ -215,16 +215,11 @@ async fn the_listener_speaks_tls_and_takes_over_new_certificates() {
     std::fs::write(&cert, "").unwrap();
     put("hooks.example.com");
     server.signal("HUP");
-    eventually("a command reaches the server", || async {
-        let data = server.data().to_str().unwrap();
-        let done = run(&["keys", "rotate-master", "--data", data]);
-        print!("{}", String::from_utf8_lossy(&done.stderr));
-        done.status.success().then_some(())
-    })
-    .await;
-    let noted = server.data().join("server.cert.sha256");
-    std::fs::write(&noted, "0".repeat(64)).unwrap();
-    let refused = run(&["keys", "rotate-master", "--data", server.data().to_str().unwrap()]);
+    let data = server.data().join("data");
+    let rotate = || run(&["keys", "rotate-master", "--data", data.to_str().unwrap()]);
+    eventually("a command reaches the server", || async { rotate().status.success().then_some(()) }).await;
+    std::fs::write(data.join("server.cert.sha256"), "0".repeat(64)).unwrap();
+    let refused = rotate();
     assert!(!refused.status.success(), "another certificate than the noted one is not trusted");
     let second = put("127.0.0.1");
     server.signal("HUP");
