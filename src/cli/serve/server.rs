@@ -302,19 +302,24 @@ mod tests {
         drop(silent);
     }
 
-    /// A server whose answer no socket buffer holds, and a client that asks for it twice and reads none of it.
-    #[tokio::test(start_paused = true)]
-    async fn who_does_not_read_is_left() {
-        let large = Router::new().route("/", get(async || vec![b'x'; 64 << 20]));
-        let (near, mut far) = tokio::io::duplex(1024);
-        let protocols = Protocols {
+    /// For one connection, of whomever.
+    fn protocols() -> Protocols<()> {
+        Protocols {
             http1: http1(),
             http2: http2(),
             facing: (),
             shutdown: Shutdown::default(),
             entrance: Entrance { crowd: Crowd::new(0, Vec::new()), tls: None, room: 1 },
             scales: Arc::default(),
-        };
+        }
+    }
+
+    /// A server whose answer no socket buffer holds, and a client that asks for it twice and reads none of it.
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_is_left() {
+        let large = Router::new().route("/", get(async || vec![b'x'; 64 << 20]));
+        let (near, mut far) = tokio::io::duplex(1024);
+        let protocols = protocols();
         let scales = protocols.scales.clone();
         let peer = IpAddr::from([127, 0, 0, 1]);
         let served = protocols.answer(Moving::new(near), (false, peer), TowerToHyperService::new(large));
@@ -326,14 +331,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_http2_connection_that_only_answers_pings_ends() {
         let (near, far) = tokio::io::duplex(64 << 10);
-        let protocols = Protocols {
-            http1: http1(),
-            http2: http2(),
-            facing: (),
-            shutdown: Shutdown::default(),
-            entrance: Entrance { crowd: Crowd::new(0, Vec::new()), tls: None, room: 1 },
-            scales: Arc::default(),
-        };
+        let protocols = protocols();
         let peer = IpAddr::from([127, 0, 0, 1]);
         let service = TowerToHyperService::new(Router::new().route("/", get(async || "hello")));
         let served = tokio::spawn(protocols.answer(Moving::new(near), (true, peer), service));
